@@ -1,0 +1,82 @@
+"""Facts about the machine: device, dtype, threads, memory. CPU and CUDA are both first class."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from breakthrough.errors import ConfigError, expected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+CHOICES = ("auto", "cpu", "cuda")
+VARIABLE = "BREAKTHROUGH_DEVICE"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a program may use on this machine.
+
+    Units: memory and disk in bytes
+    """
+
+    cores: int
+    memory_bytes: int
+    disk_bytes: int
+    gpu: str | None
+    gpu_memory_bytes: int
+
+
+def choose(device: str | None = None) -> torch.device:
+    """The device to compute on: the argument, else $BREAKTHROUGH_DEVICE, else CUDA when there is one.
+
+    Raises: ConfigError for an unknown name, and for `cuda` on a machine without it
+    """
+    import torch
+
+    name = device or os.environ.get(VARIABLE) or "auto"
+    if name not in CHOICES:
+        raise ConfigError(expected(f"a device out of {', '.join(CHOICES)}", repr(name)))
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(expected("a machine with CUDA", "none found by torch", "--device auto"))
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def cores() -> int:
+    """The cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Run a block with torch on `count` threads, then restore the number."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def budget(path: str = ".") -> Budget:
+    """Cores, memory, disk and GPU of this machine, as this process sees them."""
+    import psutil
+    import torch
+
+    gpu = torch.cuda.is_available()
+    return Budget(
+        cores=cores(),
+        memory_bytes=psutil.virtual_memory().total,
+        disk_bytes=psutil.disk_usage(path).free,
+        gpu=torch.cuda.get_device_name(0) if gpu else None,
+        gpu_memory_bytes=torch.cuda.get_device_properties(0).total_memory if gpu else 0,
+    )

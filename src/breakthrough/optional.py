@@ -1,0 +1,53 @@
+"""Optional packages: a missing one becomes an error that names the exact pip install."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from types import ModuleType
+
+from breakthrough.errors import MissingDependency, expected
+
+# import name → the extra of pyproject.toml that brings it (a test holds the two together)
+EXTRAS = {
+    "pybullet": "scenes",
+    "flwr": "federated",
+    "ray": "federated",
+    "tenseal": "federated",
+    "bitsandbytes": "quant",
+    "transformers": "quant",
+    "tvm": "deploy",
+    "tvm_ffi": "deploy",
+    "nbgrader": "cohort",
+    "alembic": "cohort",
+    "pytest": "test",
+    "xdist": "test",
+    "nbval": "test",
+    "nbclient": "test",
+    "jupytext": "test",
+    "sklearn": "test",
+}
+
+
+def available(name: str) -> bool:
+    """Whether a package can be imported, without importing it."""
+    return importlib.util.find_spec(name) is not None
+
+
+def install_command(name: str) -> str:
+    """The command that installs an optional package."""
+    return f"pip install -e '.[{EXTRAS[name]}]'" if name in EXTRAS else f"pip install {name}"
+
+
+def require(name: str, purpose: str) -> ModuleType:
+    """Import an optional package, or say what to install.
+
+    Raises: MissingDependency when it is not installed
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] != name.split(".")[0]:
+            raise
+        what = f"the package {name!r} ({purpose})"
+        raise MissingDependency(expected(what, "none installed", install_command(name))) from error
