@@ -1,0 +1,172 @@
+"""Artifacts: what one stage hands to the next. Files with hashes, parents, metrics, profile.
+
+An artifact is a folder `<store>/<kind>/<id>/` of safetensors, npz and JSON files beside a
+`manifest.json`. `id` is the time of writing and the first digits of the content's hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from breakthrough.errors import ArtifactError, InputError, expected
+from breakthrough.events import project_root
+
+VARIABLE = "BREAKTHROUGH_ARTIFACTS"
+MANIFEST = "manifest.json"
+SUFFIXES = (".safetensors", ".npz", ".json")
+Writer = Callable[[Path], None]
+
+_staff: dict[str, Callable[[], "Artifact"]] = {}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One saved result.
+
+    Units: `files` maps a file's name to its SHA-256; `parents` are ids of artifacts it was made from
+    """
+
+    kind: str
+    id: str
+    folder: Path
+    files: Mapping[str, str]
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    parents: tuple[str, ...] = ()
+    profile: str = "quick"
+    staff: bool = False
+    created_s: float = 0.0
+
+    def path(self, name: str) -> Path:
+        """The path of one of the files.
+
+        Raises: ArtifactError when the artifact has no such file
+        """
+        if name not in self.files:
+            raise ArtifactError(expected(f"a file of {self.kind}/{self.id}", repr(name), ", ".join(self.files)))
+        return self.folder / name
+
+
+def store() -> Path:
+    """Where artifacts lie: $BREAKTHROUGH_ARTIFACTS, else `artifacts/` in the project."""
+    return Path(os.environ.get(VARIABLE) or project_root() / "artifacts")
+
+
+def save(
+    kind: str,
+    files: Mapping[str, Writer | Path],
+    *,
+    metrics: Mapping[str, Any] | None = None,
+    parents: tuple[Artifact | str, ...] = (),
+    profile: str = "quick",
+    staff: bool = False,
+) -> Artifact:
+    """Save files as a new artifact; written aside, then renamed, so it is there whole or not at all.
+
+    `files` maps names to a path to copy or to a function that writes to the path it is given.
+
+    Raises: InputError for a kind or file name that is not allowed
+    """
+    _validate(kind, files)
+    home = store() / kind
+    home.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=home))
+    try:
+        for name, source in files.items():
+            shutil.copyfile(source, aside / name) if isinstance(source, Path) else source(aside / name)
+        artifact = _describe(kind, aside, tuple(files), metrics, parents, profile, staff)
+        _write_manifest(artifact, aside)
+        os.replace(aside, artifact.folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    return artifact
+
+
+def load(path: Path | str) -> Artifact:
+    """Read an artifact and verify every file against its hash.
+
+    Raises: ArtifactError that names the file that is missing or differs
+    """
+    folder = Path(path)
+    artifact = _read_manifest(folder)
+    for name, digest in artifact.files.items():
+        if not (folder / name).is_file():
+            raise ArtifactError(expected(f"the file {name} in {folder}", "no such file", "saving it again"))
+        if sha256(folder / name) != digest:
+            got = f"{sha256(folder / name)[:12]}…, so the file was changed after it was saved"
+            raise ArtifactError(expected(f"{name} with SHA-256 {digest[:12]}…", got, "saving it again"))
+    return artifact
+
+
+def latest(kind: str) -> Artifact:
+    """The newest whole artifact of a kind; without one, the staff's small one, built on demand.
+
+    Raises: ArtifactError when there is neither
+    """
+    for folder in sorted((store() / kind).glob("[0-9]*"), reverse=True):
+        if (folder / MANIFEST).is_file():
+            return load(folder)
+    if kind in _staff:
+        return _staff[kind]()
+    known = ", ".join(sorted(_staff)) or "running the lab that makes it"
+    raise ArtifactError(expected(f"an artifact of kind {kind!r} in {store()}", "none", known))
+
+
+def staff(kind: str) -> Callable[[Callable[[], Artifact]], Callable[[], Artifact]]:
+    """Decorator: register the function that builds the small staff artifact of a kind."""
+
+    def register(build: Callable[[], Artifact]) -> Callable[[], Artifact]:
+        _staff[kind] = build
+        return build
+
+    return register
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _validate(kind: str, files: Mapping[str, Writer | Path]) -> None:
+    if not kind.replace("_", "").isalnum():
+        raise InputError(expected("a kind of letters, digits and _", repr(kind)))
+    if not files:
+        raise InputError(expected("at least one file", "none"))
+    for name in files:
+        if Path(name).name != name or Path(name).suffix not in SUFFIXES or name == MANIFEST:
+            raise InputError(expected(f"a plain file name ending in {', '.join(SUFFIXES)}", repr(name)))
+
+
+def _describe(kind, aside, names, metrics, parents, profile, staff) -> Artifact:
+    files = {name: sha256(aside / name) for name in names}
+    now = time.time()
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now)) + f"-{int(now % 1 * 1e6):06d}"
+    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:8]
+    ids = tuple(p.id if isinstance(p, Artifact) else p for p in parents)
+    name = f"{stamp}-{digest}"
+    return Artifact(kind, name, store() / kind / name, files, dict(metrics or {}), ids, profile, staff, now)
+
+
+def _write_manifest(artifact: Artifact, folder: Path) -> None:
+    record = {key: value for key, value in asdict(artifact).items() if key != "folder"}
+    (folder / MANIFEST).write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
+
+
+def _read_manifest(folder: Path) -> Artifact:
+    try:
+        record = json.loads((folder / MANIFEST).read_text())
+        return Artifact(**{**record, "folder": folder, "parents": tuple(record["parents"])})
+    except FileNotFoundError as error:
+        raise ArtifactError(expected(f"a {MANIFEST} in {folder}", "none")) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(expected(f"a readable {MANIFEST} in {folder}", repr(error))) from error
