@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,6 @@ VARIABLE = "BREAKTHROUGH_ARTIFACTS"
 MANIFEST = "manifest.json"
 SUFFIXES = (".safetensors", ".npz", ".json")
 Writer = Callable[[Path], None]
-
-_staff: dict[str, Callable[[], "Artifact"]] = {}
 
 
 @dataclass(frozen=True)
@@ -115,20 +114,18 @@ def latest(kind: str) -> Artifact:
     for folder in sorted((store() / kind).glob("[0-9]*"), reverse=True):
         if (folder / MANIFEST).is_file():
             return load(folder)
-    if kind in _staff:
-        return _staff[kind]()
-    known = ", ".join(sorted(_staff)) or "running the lab that makes it"
-    raise ArtifactError(expected(f"an artifact of kind {kind!r} in {store()}", "none", known))
+    builders = staff_builders()
+    if kind in builders:
+        return builders[kind].load()()
+    raise ArtifactError(expected(f"an artifact of kind {kind!r} in {store()}", "none", "running the lab that makes it"))
 
 
-def staff(kind: str) -> Callable[[Callable[[], Artifact]], Callable[[], Artifact]]:
-    """Decorator: register the function that builds the small staff artifact of a kind."""
+def staff_builders() -> dict[str, EntryPoint]:
+    """The functions that build a small staff artifact of a kind, by kind.
 
-    def register(build: Callable[[], Artifact]) -> Callable[[], Artifact]:
-        _staff[kind] = build
-        return build
-
-    return register
+    Source: the entry points `breakthrough.staff` in pyproject.toml, so that this file imports no room
+    """
+    return {entry.name: entry for entry in entry_points(group="breakthrough.staff")}
 
 
 def sha256(path: Path) -> str:
