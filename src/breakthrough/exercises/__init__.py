@@ -1,0 +1,22 @@
+"""Exercises and the engine that judges them."""
+
+from breakthrough.exercises.answering import check, hint
+from breakthrough.exercises.compare import Difference, close
+from breakthrough.exercises.exercise import Case, Exercise, Misconception, bank, every, load, question
+from breakthrough.exercises.judge import Verdict, judge
+
+__all__ = [
+    "Case",
+    "Difference",
+    "Exercise",
+    "Misconception",
+    "Verdict",
+    "bank",
+    "check",
+    "close",
+    "every",
+    "hint",
+    "judge",
+    "load",
+    "question",
+]

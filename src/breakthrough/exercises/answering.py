@@ -1,0 +1,85 @@
+"""What a notebook calls: `check` an answer, ask for a `hint`. Both are written to the event log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from breakthrough import events
+from breakthrough.errors import CheckFailed
+from breakthrough.exercises import card
+from breakthrough.exercises.exercise import LADDER, load
+from breakthrough.exercises.judge import PASSED, Verdict, judge
+
+
+def check(name: str, answer: Any, *, seed: int | None = None) -> None:
+    """Judge an answer on fresh inputs and show the verdict.
+
+    In a notebook the verdict is a card, and a wrong answer to a lab exercise then raises, so that
+    nbgrader sees it; in a script the plain text is printed, or raised when wrong. A `seed` repeats
+    the inputs that a card names.
+
+    Raises: CheckFailed when the answer is wrong or missing; UnknownNameError for another name
+    """
+    exercise = load(name)
+    verdict = judge(exercise, answer, seed)
+    _log(verdict)
+    level = _hints_seen(name) + 1
+    in_notebook = _in_notebook()
+    _show(card.bundle(verdict, min(level, len(LADDER))), in_notebook, verdict.status == PASSED)
+    if verdict.status == PASSED or (exercise.question and in_notebook):
+        return
+    text = card.plain(verdict, min(level, len(LADDER)))
+    raise _ShownAbove(f"{name}: {verdict.status}; the card above says why") if in_notebook else CheckFailed(text)
+
+
+def hint(name: str, level: int | None = None) -> None:
+    """Show a hint: 1 concept, 2 shapes, 3 pseudocode, 4 solution. Without a level, the next one.
+
+    Raises: UnknownNameError for another exercise or level
+    """
+    exercise = load(name)
+    level = level if level is not None else min(_hints_seen(name) + 1, len(LADDER))
+    shown = card.hint_bundle(exercise, level)
+    events.append("hint", exercise=name, level=level)
+    _show(shown, _in_notebook(), True)
+
+
+class _ShownAbove(CheckFailed):
+    """A failure whose card is already shown: the notebook's red block is one line."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"CheckFailed: {self}"]
+
+
+def _hints_seen(name: str) -> int:
+    seen = [e.get("level", 0) for e in events.read() if e["kind"] == "hint" and e.get("exercise") == name]
+    return max((level for level in seen if isinstance(level, int)), default=0)
+
+
+def _log(verdict: Verdict) -> None:
+    events.append(
+        "check",
+        exercise=verdict.exercise.name,
+        status=verdict.status,
+        points=verdict.points,
+        of=verdict.exercise.points,
+        diagnosis=verdict.diagnosis.name if verdict.diagnosis else None,
+        seconds=round(verdict.seconds, 3),
+    )
+
+
+def _in_notebook() -> bool:
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return False
+    return type(get_ipython()).__name__ == "ZMQInteractiveShell"
+
+
+def _show(bundle: dict[str, Any], in_notebook: bool, also_in_script: bool) -> None:
+    if in_notebook:
+        from IPython.display import display
+
+        display(bundle, raw=True)
+    elif also_in_script:
+        print(bundle["text/plain"])

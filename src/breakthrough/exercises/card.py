@@ -1,0 +1,122 @@
+"""How a verdict looks: a card in JupyterLab, with a plain twin for terminals, nbval and screen readers."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from breakthrough.exercises.exercise import LADDER, Exercise
+from breakthrough.exercises.judge import NOT_ATTEMPTED, PASSED, Verdict
+
+MIME = "application/vnd.breakthrough.check+json"
+
+# colours that read in light and dark themes; the sign and the word carry the meaning too
+_LOOKS = {
+    PASSED: ("✓", "passed", "#009e73"),
+    NOT_ATTEMPTED: ("○", "not attempted yet", "#7f7f7f"),
+    "wrong": ("✗", "not yet", "#d55e00"),
+}
+
+
+def plain(verdict: Verdict, hint_level: int) -> str:
+    """The card as text. A failure starts with the diagnosis; the traceback comes last."""
+    exercise, (sign, word, _) = verdict.exercise, _LOOKS[verdict.status]
+    head = f"{sign} {exercise.name}: {word}, {verdict.points} of {exercise.points} points"
+    if verdict.status == PASSED:
+        return head
+    if verdict.status == NOT_ATTEMPTED:
+        return f"{head}. {_invitation(exercise)}"
+    lines = [_headline(verdict), head, *_facts(verdict), _next_hint(exercise, hint_level)]
+    lines += [f"warning from your code: {text}" for text in verdict.warnings]
+    return "\n".join(lines + ([verdict.traceback] if verdict.traceback else []))
+
+
+def html(verdict: Verdict, hint_level: int) -> str:
+    """The card as HTML with inline style: it reads the same in JupyterLab, feedback and on the web."""
+    exercise, (sign, word, colour) = verdict.exercise, _LOOKS[verdict.status]
+    points = f"{verdict.points} / {exercise.points} points"
+    head = (
+        f'<div style="display:flex;gap:.6em;align-items:baseline;flex-wrap:wrap">'
+        f'<b style="color:{colour};font-size:1.15em">{sign}</b><b>{escape(exercise.title)}</b>'
+        f'<code>{escape(exercise.name)}</code><span style="color:{colour}">{word}</span>'
+        f'<span style="margin-left:auto">{points}</span></div>'
+    )
+    return (
+        f'<div style="border:1px solid {colour};border-left:6px solid {colour};border-radius:4px;'
+        f'padding:.6em .9em;margin:.3em 0;max-width:52em;line-height:1.45">{head}{_body(verdict, hint_level)}</div>'
+    )
+
+
+def bundle(verdict: Verdict, hint_level: int) -> dict[str, Any]:
+    """The MIME bundle that a notebook shows and that `breakthrough run` reads the score from."""
+    record = {
+        "exercise": verdict.exercise.name,
+        "status": verdict.status,
+        "points": verdict.points,
+        "of": verdict.exercise.points,
+        "diagnosis": verdict.diagnosis.name if verdict.diagnosis else None,
+    }
+    return {"text/html": html(verdict, hint_level), "text/plain": plain(verdict, hint_level), MIME: record}
+
+
+def hint_bundle(exercise: Exercise, level: int) -> dict[str, Any]:
+    """The MIME bundle of one hint."""
+    text, is_code = exercise.hint(level), level >= 3
+    title = f"{exercise.name}, hint {level} of {len(LADDER)}: {LADDER[level - 1]}"
+    body = f"<pre style='margin:.4em 0'>{escape(text)}</pre>" if is_code else f"<div>{escape(text)}</div>"
+    style = "border-left:6px solid #0072b2;padding:.5em .9em;margin:.3em 0;max-width:52em;line-height:1.45"
+    return {
+        "text/html": f"<div style='{style}'><b>{escape(title)}</b>{body}</div>",
+        "text/plain": f"{title}\n{text}",
+    }
+
+
+def _headline(verdict: Verdict) -> str:
+    if verdict.diagnosis:
+        return verdict.diagnosis.says
+    return verdict.difference.text if verdict.difference else "wrong"
+
+
+def _facts(verdict: Verdict) -> list[str]:
+    found = verdict.difference
+    if found is None:
+        return []
+    case = f"{verdict.case} (seed {verdict.seed})" if verdict.case and not verdict.exercise.question else ""
+    rows = [("what", found.text if verdict.diagnosis else ""), ("case", case)]
+    rows += [("expected", found.expected), ("got", found.got), ("first at", found.where)]
+    return [f"{name}: {text}" for name, text in rows if text]
+
+
+def _next_hint(exercise: Exercise, level: int) -> str:
+    return f'next: hint("{exercise.name}", {level}) gives the {LADDER[level - 1]}'
+
+
+def _invitation(exercise: Exercise) -> str:
+    if exercise.question:
+        return "Put your answer in the cell above."
+    return "Replace the `raise NotImplementedError()` above with your answer, then run this cell again."
+
+
+def _body(verdict: Verdict, hint_level: int) -> str:
+    if verdict.status == PASSED:
+        return ""
+    if verdict.status == NOT_ATTEMPTED:
+        return f"<div>{escape(_invitation(verdict.exercise))}</div>"
+    parts = [f"<div style='margin:.45em 0'><b>{escape(_headline(verdict))}</b></div>", _table(_facts(verdict))]
+    parts += [f"<div>warning from your code: {escape(text)}</div>" for text in verdict.warnings]
+    parts += [f"<div style='margin-top:.4em'>{_code_next_hint(verdict.exercise, hint_level)}</div>"]
+    if verdict.traceback:
+        trace = f"<pre style='margin:.4em 0;overflow-x:auto'>{escape(verdict.traceback)}</pre>"
+        parts.append(f"<details><summary>traceback</summary>{trace}</details>")
+    return "".join(parts)
+
+
+def _table(facts: list[str]) -> str:
+    cells = (fact.split(": ", 1) for fact in facts)
+    style = "display:grid;grid-template-columns:max-content 1fr;gap:.1em .9em;margin:.3em 0"
+    rows = (f"<span style='opacity:.75'>{escape(k)}</span><span>{escape(v)}</span>" for k, v in cells)
+    return f"<div style='{style}'>{''.join(rows)}</div>"
+
+
+def _code_next_hint(exercise: Exercise, level: int) -> str:
+    return f'next: <code>hint("{escape(exercise.name)}", {level})</code> gives the {LADDER[level - 1]}'

@@ -1,0 +1,189 @@
+"""Judging outputs: what was expected against what came.
+
+Tolerances come from the exercise and the expected value, never from the learner's. The largest error
+decides, not the mean. Tuples, lists, dicts and dataclasses are compared part by part.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How an output differs: `kind` is shape, dtype, device, nan, type, value or missing."""
+
+    kind: str
+    text: str
+    expected: str = ""
+    got: str = ""
+    where: str = ""
+
+
+Compare = Callable[[Any, Any], Difference | None]
+
+
+def close(rtol: float = 1e-4, atol: float = 1e-5, dtype: bool = True) -> Compare:
+    """A comparison of numbers and tensors within tolerances. `dtype=False` lets the dtype differ."""
+
+    def compare(want: Any, got: Any) -> Difference | None:
+        return _compare(want, got, "", rtol, atol, dtype)
+
+    return compare
+
+
+def choice(want: Any, got: Any) -> Difference | None:
+    """A comparison for concept questions: letters in any case, numbers in any type."""
+    if _plain(want) == _plain(got):
+        return None
+    return Difference("value", "that is not the answer", "", repr(got))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        text = value.strip().rstrip(".)").lower()
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return float(value) if isinstance(value, (int, float)) else value
+
+
+def _compare(want, got, where, rtol, atol, dtype) -> Difference | None:
+    if got is None and want is not None:
+        return Difference("missing", f"{_name(where)} is None: is there a `return`?", _short(want), "None", where)
+    if isinstance(want, Tensor):
+        return _compare_tensors(want, got, where, rtol, atol, dtype)
+    if dataclasses.is_dataclass(want):
+        want, got = _fields(want), _fields(got, want)
+    if isinstance(want, Mapping):
+        return _compare_mappings(want, got, where, rtol, atol, dtype)
+    if isinstance(want, Sequence) and not isinstance(want, str):
+        return _compare_sequences(want, got, where, rtol, atol, dtype)
+    if isinstance(want, (int, float)) and not isinstance(want, bool):
+        return _compare_numbers(want, got, where, rtol, atol)
+    if isinstance(got, Tensor) and got.ndim == 0:
+        got = got.item()
+    if want != got or type(want) is not type(got):
+        return Difference("value", f"{_name(where)} differs", _short(want), _short(got), where)
+    return None
+
+
+def _fields(value: Any, like: Any = None) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    names = [f.name for f in dataclasses.fields(like)] if dataclasses.is_dataclass(like) else []
+    found = {name: getattr(value, name) for name in names if hasattr(value, name)}
+    return found or value
+
+
+def _compare_mappings(want, got, where, rtol, atol, dtype) -> Difference | None:
+    if not isinstance(got, Mapping) or set(got) != set(want):
+        keys = sorted(map(str, got)) if isinstance(got, Mapping) else type(got).__name__
+        text = f"{_name(where)} has other parts than expected"
+        return Difference("type", text, str(sorted(map(str, want))), str(keys), where)
+    pairs = ((_compare(want[k], got[k], f"{where}[{k!r}]", rtol, atol, dtype)) for k in want)
+    return next((d for d in pairs if d), None)
+
+
+def _compare_sequences(want, got, where, rtol, atol, dtype) -> Difference | None:
+    if not isinstance(got, Sequence) or isinstance(got, str) or len(got) != len(want):
+        text = f"{_name(where)} is not {len(want)} values"
+        return Difference("type", text, f"{len(want)} values", _short(got), where)
+    pairs = (_compare(w, g, f"{where}[{i}]", rtol, atol, dtype) for i, (w, g) in enumerate(zip(want, got)))
+    return next((d for d in pairs if d), None)
+
+
+def _compare_numbers(want, got, where, rtol, atol) -> Difference | None:
+    if isinstance(got, Tensor) and got.numel() == 1:
+        got = got.item()
+    if isinstance(got, bool) or not isinstance(got, (int, float)):
+        return Difference("type", f"{_name(where)} is not a number", _short(want), _short(got), where)
+    if math.isnan(got) and not math.isnan(want):
+        return Difference("nan", f"{_name(where)} is NaN", _short(want), "nan", where)
+    if abs(got - want) > atol + rtol * abs(want):
+        return Difference("value", f"{_name(where)} differs", _short(want), _short(got), where)
+    return None
+
+
+def _compare_tensors(want, got, where, rtol, atol, dtype) -> Difference | None:
+    if not isinstance(got, Tensor):
+        text = f"{_name(where)} is a {type(got).__name__}, not a tensor"
+        return Difference("type", text, _short(want), _short(got), where)
+    if got.shape != want.shape:
+        text = f"the shape of {_name(where)} is {tuple(got.shape)}, not {tuple(want.shape)}"
+        return Difference("shape", text, str(tuple(want.shape)), str(tuple(got.shape)), where)
+    if got.device != want.device:
+        text = f"{_name(where)} is on {got.device}, not on {want.device}: make new tensors on the input's device"
+        return Difference("device", text, str(want.device), str(got.device), where)
+    if dtype and got.dtype != want.dtype:
+        text = f"{_name(where)} is {_dtype(got)}, not {_dtype(want)}"
+        return Difference("dtype", text, _dtype(want), _dtype(got), where)
+    return _compare_values(want.detach(), got.detach(), where, rtol, atol)
+
+
+def _compare_values(want: Tensor, got: Tensor, where: str, rtol: float, atol: float) -> Difference | None:
+    if not want.numel():
+        return None
+    want64, got64 = want.double(), got.double()
+    nans = got64.isnan() & ~want64.isnan()
+    if nans.any():
+        at = _first(nans)
+        text = f"{_name(where)} holds {int(nans.sum())} NaN, the first at index {at}"
+        return Difference("nan", text, _at(want, at), "nan", f"{where}{list(at)}")
+    error = (got64 - want64).abs()
+    within = (error <= atol + rtol * want64.abs()) & want64.isfinite()
+    wrong = ~(within | (want64 == got64) | (want64.isnan() & got64.isnan()))
+    if not wrong.any():
+        return None
+    at, worst = _first(wrong), float(error[wrong].nan_to_num(math.inf, math.inf).max())
+    share = f"{int(wrong.sum())} of {wrong.numel()} values differ, by {worst:.3g} at the most"
+    return Difference("value", f"{_name(where)}: {share}", _at(want, at), _at(got, at), f"{where}{list(at)}")
+
+
+def _first(mask: Tensor) -> tuple[int, ...]:
+    return tuple(mask.nonzero()[0].tolist())
+
+
+def _at(tensor: Tensor, index: tuple[int, ...]) -> str:
+    value = tensor[index].item()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _name(where: str) -> str:
+    return f"output{where}" if where else "the output"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"tensor of shape {tuple(value.shape)}, {_dtype(value)}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def same(before: Any, after: Any) -> bool:
+    """Whether a value is exactly as it was; NaN equals NaN. Unknown types count as the same."""
+    if isinstance(before, Tensor):
+        if not isinstance(after, Tensor) or before.shape != after.shape or before.dtype != after.dtype:
+            return False
+        return bool(((before == after) | ((before != before) & (after != after))).all())
+    if isinstance(before, torch.nn.Module):
+        return same(before.state_dict(), after.state_dict())
+    if isinstance(before, Mapping):
+        return before.keys() == after.keys() and all(same(before[k], after[k]) for k in before)
+    if isinstance(before, (list, tuple)):
+        return len(before) == len(after) and all(map(same, before, after))
+    return before == after if isinstance(before, (int, float, str, bool)) else True

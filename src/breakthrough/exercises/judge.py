@@ -1,0 +1,242 @@
+"""Judging an answer: run the cases, name the mistake.
+
+The order of questions is the order in which a person would debug: was it attempted, can it be called,
+did it raise, is it the right kind of thing, are the values right, did it leave its inputs alone, does
+it say the same twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+import io
+import secrets
+import time
+import traceback
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from breakthrough.exercises.compare import Difference, same
+from breakthrough.exercises.exercise import Case, Exercise, Misconception, call_directly
+from breakthrough.seeds import torch_generator
+
+PASSED, WRONG, NOT_ATTEMPTED = "passed", "wrong", "not attempted"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `judge` found. `kind` names the sort of failure: not-callable, signature, raised, missing,
+    type, shape, dtype, device, nan, value, mutated, random or slow.
+
+    Units: `seconds` of judging
+    """
+
+    exercise: Exercise
+    status: str
+    seed: int
+    kind: str = ""
+    diagnosis: Misconception | None = None
+    difference: Difference | None = None
+    case: str = ""
+    traceback: str = ""
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def points(self) -> int:
+        """The points earned."""
+        return self.exercise.points if self.status == PASSED else 0
+
+
+@dataclass
+class _Outcome:
+    """One call: what came out, or what was raised, and the inputs as the call left them."""
+
+    output: Any = None
+    error: BaseException | None = None
+    case: Case | None = None
+
+
+class _Failure(Exception):
+    def __init__(self, kind: str, difference: Difference, case: str = "", trace: str = "") -> None:
+        super().__init__(difference.text)
+        self.kind, self.difference, self.case, self.trace = kind, difference, case, trace
+
+
+class _NotAttempted(Exception):
+    pass
+
+
+def judge(exercise: Exercise, answer: Any, seed: int | None = None) -> Verdict:
+    """Run an exercise's cases on an answer and name the mistake.
+
+    Inputs are drawn afresh each time unless a seed is given. Nothing reaches stderr; warnings are kept.
+    """
+    seed = secrets.randbits(32) if seed is None else seed
+    started = time.perf_counter()
+    with _quiet() as caught:
+        status, failure, diagnosis = _judge(exercise, answer, seed)
+    return Verdict(
+        exercise=exercise,
+        status=status,
+        seed=seed,
+        kind=failure.kind if failure else "",
+        diagnosis=diagnosis,
+        difference=failure.difference if failure else None,
+        case=failure.case if failure else "",
+        traceback=failure.trace if failure else "",
+        warnings=tuple(dict.fromkeys(str(w.message) for w in caught)),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _judge(exercise: Exercise, answer: Any, seed: int) -> tuple[str, _Failure | None, Misconception | None]:
+    if answer is None:
+        return NOT_ATTEMPTED, None, None
+    try:
+        _check_callable(exercise, answer)
+        cases = list(exercise.cases(torch_generator(seed, exercise.name)))
+        outcomes = [_check_case(exercise, answer, case) for case in cases]
+        _check_device(exercise, answer, cases)
+        _check_repeats(exercise, answer, cases[0], outcomes[0])
+    except _NotAttempted:
+        return NOT_ATTEMPTED, None, None
+    except _Failure as failure:
+        return WRONG, failure, _diagnose(exercise, answer, seed)
+    slow = next((m for m in exercise.misconceptions if m.detect and m.detect(answer)), None)
+    if slow:
+        difference = Difference("slow", "every output is right; the way there is not")
+        return WRONG, _Failure("slow", difference), slow
+    return PASSED, None, None
+
+
+def _check_callable(exercise: Exercise, answer: Any) -> None:
+    if exercise.call is not call_directly or callable(answer):
+        return
+    text = f"the answer is a {type(answer).__name__}, not a function: pass it without calling it"
+    raise _Failure("not-callable", Difference("type", text, "a function", type(answer).__name__))
+
+
+def _check_case(exercise: Exercise, answer: Any, case: Case) -> _Outcome:
+    want = exercise.call(exercise.reference, copy.deepcopy(case))
+    _check_signature(exercise, answer, case)
+    outcome = _attempt(exercise, answer, case)
+    if outcome.error is not None:
+        raise _raised(outcome.error, case)
+    difference = exercise.compare(want, outcome.output)
+    if difference:
+        if difference.kind in ("value", "nan"):  # random numbers look like wrong ones
+            _check_repeats(exercise, answer, case, outcome)
+        raise _Failure(difference.kind, difference, case.label)
+    if exercise.call is call_directly and not _unchanged(case, outcome.case):
+        text = "the answer changed its own input: work on a new tensor (no in-place `_` methods, no `x[...] =`)"
+        raise _Failure("mutated", Difference("mutated", text), case.label)
+    return outcome
+
+
+def _check_signature(exercise: Exercise, answer: Any, case: Case) -> None:
+    if exercise.call is not call_directly:
+        return
+    try:
+        inspect.signature(answer).bind(*case.args, **case.kwargs)
+    except TypeError as error:
+        want = str(inspect.signature(exercise.reference))
+        got = str(inspect.signature(answer))
+        raise _Failure("signature", Difference("type", f"the arguments do not fit: {error}", want, got)) from None
+    except ValueError:  # some builtins have no signature
+        return
+
+
+def _attempt(exercise: Exercise, answer: Any, case: Case) -> _Outcome:
+    """Call an answer on a copy of a case; whatever it raises is an outcome."""
+    mine = copy.deepcopy(case)
+    try:
+        return _Outcome(exercise.call(answer, mine), None, mine)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a learner's code may raise anything
+        return _Outcome(None, error, mine)
+
+
+def _raised(error: BaseException, case: Case) -> Exception:
+    # the released stub is a bare `raise NotImplementedError()`; torch's own carry a message
+    if type(error) is NotImplementedError and not error.args:
+        return _NotAttempted()
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return _Failure("raised", Difference("raised", text), case.label, _own_traceback(error))
+
+
+def _own_traceback(error: BaseException) -> str:
+    """The traceback from the learner's first line on, without the engine's frames."""
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [f for f in frames if not f.filename.startswith(__file__.rsplit("/", 1)[0])]
+    lines = traceback.format_list(inside or frames) + traceback.format_exception_only(error)
+    return "".join(lines).rstrip()
+
+
+def _unchanged(case: Case, after: Case | None) -> bool:
+    return after is None or (same(case.args, after.args) and same(dict(case.kwargs), dict(after.kwargs)))
+
+
+def _check_repeats(exercise: Exercise, answer: Any, case: Case, first: _Outcome) -> None:
+    second = _attempt(exercise, answer, case)
+    differs = second.error is not None or exercise.compare(first.output, second.output)
+    if differs:
+        text = "the same input gave two different outputs: does the answer draw random numbers or keep state?"
+        raise _Failure("random", Difference("random", text), case.label)
+
+
+def _check_device(exercise: Exercise, answer: Any, cases: list[Case]) -> None:
+    """On a machine with CUDA the first case is run there too."""
+    if not torch.cuda.is_available() or exercise.call is not call_directly:
+        return
+    moved = Case(f"{cases[0].label}, on CUDA", *_to_cuda((cases[0].args, dict(cases[0].kwargs))))
+    outcome = _attempt(exercise, answer, moved)
+    if outcome.error is not None:
+        raise _raised(outcome.error, moved)
+    difference = exercise.compare(exercise.call(exercise.reference, copy.deepcopy(moved)), outcome.output)
+    if difference:
+        raise _Failure(difference.kind, difference, moved.label)
+
+
+def _to_cuda(value: Any) -> Any:
+    if isinstance(value, (torch.Tensor, torch.nn.Module)):
+        return copy.deepcopy(value).cuda()
+    if isinstance(value, dict):
+        return {key: _to_cuda(part) for key, part in value.items()}
+    return type(value)(map(_to_cuda, value)) if type(value) in (tuple, list) else value
+
+
+def _diagnose(exercise: Exercise, answer: Any, seed: int) -> Misconception | None:
+    """The misconception whose outcomes equal the answer's on every case, right ones included."""
+    cases = list(exercise.cases(torch_generator(seed, exercise.name)))
+    outcomes = [_attempt(exercise, answer, case) for case in cases]
+    for misconception in exercise.misconceptions:
+        if all(_alike(exercise, misconception.answer, c, o) for c, o in zip(cases, outcomes)):
+            return misconception
+    return None
+
+
+def _alike(exercise: Exercise, wrong: Any, case: Case, outcome: _Outcome) -> bool:
+    theirs = _attempt(exercise, wrong, case)
+    if (theirs.error is None) != (outcome.error is None):
+        return False
+    if theirs.error is not None:
+        return type(theirs.error) is type(outcome.error) and str(theirs.error) == str(outcome.error)
+    if _unchanged(case, theirs.case) != _unchanged(case, outcome.case):
+        return False
+    return exercise.compare(theirs.output, outcome.output) is None
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keep stderr silent and collect warnings, so that a stock nbgrader run never takes points for one."""
+    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("always")
+        yield caught
+
+
