@@ -197,11 +197,11 @@ def _resumed(task: Task, before: Result | None, key: str) -> Result | None:
 
 
 def _execute(plan: Plan, task: Task, key: str, on_cell: Callable[[int], None]) -> Result:
-    from breakthrough.course import execution  # papermill: a second to import
-
     if not task.source.is_file():
         error = f"no file {task.source.relative_to(plan.course.root)}"
         return Result(task.name, task.module.id, task.kind, "missing", 0.0, 0.0, task.of, error=error, key=key)
+    from breakthrough.course import execution  # papermill: a second to import
+
     with execution.environ(**plan.environment()):
         outcome = execution.execute(
             task.source, task.target, parameters={"PROFILE": plan.profile, "SEED": plan.seed},
