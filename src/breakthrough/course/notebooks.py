@@ -45,39 +45,24 @@ def code_cells(notebook: Notebook) -> list[Cell]:
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
-def bundles(notebook: Notebook, mime: str) -> Iterator[Any]:
-    """The data of one MIME type in all outputs, in order."""
-    for cell in code_cells(notebook):
-        for output in cell.get("outputs", []):
-            if mime in output.get("data", {}):
-                yield output["data"][mime]
-
-
 def checks(notebook: Notebook) -> dict[str, dict[str, Any]]:
     """The best result of every exercise that the notebook's outputs show, by exercise.
 
-    Units: `points` earned out of `of`
+    Units: `points` earned out of `of`; `says` is the first line of the card unless it passed
     """
     best: dict[str, dict[str, Any]] = {}
-    for check in bundles(notebook, CHECK_MIME):
+    for data in _outputs(notebook, CHECK_MIME):
+        check = data[CHECK_MIME]
+        says = "" if check["status"] == "passed" else _text(data.get("text/plain", "")).split("\n")[0]
         name = check["exercise"]
         if name not in best or check["points"] >= best[name]["points"]:
-            best[name] = check
+            best[name] = {**check, "says": says}
     return best
 
 
 def claims(notebook: Notebook) -> dict[str, dict[str, Any]]:
     """The last record of every claim in the notebook's outputs, by id."""
-    return {record["claim"]: record for record in bundles(notebook, CLAIM_MIME)}
-
-
-def first_error(notebook: Notebook) -> str | None:
-    """The first error in the outputs, `cell 7: NameError: …`, counted from 1."""
-    for number, cell in enumerate(notebook["cells"], start=1):
-        for output in cell.get("outputs", []):
-            if output.get("output_type") == "error":
-                return f"cell {number}: {output['ename']}: {output['evalue']}".splitlines()[0]
-    return None
+    return {data[CLAIM_MIME]["claim"]: data[CLAIM_MIME] for data in _outputs(notebook, CLAIM_MIME)}
 
 
 def fill_answers(cells: Iterable[Cell]) -> list[str]:
@@ -106,6 +91,13 @@ def check_calls(source: str) -> list[tuple[str, str, int]]:
                 if isinstance(name, ast.Constant) and isinstance(answer, ast.Name):
                     found.append((str(name.value), answer.id, statement.lineno))
     return found
+
+
+def _outputs(notebook: Notebook, mime: str) -> Iterator[dict[str, Any]]:
+    for cell in code_cells(notebook):
+        for output in cell.get("outputs", []):
+            if mime in output.get("data", {}):
+                yield output["data"]
 
 
 def _filled(source: str) -> tuple[str, str]:
