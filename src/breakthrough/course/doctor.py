@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
@@ -85,6 +86,23 @@ def sandbox() -> Finding:
     why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
     mend = "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
     return Finding("sandbox", MISSING, f"bubblewrap may not make namespaces: {why}", mend)
+
+
+def facts(device: str = "auto") -> dict[str, str]:
+    """What a report says about the machine a run was made on."""
+    import psutil
+
+    card = gpu() if device != "cpu" and not (installed("torch") or "").endswith("+cpu") else None
+    return {
+        "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        "device": f"cuda ({card})" if card else "cpu",
+        "python": platform.python_version(),
+        "torch": installed("torch") or "none",
+        "breakthrough": installed("breakthrough") or "not installed",
+        "platform": platform.platform(),
+        "cores": str(devices.cores()),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
+    }
 
 
 def installed(name: str) -> str | None:
