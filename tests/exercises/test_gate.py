@@ -43,8 +43,7 @@ def test_every_misconception_fails_and_is_diagnosed_as_itself(exercise):
 
 
 def test_there_are_enough_misconceptions_each_with_one_sentence(exercise):
-    at_least = 3 if exercise.question else 4  # four choices leave three wrong ones
-    assert len(exercise.misconceptions) >= at_least
+    assert len(exercise.misconceptions) >= 4
     assert len({m.name for m in exercise.misconceptions}) == len(exercise.misconceptions)
     for misconception in exercise.misconceptions:
         assert 20 <= len(misconception.says) <= 300, misconception.name
