@@ -1,0 +1,231 @@
+"""Running the course: every lesson, then every solved lab, in order; state in build/run/<profile>."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from breakthrough import artifacts, devices, events
+from breakthrough.course import notebooks
+from breakthrough.course.schema import Module, Syllabus
+from breakthrough.errors import ConfigError, expected
+
+# a notebook that hangs must end some time; far above what a profile may take
+LIMIT_S = {"tiny": 600, "quick": 3600, "full": 12 * 3600}
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One notebook to execute."""
+
+    module: Module
+    kind: str  # lesson or lab
+    source: Path
+    target: Path
+
+    @property
+    def name(self) -> str:
+        """What lines and reports call it: `01_moe lab`."""
+        return f"{self.module.id} {self.kind}"
+
+    @property
+    def of(self) -> float:
+        """The points its exercises carry."""
+        return getattr(self.module.points, self.kind)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one executed notebook gave.
+
+    Units: `points` earned out of `of`; `seconds` of wall time; `key` is the hash of all inputs
+    """
+
+    name: str
+    module: str
+    kind: str
+    status: str  # passed, failed, timeout, missing
+    seconds: float
+    points: float
+    of: float
+    checks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    claims: dict[str, dict[str, Any]] = field(default_factory=dict)
+    error: str | None = None
+    key: str = ""
+    output_sha256: str = ""
+    resumed: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether it ran to its end."""
+        return self.status == "passed"
+
+    def line(self) -> str:
+        """The one line of a notebook: seconds, points, claims, and what went wrong."""
+        mark = "ok" if self.whole else "FAILED"
+        parts = [f"{self.name:<18} {mark:<6} {self.seconds:7.1f} s  {self.points:g}/{self.of:g} points"]
+        if self.claims:
+            parts.append("claims " + ", ".join(f"{name}: {c['verdict']}" for name, c in sorted(self.claims.items())))
+        if self.resumed:
+            parts.append("unchanged")
+        if self.error:
+            parts.append(self.error)
+        return "  ".join(parts)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run, and how."""
+
+    course: Syllabus
+    profile: str = "quick"
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.profile not in LIMIT_S:
+            raise ConfigError(expected(f"a profile out of {', '.join(LIMIT_S)}", repr(self.profile)))
+        if self.device not in devices.CHOICES:
+            raise ConfigError(expected(f"a device out of {', '.join(devices.CHOICES)}", repr(self.device)))
+
+    @property
+    def folder(self) -> Path:
+        """Where executed notebooks, log, artifacts and results of this profile lie."""
+        return self.course.root / "build" / "run" / self.profile
+
+    def tasks(self, modules: Sequence[Module] | None = None) -> list[Task]:
+        """The notebooks of these modules, of all that are built when none is given, in course order."""
+        chosen = [m for m in self.course.built if modules is None or m in modules]
+        return [task for module in chosen for task in self._of_module(module)]
+
+    def _of_module(self, module: Module) -> Iterator[Task]:
+        lesson = self.course.lesson(module)
+        yield Task(module, "lesson", lesson, self.folder / "notebooks" / lesson.name)
+        if module.has_lab:
+            lab = self.course.solution(module)
+            yield Task(module, "lab", lab, self.folder / "solutions" / lab.name)
+
+    def environment(self) -> dict[str, str]:
+        """The variables that keep a learner's own log and artifacts untouched by a run."""
+        return {
+            devices.VARIABLE: self.device,
+            events.VARIABLE: str(self.folder / "progress"),
+            artifacts.VARIABLE: str(self.folder / "artifacts"),
+        }
+
+
+class Watcher:
+    """What a run tells while it goes; does nothing until a method is overridden."""
+
+    def begin(self, task: Task, cells: int) -> None:
+        """A notebook begins."""
+
+    def cell(self, task: Task, index: int) -> None:
+        """A cell begins, counted from 0."""
+
+    def end(self, task: Task, result: Result) -> None:
+        """A notebook ended."""
+
+
+def run(plan: Plan, modules: Sequence[Module] | None = None, *, resume: bool = False,
+        watcher: Watcher | None = None) -> list[Result]:
+    """Execute the notebooks one by one; one that fails does not hide the rest.
+
+    Results are kept after every notebook, beside those of modules that were not asked for.
+    """
+    tasks, watch = plan.tasks(modules), watcher or Watcher()
+    before = load_results(plan)
+    if not resume and modules is None:
+        shutil.rmtree(plan.folder, ignore_errors=True)
+    results, library = [], library_hash()
+    for task in tasks:
+        key = input_key(plan, task, library)
+        result = _resumed(task, before.get(task.name), key) if resume else None
+        watch.begin(task, _count_cells(task))
+        result = result or _execute(plan, task, key, lambda index, task=task: watch.cell(task, index))
+        _keep(plan, result)
+        results.append(result)
+        watch.end(task, result)
+    return results
+
+
+def load_results(plan: Plan) -> dict[str, Result]:
+    """The kept results of a profile, by name, in course order; a damaged file counts as none."""
+    try:
+        kept = json.loads((plan.folder / RESULTS).read_text())
+        found = {name: Result(**record) for name, record in kept.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+    return {task.name: found[task.name] for task in plan.tasks() if task.name in found}
+
+
+def input_key(plan: Plan, task: Task, library: str) -> str:
+    """The hash of all that the result depends on: notebook, library, profile, device, seed, givers.
+
+    Givers are the labs whose artifacts the module takes.
+    """
+    source = artifacts.sha256(task.source) if task.source.is_file() else "missing"
+    parts = [source, library, plan.profile, plan.device, str(plan.seed)]
+    for other in plan.tasks():
+        if other.kind == "lab" and other.module != task.module and set(other.module.gives) & set(task.module.takes):
+            parts.append(input_key(plan, other, library))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def library_hash() -> str:
+    """The hash of the library's own sources."""
+    home = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(home.rglob("*.py")):
+        digest.update(f"{path.relative_to(home)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _resumed(task: Task, before: Result | None, key: str) -> Result | None:
+    if before is None or not before.whole or before.key != key or not task.target.is_file():
+        return None
+    if artifacts.sha256(task.target) != before.output_sha256:
+        return None
+    return Result(**{**asdict(before), "resumed": True})
+
+
+def _execute(plan: Plan, task: Task, key: str, on_cell: Callable[[int], None]) -> Result:
+    from breakthrough.course import execution  # papermill: a second to import
+
+    if not task.source.is_file():
+        error = f"no file {task.source.relative_to(plan.course.root)}"
+        return Result(task.name, task.module.id, task.kind, "missing", 0.0, 0.0, task.of, error=error, key=key)
+    with execution.environ(**plan.environment()):
+        outcome = execution.execute(
+            task.source, task.target, parameters={"PROFILE": plan.profile, "SEED": plan.seed},
+            environment=plan.environment(), limit_s=LIMIT_S[plan.profile],
+            fill_answers=task.kind == "lesson", on_cell=on_cell,
+        )
+        events.append("run", notebook=task.name, status=outcome.status, seconds=outcome.seconds)
+    executed = notebooks.read(task.target)
+    checks = notebooks.checks(executed)
+    return Result(
+        task.name, task.module.id, task.kind, outcome.status, outcome.seconds,
+        points=sum(check["points"] for check in checks.values()), of=task.of, checks=checks,
+        claims=notebooks.claims(executed), error=outcome.error, key=key, output_sha256=artifacts.sha256(task.target),
+    )
+
+
+def _keep(plan: Plan, result: Result) -> None:
+    kept = {name: asdict(other) for name, other in load_results(plan).items()}
+    kept[result.name] = asdict(result)
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    aside = plan.folder / (RESULTS + ".partial")
+    aside.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(aside, plan.folder / RESULTS)
+
+
+def _count_cells(task: Task) -> int:
+    return len(notebooks.read(task.source)["cells"]) if task.source.is_file() else 0
