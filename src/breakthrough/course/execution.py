@@ -20,6 +20,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from ipykernel.kernelspec import get_kernel_dict
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
@@ -77,7 +78,7 @@ def execute(
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_suffix(".partial.ipynb")
     begin = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="breakthrough-") as scratch, _kernel(Path(scratch), environment):
+    with tempfile.TemporaryDirectory(prefix=".running-", dir=target.parent) as scratch, _kernel(Path(scratch), environment):
         prepared = _prepare(source, Path(scratch) / source.name, fill_answers)
         status, error = _run(prepared, aside, Path(scratch) / "work", dict(parameters), begin + limit_s,
                              {"allow_errors": allow_errors, "on_cell": on_cell})
@@ -125,9 +126,7 @@ def _kernel(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
         "IPYTHONDIR": str(folder / "ipython"),  # the user's start-up files are no part of the course
         **environment,
     }
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    record = {"argv": argv, "display_name": "Python 3", "language": "python", "env": own}
-    (spec / "kernel.json").write_text(json.dumps(record))
+    (spec / "kernel.json").write_text(json.dumps({**get_kernel_dict(["--log-level=ERROR"]), "env": own}))
     with environ(JUPYTER_PATH=os.pathsep.join([str(folder / "jupyter"), os.environ.get("JUPYTER_PATH", "")])):
         logging.getLogger("papermill").setLevel(logging.ERROR)
         yield

@@ -45,48 +45,33 @@ def code_cells(notebook: Notebook) -> list[Cell]:
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
-def bundles(notebook: Notebook, mime: str) -> Iterator[Any]:
-    """The data of one MIME type in all outputs, in order."""
-    for cell in code_cells(notebook):
-        for output in cell.get("outputs", []):
-            if mime in output.get("data", {}):
-                yield output["data"][mime]
-
-
 def checks(notebook: Notebook) -> dict[str, dict[str, Any]]:
     """The best result of every exercise that the notebook's outputs show, by exercise.
 
-    Units: `points` earned out of `of`
+    Units: `points` earned out of `of`; `says` is the first line of the card unless it passed
     """
     best: dict[str, dict[str, Any]] = {}
-    for check in bundles(notebook, CHECK_MIME):
+    for data in _outputs(notebook, CHECK_MIME):
+        check = data[CHECK_MIME]
+        says = "" if check["status"] == "passed" else _text(data.get("text/plain", "")).split("\n")[0]
         name = check["exercise"]
         if name not in best or check["points"] >= best[name]["points"]:
-            best[name] = check
+            best[name] = {**check, "says": says}
     return best
 
 
 def claims(notebook: Notebook) -> dict[str, dict[str, Any]]:
     """The last record of every claim in the notebook's outputs, by id."""
-    return {record["claim"]: record for record in bundles(notebook, CLAIM_MIME)}
-
-
-def first_error(notebook: Notebook) -> str | None:
-    """The first error in the outputs, `cell 7: NameError: …`, counted from 1."""
-    for number, cell in enumerate(notebook["cells"], start=1):
-        for output in cell.get("outputs", []):
-            if output.get("output_type") == "error":
-                return f"cell {number}: {output['ename']}: {output['evalue']}".splitlines()[0]
-    return None
+    return {data[CLAIM_MIME]["claim"]: data[CLAIM_MIME] for data in _outputs(notebook, CLAIM_MIME)}
 
 
 def fill_answers(cells: Iterable[Cell]) -> list[str]:
     """Fill every cell tagged `answer` from the exercise's reference, in place; the names filled.
 
-    `answer_active = None` beside `check("moe.q_active", answer_active)` becomes
-    `answer_active = reference("moe.q_active")`, resolved where the notebook runs.
+    Before `check("moe.q_active", answer_active)` a line gives `answer_active` the reference, which is
+    resolved where the notebook runs.
 
-    Raises: NotebookError for an answer cell that has not this form
+    Raises: NotebookError for an answer cell without one such call
     """
     filled = []
     for cell in cells:
@@ -96,22 +81,39 @@ def fill_answers(cells: Iterable[Cell]) -> list[str]:
     return filled
 
 
+def check_calls(source: str) -> list[tuple[str, str, int]]:
+    """Every `check("name", variable)` in a cell: name, variable, and the line its statement begins on."""
+    found = []
+    for statement in ast.parse(_python(source)).body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Call) and _called(node) == "check" and len(node.args) == 2:
+                name, answer = node.args
+                if isinstance(name, ast.Constant) and isinstance(answer, ast.Name):
+                    found.append((str(name.value), answer.id, statement.lineno))
+    return found
+
+
+def _outputs(notebook: Notebook, mime: str) -> Iterator[dict[str, Any]]:
+    for cell in code_cells(notebook):
+        for output in cell.get("outputs", []):
+            if mime in output.get("data", {}):
+                yield output["data"]
+
+
 def _filled(source: str) -> tuple[str, str]:
-    tree = ast.parse(source)
-    blanks = [node for node in tree.body if isinstance(node, ast.Assign) and _is_none(node.value)]
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) == "check"]
-    if len(blanks) != 1 or len(calls) != 1 or not isinstance(calls[0].args[0], ast.Constant):
-        form = "an answer cell `answer_x = None` and `check(\"room.q_x\", answer_x)`"
-        raise NotebookError(expected(form, repr(source)))
-    name = calls[0].args[0].value
+    try:
+        [(name, variable, line)] = check_calls(source)
+    except (SyntaxError, ValueError):
+        form = 'an answer cell with one `check("room.name", variable)`'
+        raise NotebookError(expected(form, repr(source))) from None
     lines = source.splitlines()
-    target = ast.unparse(blanks[0].targets[0])
-    lines[blanks[0].lineno - 1] = f"{target} = __import__('breakthrough.exercises').exercises.load({name!r}).reference"
+    lines.insert(line - 1, f"{variable} = __import__('breakthrough.exercises').exercises.load({name!r}).reference")
     return "\n".join(lines), name
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _python(source: str) -> str:
+    # magics and shell lines are no Python: keep their line, lose their text
+    return "\n".join("pass" if line[:1] in "%!?" and line else line for line in source.splitlines())
 
 
 def _called(node: ast.Call) -> str:

@@ -6,6 +6,7 @@ import logging
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,15 @@ class Released:
     module: str
     files: tuple[str, ...]
     differ: tuple[str, ...]
+    kept: str | None = None  # where the file that was there before was kept
+
+    def line(self, check: bool) -> str:
+        """What the command prints."""
+        if not self.differ:
+            return f"{self.module}: in step"
+        if check:
+            return f"{self.module}: out of step: {', '.join(self.differ)}; try breakthrough release {self.module}"
+        return f"{self.module}: wrote {', '.join(self.differ)}" + (f"; the one before is in {self.kept}" if self.kept else "")
 
 
 def release(course: Syllabus, modules: Sequence[Module] | None = None, *, check: bool = False) -> list[Released]:
@@ -89,10 +99,23 @@ def _release(course: Syllabus, module: Module, check: bool) -> Released:
         generate(master, made)
         files = _files(made)
         differ = [name for name in sorted(files | _files(home)) if not _same(made / name, home / name)]
+        kept = None
         if differ and not check:
+            kept = _keep(course, module)
             shutil.rmtree(home, ignore_errors=True)
             shutil.copytree(made, home)
-    return Released(module.id, tuple(sorted(files)), tuple(f"labs/{module.id}/{name}" for name in differ))
+    return Released(module.id, tuple(sorted(files)), tuple(f"labs/{module.id}/{name}" for name in differ), kept)
+
+
+def _keep(course: Syllabus, module: Module) -> str | None:
+    # labs/ is generated, but it is also where a learner works: nothing of theirs is ever lost
+    lab = course.lab(module)
+    if not lab.is_file():
+        return None
+    copy = course.root / "build" / "labs-before" / f"{module.id}-{time.strftime('%Y%m%d-%H%M%S')}.ipynb"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(lab, copy)
+    return str(copy.relative_to(course.root))
 
 
 def _convert(root: Path, assignment: str) -> None:

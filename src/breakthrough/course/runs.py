@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from breakthrough import artifacts, devices, events
-from breakthrough.course import notebooks
+from breakthrough.course import doctor, notebooks
 from breakthrough.course.schema import Module, Syllabus
 from breakthrough.errors import ConfigError, expected
 
 # a notebook that hangs must end some time; far above what a profile may take
 LIMIT_S = {"tiny": 600, "quick": 3600, "full": 12 * 3600}
-RESULTS = "results.json"
+RESULTS, ENVIRONMENT = "results.json", "environment.json"
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,7 @@ def run(plan: Plan, modules: Sequence[Module] | None = None, *, resume: bool = F
     if not resume and modules is None:
         shutil.rmtree(plan.folder, ignore_errors=True)
     results, library = [], library_hash()
+    _write(plan.folder / ENVIRONMENT, doctor.facts(plan.device) | {"profile": plan.profile, "seed": plan.seed})
     for task in tasks:
         key = input_key(plan, task, library)
         result = _resumed(task, before.get(task.name), key) if resume else None
@@ -197,11 +198,11 @@ def _resumed(task: Task, before: Result | None, key: str) -> Result | None:
 
 
 def _execute(plan: Plan, task: Task, key: str, on_cell: Callable[[int], None]) -> Result:
-    from breakthrough.course import execution  # papermill: a second to import
-
     if not task.source.is_file():
         error = f"no file {task.source.relative_to(plan.course.root)}"
         return Result(task.name, task.module.id, task.kind, "missing", 0.0, 0.0, task.of, error=error, key=key)
+    from breakthrough.course import execution  # papermill: a second to import
+
     with execution.environ(**plan.environment()):
         outcome = execution.execute(
             task.source, task.target, parameters={"PROFILE": plan.profile, "SEED": plan.seed},
@@ -221,10 +222,14 @@ def _execute(plan: Plan, task: Task, key: str, on_cell: Callable[[int], None]) -
 def _keep(plan: Plan, result: Result) -> None:
     kept = {name: asdict(other) for name, other in load_results(plan).items()}
     kept[result.name] = asdict(result)
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    aside = plan.folder / (RESULTS + ".partial")
-    aside.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(aside, plan.folder / RESULTS)
+    _write(plan.folder / RESULTS, kept)
+
+
+def _write(path: Path, data: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".partial")
+    aside.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(aside, path)
 
 
 def _count_cells(task: Task) -> int:

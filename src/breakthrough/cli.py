@@ -1,0 +1,245 @@
+"""The command line: `breakthrough`. Every command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from breakthrough.errors import BreakthroughError, InputError, MissingDependency
+
+if TYPE_CHECKING:
+    from breakthrough.course.schema import Module, Syllabus
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Modules = Annotated[list[str] | None, typer.Argument(metavar="[MODULE]...", help="01, moe or 01_moe; all when none.")]
+Profile = Annotated[str, typer.Option(help="tiny (tests), quick (minutes on two cores) or full (a GPU).")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda; auto takes CUDA when there is one.")]
+
+
+@app.callback()
+def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False) -> None:
+    """Breakthrough: a hands-on AI systems course, graded and executable end to end.
+
+    \b
+    A learner's day:
+      breakthrough doctor              is this machine ready? what is missing?
+      jupyter lab labs/01_moe          do the lab; every check answers within a second
+      breakthrough hint moe.route      stuck? the next hint of the ladder
+      breakthrough check 01            run your lab from the top: points by exercise
+      breakthrough progress            how far, and what to do next
+    \b
+    The whole course:
+      breakthrough run                 execute every lesson and every solved lab, then report
+      breakthrough run 01 --resume     only module 01, and only what changed
+      breakthrough release --check     are labs/ in step with solutions/?
+    """
+
+
+@app.command()
+def doctor(deep: Annotated[bool, typer.Option(help="Also import torch and ask it about CUDA (seconds).")] = False) -> None:
+    """Look at this machine: Python, packages, CUDA, cores, memory, disk, sandbox.
+
+    \b
+    Every line says OK, or what is missing and the command that mends it. Exit code 1 when something
+    that every module needs is missing.
+      breakthrough doctor
+      breakthrough doctor --deep
+    """
+    from breakthrough.course import doctor as doctors, terminal
+
+    findings = doctors.examine(deep=deep)
+    terminal.print_findings(findings)
+    _exit(any(finding.status == doctors.MISSING and finding.needed for finding in findings))
+
+
+@app.command()
+def run(
+    modules: Modules = None,
+    profile: Profile = "quick",
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="The SEED every notebook gets.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Skip notebooks whose result is whole and unchanged.")] = False,
+) -> None:
+    """Execute lessons and solved labs in course order, then write the report.
+
+    \b
+    Executed notebooks go to build/run/<profile>/, the report to build/report/index.html. A notebook
+    that fails does not hide the rest; the exit code is then 1.
+      breakthrough run
+      breakthrough run moe --profile tiny
+      breakthrough run --device cuda --profile full --resume
+    """
+    from breakthrough.course import report as reports, runs, terminal
+
+    course = _course()
+    plan = runs.Plan(course, profile, device, seed)
+    results = runs.run(plan, _chosen(course, modules), resume=resume, watcher=terminal.RunWatcher())
+    print(reports.write(plan))
+    _exit(not all(result.whole for result in results))
+
+
+@app.command()
+def validate(modules: Modules = None) -> None:
+    """Check the structure of every notebook, then run the lessons with nbval.
+
+    \b
+    nbval executes each lesson and compares what it shows with what is kept in the file.
+      breakthrough validate
+      breakthrough validate 00
+    """
+    from breakthrough.course import shape
+
+    course = _course()
+    chosen = _chosen(course, modules)
+    faults = shape.examine(course, chosen)
+    for fault in faults:
+        print(fault)
+    _exit(shape.nbval(course, chosen) or bool(faults))
+
+
+@app.command()
+def release(
+    modules: Modules = None,
+    check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 when labs/ differ.")] = False,
+) -> None:
+    """Generate labs/ from solutions/ with nbgrader.
+
+    \b
+    The same master gives the same bytes each time. A scan refuses a lab in which solution text or
+    outputs are left. A lab that you worked in is kept aside before it is replaced.
+      breakthrough release
+      breakthrough release 01 --check
+    """
+    from breakthrough.course import release as releases
+
+    course = _course()
+    done = releases.release(course, _chosen(course, modules), check=check)
+    for one in done:
+        print(one.line(check))
+    _exit(check and any(one.differ for one in done))
+
+
+@app.command(name="check")
+def check_lab(module: Annotated[str, typer.Argument(help="01, moe or 01_moe.")], profile: Profile = "tiny") -> None:
+    """Run your own lab from the top and print the points by exercise.
+
+    \b
+    It runs a copy: your file stays as it is. Exit code 0 when all points are earned.
+      breakthrough check 01
+      breakthrough check moe --profile quick
+    """
+    from breakthrough.course import answers, terminal
+
+    course = _course()
+    scores = answers.run_lab(course, course.find_built(module), profile)
+    terminal.print_scores(scores)
+    _exit(not all(score.passed for score in scores))
+
+
+@app.command()
+def hint(
+    exercise: Annotated[str, typer.Argument(help="The exercise, as in its heading: moe.route.")],
+    level: Annotated[int | None, typer.Argument(help="1 concept, 2 shapes, 3 pseudocode, 4 solution.")] = None,
+) -> None:
+    """Print the next hint of an exercise, or the hint of a level.
+
+    \b
+      breakthrough hint moe.route
+      breakthrough hint moe.route 3
+    """
+    _course().owner(exercise)
+    from breakthrough import exercises
+
+    exercises.hint(exercise, level)
+
+
+@app.command()
+def progress() -> None:
+    """Show how far you are: points, attempts, hints, minutes, and what to do next."""
+    from breakthrough.course import progress as progresses, terminal
+
+    terminal.print_progress(progresses.measure(_course()))
+
+
+@app.command()
+def claims() -> None:
+    """Show the ledger of the article's claims: verdict, what was measured, where."""
+    from breakthrough.course import claims as ledgers, terminal
+
+    terminal.print_ledger(ledgers.ledger(_course()))
+
+
+@app.command()
+def report(profile: Profile = "quick") -> None:
+    """Write build/report/index.html again from the last run of a profile.
+
+    \b
+      breakthrough report
+      breakthrough report --profile tiny
+    """
+    from breakthrough.course import report as reports, runs
+
+    print(reports.write(runs.Plan(_course(), profile)))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A file of benchmarks/: cli, moe, …")]) -> None:
+    """Run the benchmark of a room: ratios against peers. All other arguments go to it.
+
+    \b
+      breakthrough bench moe
+      breakthrough bench moe --help
+    """
+    from breakthrough.course import bench as benches
+
+    _exit(benches.run(_course().root, room, context.args))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 something failed, 2 wrong input."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(given, prog_name="breakthrough")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
+    except BreakthroughError as error:
+        if "--debug" in given:
+            raise
+        print(f"breakthrough: {error}", file=sys.stderr)
+        return BAD_INPUT if isinstance(error, InputError | MissingDependency) else FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # `breakthrough claims | head`
+        sys.stderr.close()
+    return 0
+
+
+def _course() -> Syllabus:
+    from breakthrough.course import syllabus
+
+    return syllabus.load()
+
+
+def _chosen(course: Syllabus, names: Sequence[str] | None) -> list[Module] | None:
+    return [course.find_built(name) for name in names] if names else None
+
+
+def _exit(failed: bool) -> None:
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

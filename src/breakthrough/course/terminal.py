@@ -1,0 +1,118 @@
+"""What the commands print: one line a notebook, a progress bar where there is a terminal, tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from breakthrough.course.runs import Result, Task, Watcher
+from breakthrough.course.schema import KINDS
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from breakthrough.course.answers import Score
+    from breakthrough.course.claims import Entry
+    from breakthrough.course.doctor import Finding
+    from breakthrough.course.progress import Progress
+
+_STYLES = {"OK": "green", "missing": "bold red", "note": "yellow", "passed": "green", "wrong": "bold red"}
+
+
+class RunWatcher(Watcher):
+    """A bar over the cells of the current notebook, and one line for every notebook that ended."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+
+    def begin(self, task: Task, cells: int) -> None:
+        """Start the bar of a notebook; on a pipe, nothing."""
+        from tqdm import tqdm
+
+        form = "{desc} {bar} cell {n_fmt}/{total_fmt} {elapsed}"
+        self._bar = tqdm(total=cells, desc=task.name, bar_format=form, leave=False, disable=not sys.stderr.isatty())
+
+    def cell(self, task: Task, index: int) -> None:
+        """Move the bar to the cell that begins."""
+        if self._bar is not None:
+            self._bar.update(index + 1 - self._bar.n)
+
+    def end(self, task: Task, result: Result) -> None:
+        """Remove the bar and print the notebook's line."""
+        if self._bar is not None:
+            self._bar.close()
+        print(result.line(), flush=True)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """The doctor's table: what is there, what is missing, what mends it."""
+    table = _table("what", "status", "found", "mend it with")
+    for one in findings:
+        table.add_row(_plain(one.name), _styled(one.status), _plain(one.detail), _plain(one.mend))
+    _print(table)
+
+
+def print_scores(scores: Sequence[Score]) -> None:
+    """Points by exercise of a learner's lab, with the diagnosis of what is wrong."""
+    table = _table("exercise", "points", "status", "what to look at")
+    for one in scores:
+        table.add_row(one.exercise, f"{one.points:g} / {one.of:g}", _styled(one.status), _plain(one.says))
+    _print(table)
+    print(f"{sum(s.points for s in scores):g} of {sum(s.of for s in scores):g} points")
+
+
+def print_progress(progress: Progress) -> None:
+    """Points by module against the shape of the course, attempts, hints, minutes, and what is next."""
+    shape = progress.course.shape
+    table = _table("module", "lab", "exchange", "lesson", "attempts", "hints", "minutes spent / planned")
+    for one in progress.modules:
+        points = [f"{getattr(one.earned, kind):g} / {getattr(one.module.points, kind):g}" for kind in KINDS]
+        table.add_row(one.module.id, *points, str(one.attempts), str(one.hints), f"{one.spent_min:.0f} / {one.planned_min:.0f}")
+    earned, of = progress.earned, progress.of
+    table.add_section()
+    table.add_row("all", *(f"{getattr(earned, kind):g} / {getattr(of, kind):g}" for kind in KINDS))
+    shares = [f"{100 * getattr(earned, kind) / earned.total if earned.total else 0:.0f}% (aim {getattr(shape, kind):g}%)" for kind in KINDS]
+    table.add_row("share", *shares)
+    _print(table)
+    print(f"next: {progress.next}")
+
+
+def print_ledger(entries: Sequence[Entry]) -> None:
+    """Every claim with its verdict and what was measured, or why there is none yet."""
+    table = _table("", "the claim", "verdict", "measured")
+    for one in entries:
+        verdict = f"{one.verdict} ({one.profile})" if one.recorded else one.state
+        measured = ". ".join(text.rstrip(".") for text in (one.measured, one.reason) if text)
+        table.add_row(one.claim.id, _plain(one.claim.claim), _plain(verdict), _plain(measured))
+    _print(table)
+    print(f"{sum(one.recorded for one in entries)} of {len(entries)} claims measured")
+
+
+def _table(*columns: str):
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _plain(text: str):
+    from rich.text import Text
+
+    return Text(text)  # no markup: names like `flwr [federated]` are to be read, not rendered
+
+
+def _styled(status: str):
+    from rich.text import Text
+
+    return Text(status, style=_STYLES.get(status, ""))
+
+
+def _print(table) -> None:
+    from rich.console import Console
+
+    # on a pipe there is no width to fit: let nothing be cut
+    Console(width=None if sys.stdout.isatty() else 140).print(table)

@@ -1,0 +1,152 @@
+"""Run jobs in parallel processes, one thread each, with progress.
+
+A worker is `python -m breakthrough.train.workers`: it reads one job a line on its standard input
+and answers with events, one JSON object a line. Unlike multiprocessing's spawn it never imports
+the caller's main module, so it works from a notebook, a script without a guard, and a prompt.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from breakthrough.errors import BreakthroughError, expected
+
+Job = dict[str, Any]
+Event = dict[str, Any]
+
+
+def run_all(
+    function: str, jobs: list[Job], workers: int, on_progress: Callable[[int], None] | None = None
+) -> list[Any]:
+    """Call a function, named `module:name`, on every job, `workers` at a time; results in order.
+
+    The function takes a job and a callable that it may tell how much more it has done.
+
+    Raises: BreakthroughError with the worker's traceback when a job fails; the others are stopped
+    """
+    todo: queue.SimpleQueue = queue.SimpleQueue()
+    events: queue.SimpleQueue = queue.SimpleQueue()
+    for item in enumerate(jobs):
+        todo.put(item)
+    results: list[Any] = [None] * len(jobs)
+    with _processes(min(workers, len(jobs))) as processes:
+        for process in processes:
+            arguments = (process, function, todo, events)
+            threading.Thread(target=_feed, args=arguments, daemon=True).start()
+        for index, event in _events(events, len(jobs)):
+            if "more" in event and on_progress:
+                on_progress(event["more"])
+            elif "error" in event:
+                raise BreakthroughError(expected(f"job {index} to finish", event["error"]))
+            elif "result" in event:
+                results[index] = event["result"]
+    return results
+
+
+def _events(events: queue.SimpleQueue, jobs: int) -> Iterator[tuple[int, Event]]:
+    while jobs:
+        index, event = events.get()
+        jobs -= "result" in event
+        yield index, event
+
+
+def _feed(
+    process: subprocess.Popen, function: str, todo: queue.SimpleQueue, events: queue.SimpleQueue
+) -> None:
+    while True:
+        try:
+            index, job = todo.get_nowait()
+        except queue.Empty:
+            return
+        try:
+            process.stdin.write(json.dumps({"function": function, "job": job}) + "\n")
+            process.stdin.flush()
+        except OSError:
+            pass  # it is gone; reading finds that out, and says why
+        for event in _answers(process):
+            events.put((index, event))
+            if "error" in event:
+                return
+
+
+def _answers(process: subprocess.Popen) -> Iterable[Event]:
+    for line in process.stdout:
+        event = json.loads(line)
+        yield event
+        if "more" not in event:
+            return
+    process.wait()
+    process.errors.seek(0)
+    tail = process.errors.read()[-2000:].strip()
+    yield {"error": f"a worker that ended with code {process.returncode}: {tail or 'no message'}"}
+
+
+@contextmanager
+def _processes(count: int) -> Iterator[list[subprocess.Popen]]:
+    processes = [_start() for _ in range(count)]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.errors):
+                _close(stream)
+
+
+def _start() -> subprocess.Popen:
+    source = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
+    threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, **threads, "PYTHONPATH": path},
+    )
+    process.errors = errors
+    return process
+
+
+def _close(stream: Any) -> None:
+    try:
+        stream.close()
+    except OSError:
+        pass  # a pipe to a process that has been stopped
+
+
+def _serve() -> None:
+    replies, sys.stdout = sys.stdout, sys.stderr  # what a job prints must not mix with replies
+
+    def reply(event: Event) -> None:
+        replies.write(json.dumps(event) + "\n")
+        replies.flush()
+
+    for line in sys.stdin:
+        order = json.loads(line)
+        module, name = order["function"].split(":")
+        try:
+            call = getattr(importlib.import_module(module), name)
+            reply({"result": call(order["job"], lambda more: reply({"more": more}))})
+        except Exception:
+            reply({"error": traceback.format_exc()})
+
+
+if __name__ == "__main__":
+    _serve()
