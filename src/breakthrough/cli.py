@@ -49,11 +49,11 @@ def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks 
 
 @app.command()
 def doctor(deep: Annotated[bool, typer.Option(help="Also import torch and ask it about CUDA (seconds).")] = False) -> None:
-    """Look at this machine: Python, packages, CUDA, cores, memory, disk, sandbox.
+    """Say what this machine has and lacks, and what mends it.
 
     \b
-    Every line says OK, or what is missing and the command that mends it. Exit code 1 when something
-    that every module needs is missing.
+    Python, packages, CUDA, cores, memory, disk, sandbox: each OK, or missing with the command that
+    mends it. Exit code 1 when something that every module needs is missing.
       breakthrough doctor
       breakthrough doctor --deep
     """
@@ -72,7 +72,7 @@ def run(
     seed: Annotated[int, typer.Option(help="The SEED every notebook gets.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Skip notebooks whose result is whole and unchanged.")] = False,
 ) -> None:
-    """Execute lessons and solved labs in course order, then write the report.
+    """Execute lessons and solved labs in order, then report.
 
     \b
     Executed notebooks go to build/run/<profile>/, the report to build/report/index.html. A notebook
@@ -92,21 +92,21 @@ def run(
 
 @app.command()
 def validate(modules: Modules = None) -> None:
-    """Check the structure of every notebook, then run the lessons with nbval.
+    """Check the structure of notebooks; run lessons with nbval.
 
     \b
     nbval executes each lesson and compares what it shows with what is kept in the file.
       breakthrough validate
       breakthrough validate 00
     """
-    from breakthrough.course import shape
+    from breakthrough.course import validate as validation
 
     course = _course()
     chosen = _chosen(course, modules)
-    faults = shape.examine(course, chosen)
+    faults = validation.structure(course, chosen)
     for fault in faults:
-        print(fault)
-    _exit(shape.nbval(course, chosen) or bool(faults))
+        print(fault, flush=True)
+    _exit(bool(validation.nbval(course, chosen)) or bool(faults))
 
 
 @app.command()
@@ -133,7 +133,7 @@ def release(
 
 @app.command(name="check")
 def check_lab(module: Annotated[str, typer.Argument(help="01, moe or 01_moe.")], profile: Profile = "tiny") -> None:
-    """Run your own lab from the top and print the points by exercise.
+    """Run your own lab from the top: points by exercise.
 
     \b
     It runs a copy: your file stays as it is. Exit code 0 when all points are earned.
@@ -153,7 +153,7 @@ def hint(
     exercise: Annotated[str, typer.Argument(help="The exercise, as in its heading: moe.route.")],
     level: Annotated[int | None, typer.Argument(help="1 concept, 2 shapes, 3 pseudocode, 4 solution.")] = None,
 ) -> None:
-    """Print the next hint of an exercise, or the hint of a level.
+    """Print the next hint of an exercise, or one of a level.
 
     \b
       breakthrough hint moe.route
@@ -167,7 +167,7 @@ def hint(
 
 @app.command()
 def progress() -> None:
-    """Show how far you are: points, attempts, hints, minutes, and what to do next."""
+    """Show points, attempts, hints, minutes, what to do next."""
     from breakthrough.course import progress as progresses, terminal
 
     terminal.print_progress(progresses.measure(_course()))
@@ -175,7 +175,7 @@ def progress() -> None:
 
 @app.command()
 def claims() -> None:
-    """Show the ledger of the article's claims: verdict, what was measured, where."""
+    """Show each claim of the article with what was measured."""
     from breakthrough.course import claims as ledgers, terminal
 
     terminal.print_ledger(ledgers.ledger(_course()))
@@ -183,7 +183,7 @@ def claims() -> None:
 
 @app.command()
 def report(profile: Profile = "quick") -> None:
-    """Write build/report/index.html again from the last run of a profile.
+    """Write the report again from the last run.
 
     \b
       breakthrough report
@@ -196,7 +196,7 @@ def report(profile: Profile = "quick") -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A file of benchmarks/: cli, moe, …")]) -> None:
-    """Run the benchmark of a room: ratios against peers. All other arguments go to it.
+    """Run the benchmark of a room; other arguments go to it.
 
     \b
       breakthrough bench moe

@@ -126,7 +126,7 @@ def _kernel(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
         "IPYTHONDIR": str(folder / "ipython"),  # the user's start-up files are no part of the course
         **environment,
     }
-    (spec / "kernel.json").write_text(json.dumps({**get_kernel_dict(["--log-level=ERROR"]), "env": own}))
+    (spec / "kernel.json").write_text(json.dumps({**get_kernel_dict(["--log-level=CRITICAL"]), "env": own}))
     with environ(JUPYTER_PATH=os.pathsep.join([str(folder / "jupyter"), os.environ.get("JUPYTER_PATH", "")])):
         logging.getLogger("papermill").setLevel(logging.ERROR)
         yield

@@ -84,7 +84,7 @@ def fill_answers(cells: Iterable[Cell]) -> list[str]:
 def check_calls(source: str) -> list[tuple[str, str, int]]:
     """Every `check("name", variable)` in a cell: name, variable, and the line its statement begins on."""
     found = []
-    for statement in ast.parse(_python(source)).body:
+    for statement in ast.parse(python(source)).body:
         for node in ast.walk(statement):
             if isinstance(node, ast.Call) and _called(node) == "check" and len(node.args) == 2:
                 name, answer = node.args
@@ -111,8 +111,8 @@ def _filled(source: str) -> tuple[str, str]:
     return "\n".join(lines), name
 
 
-def _python(source: str) -> str:
-    # magics and shell lines are no Python: keep their line, lose their text
+def python(source: str) -> str:
+    """A cell's source with magics and shell lines made harmless, for parsing."""
     return "\n".join("pass" if line[:1] in "%!?" and line else line for line in source.splitlines())
 
 

@@ -29,7 +29,7 @@ class Picture:
 
 def write(plan: runs.Plan) -> Path:
     """Write build/report/index.html from the last run of a profile, aside and then renamed; its path."""
-    target = plan.course.root / "build" / "report" / "index.html"
+    target = (plan.build or plan.course.root / "build") / "report" / "index.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_suffix(".partial")
     aside.write_text(render(plan), encoding="utf-8")

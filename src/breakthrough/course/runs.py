@@ -40,6 +40,11 @@ class Task:
         """The points its exercises carry."""
         return getattr(self.module.points, self.kind)
 
+    @property
+    def exercises(self) -> tuple[str, ...]:
+        """The exercises that count here: questions in a lesson, the others in a lab."""
+        return self.module.questions if self.kind == "lesson" else self.module.exercises
+
 
 @dataclass(frozen=True)
 class Result:
@@ -51,7 +56,7 @@ class Result:
     name: str
     module: str
     kind: str
-    status: str  # passed, failed, timeout, missing
+    status: str  # passed, short (of points), failed, timeout, missing
     seconds: float
     points: float
     of: float
@@ -64,7 +69,7 @@ class Result:
 
     @property
     def whole(self) -> bool:
-        """Whether it ran to its end."""
+        """Whether it ran to its end and earned every point."""
         return self.status == "passed"
 
     def line(self) -> str:
@@ -88,6 +93,7 @@ class Plan:
     profile: str = "quick"
     device: str = "auto"
     seed: int = 0
+    build: Path | None = None  # build/ of the project unless given
 
     def __post_init__(self) -> None:
         if self.profile not in LIMIT_S:
@@ -98,7 +104,7 @@ class Plan:
     @property
     def folder(self) -> Path:
         """Where executed notebooks, log, artifacts and results of this profile lie."""
-        return self.course.root / "build" / "run" / self.profile
+        return (self.build or self.course.root / "build") / "run" / self.profile
 
     def tasks(self, modules: Sequence[Module] | None = None) -> list[Task]:
         """The notebooks of these modules, of all that are built when none is given, in course order."""
@@ -212,10 +218,13 @@ def _execute(plan: Plan, task: Task, key: str, on_cell: Callable[[int], None]) -
         events.append("run", notebook=task.name, status=outcome.status, seconds=outcome.seconds)
     executed = notebooks.read(task.target)
     checks = notebooks.checks(executed)
+    lost = [name for name in task.exercises if checks.get(name, {}).get("status") != "passed"]
+    short = outcome.status == "passed" and lost
     return Result(
-        task.name, task.module.id, task.kind, outcome.status, outcome.seconds,
-        points=sum(check["points"] for check in checks.values()), of=task.of, checks=checks,
-        claims=notebooks.claims(executed), error=outcome.error, key=key, output_sha256=artifacts.sha256(task.target),
+        task.name, task.module.id, task.kind, "short" if short else outcome.status, outcome.seconds,
+        points=sum(checks[name]["points"] for name in task.exercises if name in checks), of=task.of, checks=checks,
+        claims=notebooks.claims(executed), error=f"not passed: {', '.join(lost)}" if short else outcome.error,
+        key=key, output_sha256=artifacts.sha256(task.target),
     )
 
 

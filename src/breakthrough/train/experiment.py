@@ -140,9 +140,13 @@ def train_run(job: Job, report: Callable[[int], None]) -> list[dict[str, Any]]:
     seed, config = job["seed"], LanguageConfig.from_dict(job["model"])
     model = ByteLM(config, torch_generator(seed, "model")).to(device)
 
-    def on_step(step: int, loss: float) -> None:
-        if step % REPORT_STEPS == 0:
-            report(REPORT_STEPS)
+    told = 0
+
+    def on_step(step: int, loss: torch.Tensor) -> None:
+        nonlocal told
+        if step - told >= REPORT_STEPS or step == job["training"]["steps"]:
+            report(step - told)
+            told = step
 
     history = train(
         model,
@@ -163,7 +167,8 @@ def _jobs(
     for arm, (model, training) in arms(plan).items():
         config = asdict(training)
         if arm == "dense":  # whole evaluations, so that equal time lies between two of them
-            config["steps"] = math.ceil(config["steps"] * ratio / training.eval_every) * training.eval_every
+            intervals = math.ceil(config["steps"] * ratio / training.eval_every)
+            config["steps"] = intervals * training.eval_every
         for seed in seeds:
             job = {"arm": arm, "seed": seed, "model": model.to_dict(), "training": config}
             job |= {"device": device, "with_tests": plan.with_tests}

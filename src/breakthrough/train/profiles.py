@@ -53,7 +53,7 @@ PROFILES = {
             d_model=64, n_layers=2, n_heads=4, context=64, ffn=MoEConfig(64, 85, 16, 2)
         ),
         training=TrainConfig(
-            steps=900, batch_size=32, lr=4e-3, warmup=50, eval_every=100, eval_windows=512
+            steps=800, batch_size=32, lr=4e-3, warmup=50, eval_every=100, eval_windows=384
         ),
         control_steps=300,
         warm=20,
@@ -107,7 +107,7 @@ def model_cost(config: LanguageConfig) -> dict[str, int]:
     else:
         total = active = 3 * d * config.ffn
         flops = 2 * total
-    attention = layers * 2 * config.context * d  # causal: half of the context on average, q·k and ·v
+    attention = layers * 2 * config.context * d  # q·k and ·v; causal: half of the context
     return {
         "total_params": rest + norms + layers * total,
         "active_params": rest + norms + layers * active,

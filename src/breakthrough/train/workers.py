@@ -1,7 +1,7 @@
 """Run jobs in parallel processes, one thread each, with progress.
 
-A worker is `python -m breakthrough.train.workers`: it reads one job a line on its standard input
-and answers with events, one JSON object a line. Unlike multiprocessing's spawn it never imports
+A worker is a new interpreter in `serve`: it reads one job a line on its standard input and
+answers with events, one JSON object a line. Unlike multiprocessing's spawn it never imports
 the caller's main module, so it works from a notebook, a script without a guard, and a prompt.
 """
 
@@ -53,6 +53,24 @@ def run_all(
             elif "result" in event:
                 results[index] = event["result"]
     return results
+
+
+def serve() -> None:
+    """Answer the jobs on standard input until it ends."""
+    replies, sys.stdout = sys.stdout, sys.stderr  # what a job prints must not mix with replies
+
+    def reply(event: Event) -> None:
+        replies.write(json.dumps(event) + "\n")
+        replies.flush()
+
+    for line in sys.stdin:
+        order = json.loads(line)
+        module, name = order["function"].split(":")
+        try:
+            call = getattr(importlib.import_module(module), name)
+            reply({"result": call(order["job"], lambda more: reply({"more": more}))})
+        except Exception:
+            reply({"error": traceback.format_exc()})
 
 
 def _events(events: queue.SimpleQueue, jobs: int) -> Iterator[tuple[int, Event]]:
@@ -112,7 +130,7 @@ def _start() -> subprocess.Popen:
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-c", f"from {__name__} import serve; serve()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
@@ -129,24 +147,3 @@ def _close(stream: Any) -> None:
         stream.close()
     except OSError:
         pass  # a pipe to a process that has been stopped
-
-
-def _serve() -> None:
-    replies, sys.stdout = sys.stdout, sys.stderr  # what a job prints must not mix with replies
-
-    def reply(event: Event) -> None:
-        replies.write(json.dumps(event) + "\n")
-        replies.flush()
-
-    for line in sys.stdin:
-        order = json.loads(line)
-        module, name = order["function"].split(":")
-        try:
-            call = getattr(importlib.import_module(module), name)
-            reply({"result": call(order["job"], lambda more: reply({"more": more}))})
-        except Exception:
-            reply({"error": traceback.format_exc()})
-
-
-if __name__ == "__main__":
-    _serve()

@@ -1,0 +1,51 @@
+"""Validation of the notebooks: their structure, then nbval over the lessons."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from breakthrough import artifacts, events, optional
+from breakthrough.course import agreement, shape
+from breakthrough.course.schema import Module, Syllabus
+from breakthrough.errors import NotebookError
+
+SANITIZE = Path(__file__).with_name("nbval.cfg")
+
+
+def structure(course: Syllabus, modules: Sequence[Module] | None = None) -> list[str]:
+    """Every fault in shape and agreement of these modules, of all that are built when none is given."""
+    found = []
+    for module in modules or course.built:
+        try:
+            found += [*shape_faults(course, module), *agreement.faults(course, module)]
+        except NotebookError as error:
+            found.append(f"{module.id}: {error}")
+    return found
+
+
+def shape_faults(course: Syllabus, module: Module) -> list[str]:
+    """The faults in the shape of a module's notebooks, each with the file's name."""
+    first = module.id == course.modules[0].id
+    files = [(course.lesson(module), shape.START if first else shape.LESSON)]
+    if module.has_lab:
+        files.append((course.solution(module), shape.LAB))
+    return [f"{path.relative_to(course.root)}: {text}" for path, kind in files for text in shape.faults(path, kind)]
+
+
+def nbval(course: Syllabus, modules: Sequence[Module] | None = None) -> int:
+    """Run the lessons with nbval in a log and store of their own; the exit code of pytest.
+
+    Raises: MissingDependency without nbval
+    """
+    optional.require("nbval", "compares what lessons show with what they keep")
+    lessons = [str(course.lesson(module)) for module in modules or course.built]
+    with tempfile.TemporaryDirectory(prefix="breakthrough-nbval-") as scratch:
+        own = {events.VARIABLE: f"{scratch}/progress", artifacts.VARIABLE: f"{scratch}/artifacts"}
+        options = ["--nbval", "--nbval-current-env", f"--nbval-sanitize-with={SANITIZE}", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", *options, *lessons]
+        return subprocess.run(command, cwd=course.root, env=os.environ | own).returncode
