@@ -91,7 +91,7 @@ def _card_points(module: Module, kind: str, notebook: Notebook) -> Iterator[str]
     card, points = notebook["cells"][0]["source"], getattr(module.points, kind)
     said = [float(number) for number in re.findall(r"([\d.]+) points?\b", card)]
     if points not in said:
-        yield f"{module.id} {kind}: expected '{points:g} points' on the title card, got {said or 'none'}"
+        yield f"{module.id} {kind}: expected '{_points(points)}' on the title card, got {said or 'none'}"
     where = [claim for claim in module.claims if claim not in card] if kind == "lab" or not module.has_lab else []
     if where:
         yield f"{module.id} {kind}: expected the claims {', '.join(where)} on the title card, got none"
@@ -104,6 +104,10 @@ def _printed(where: str, notebook: Notebook, exercise: Any) -> Iterator[str]:
     pairs = [(re.search(r"(\d+) points?\b", text), re.search(r"(\d+) min", text)) for text in texts]
     said = {(int(points[1]), int(minutes[1])) for points, minutes in pairs if points and minutes}
     if said != {(exercise.points, exercise.minutes)}:
-        form = f"`{exercise.name}` introduced with '{exercise.points} points' and '{exercise.minutes} min'"
+        form = f"`{exercise.name}` introduced with '{_points(exercise.points)}' and '{exercise.minutes} min'"
         got = ", ".join(f"{points} points and {minutes} min" for points, minutes in sorted(said)) or "no such text"
         yield f"{where}: expected {form}, got {got}"
+
+
+def _points(number: float) -> str:
+    return f"{number:g} point" + ("" if number == 1 else "s")

@@ -64,7 +64,7 @@ def compare(
     if not seeds or len(set(seeds)) != len(seeds):
         raise ConfigError(expected("at least one seed, each once", list(seeds)))
     plan, place = PROFILES[profile], devices.choose(device).type
-    workers = workers or (1 if place == "cuda" else devices.cores())
+    workers = min(workers or (1 if place == "cuda" else devices.cores()), 3 * len(seeds))
     where = Path(folder).resolve() / profile
     where.mkdir(parents=True, exist_ok=True)
     ratio = time_ratio(plan, where, place, workers)

@@ -44,7 +44,7 @@ class TrainConfig:
     batch_size: int = 16
     lr: float = 3e-3
     warmup: int = 50
-    weight_decay: float = 0.01
+    weight_decay: float = 0.1
     clip: float = 1.0
     balance: float = 0.01
     z: float = 0.001

@@ -41,10 +41,7 @@ def run_all(
     for item in enumerate(jobs):
         todo.put(item)
     results: list[Any] = [None] * len(jobs)
-    with _processes(min(workers, len(jobs))) as processes:
-        for process in processes:
-            arguments = (process, function, todo, events)
-            threading.Thread(target=_feed, args=arguments, daemon=True).start()
+    with _workers(min(workers, len(jobs)), function, todo, events):
         for index, event in _events(events, len(jobs)):
             if "more" in event and on_progress:
                 on_progress(event["more"])
@@ -112,14 +109,19 @@ def _answers(process: subprocess.Popen) -> Iterable[Event]:
 
 
 @contextmanager
-def _processes(count: int) -> Iterator[list[subprocess.Popen]]:
+def _workers(count: int, *orders: Any) -> Iterator[None]:
     processes = [_start() for _ in range(count)]
+    threads = [threading.Thread(target=_feed, args=(p, *orders), daemon=True) for p in processes]
     try:
-        yield processes
+        for thread in threads:
+            thread.start()
+        yield
     finally:
         for process in processes:
             process.kill()
+        for process, thread in zip(processes, threads):
             process.wait()
+            thread.join()  # it reads to the end of a dead process's answers, which is at once
             for stream in (process.stdin, process.stdout, process.errors):
                 _close(stream)
 
