@@ -98,7 +98,7 @@ def _run(prepared: Path, aside: Path, work: Path, parameters: dict, deadline: fl
             timeout_func=lambda cell: max(1, int(deadline - time.monotonic())), **options,
         )
     except PapermillExecutionError as error:
-        return "failed", f"cell {error.cell_index}: {error.ename}: {error.evalue}".splitlines()[0]
+        return "failed", f"In [{error.exec_count}]: {error.ename}: {error.evalue}".splitlines()[0]
     except CellTimeoutError:
         return "timeout", None
     except DeadKernelError:

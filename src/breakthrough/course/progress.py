@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,11 +59,12 @@ def measure(course: Syllabus | None = None, log: Iterable[Mapping[str, Any]] | N
     """
     course = course or syllabus.load()
     homes = {name: m.id for m in course.built for name in (*m.exercises, *m.questions)}
-    seen = [event for event in (events.read() if log is None else log) if event.get("exercise") in homes]
+    every = events.read() if log is None else log
+    seen = [event for event in every if isinstance(event.get("exercise"), str) and event["exercise"] in homes]
     best: dict[str, float] = {}
     for event in seen:
         points = event.get("points")
-        if event["kind"] == "check" and isinstance(points, (int, float)):
+        if event["kind"] == "check" and isinstance(points, (int, float)) and math.isfinite(points):
             best[event["exercise"]] = max(points, best.get(event["exercise"], 0))
     spent = _spent_min(seen, homes)
     modules = tuple(_of_module(module, seen, best, spent.get(module.id, 0.0)) for module in course.built)
@@ -88,11 +90,11 @@ def figure(progress: Progress | None = None) -> Figure:
 def _of_module(module: Module, seen: list[Mapping[str, Any]], best: Mapping[str, float], spent: float) -> ModuleProgress:
     own = [event for event in seen if event["exercise"] in (*module.exercises, *module.questions)]
     earned = Split(
-        lab=sum(best.get(name, 0) for name in module.exercises),
-        lesson=sum(best.get(name, 0) for name in module.questions),
+        lab=min(module.points.lab, sum(best.get(name, 0) for name in module.exercises)),
+        lesson=min(module.points.lesson, sum(best.get(name, 0) for name in module.questions)),
     )
     attempts = sum(event["kind"] == "check" and event.get("status") != "not attempted" for event in own)
-    hints = len({(event["exercise"], event.get("level")) for event in own if event["kind"] == "hint"})
+    hints = len({(event["exercise"], str(event.get("level"))) for event in own if event["kind"] == "hint"})
     return ModuleProgress(module, earned, attempts, hints, 60 * module.hours.total, spent)
 
 

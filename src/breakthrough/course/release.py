@@ -120,6 +120,7 @@ def _keep(course: Syllabus, module: Module) -> str | None:
 
 def _convert(root: Path, assignment: str) -> None:
     from nbgrader.converters import GenerateAssignment
+    from nbgrader.converters.base import NbGraderException
     from nbgrader.coursedir import CourseDirectory
     from nbgrader.preprocessors import SaveCells
     from traitlets.config import Config
@@ -132,9 +133,25 @@ def _convert(root: Path, assignment: str) -> None:
     converter = GenerateAssignment(coursedir=CourseDirectory(config=config), config=config, no_database=True)
     # what `nbgrader generate_assignment --no-db` does: a release needs no gradebook
     converter.preprocessors = [step for step in converter.preprocessors if step is not SaveCells]
-    converter.log = logging.getLogger("breakthrough.release")
-    converter.log.setLevel(logging.ERROR)
-    converter.start()
+    converter.log = log = logging.Logger("release", logging.ERROR)
+    log.addHandler(said := _Listener())
+    try:
+        converter.start()
+    except (NbGraderException, SystemExit):
+        why = said.messages[0] if said.messages else "no reason given"
+        raise NotebookError(expected(f"a master in {assignment} that nbgrader can release", why)) from None
+
+
+class _Listener(logging.Handler):
+    """nbgrader tells why in its log, and raises only that there was a reason."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the first line."""
+        self.messages.append(record.getMessage().splitlines()[0])
 
 
 def _validate_ids(master: Path) -> None:

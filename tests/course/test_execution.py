@@ -1,0 +1,88 @@
+import json
+import sys
+from pathlib import Path
+
+from conftest import PARAMETERS, write_notebook
+
+from breakthrough.course import execution, notebooks
+
+
+def run(tmp_path, *cells, limit_s=60, **options):
+    source = write_notebook(tmp_path / "in.ipynb", *cells)
+    target = tmp_path / "build" / "out.ipynb"
+    options = {"parameters": {}, "environment": {}} | options
+    outcome = execution.execute(source, target, limit_s=limit_s, **options)
+    return outcome, notebooks.read(target)
+
+
+def printed(notebook):
+    texts = [output["text"] for cell in notebooks.code_cells(notebook) for output in cell["outputs"] if "text" in output]
+    return "".join("".join(text) for text in texts)
+
+
+def test_the_kernel_is_this_interpreter_whatever_the_user_has(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    spec = home / ".local" / "share" / "jupyter" / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    (spec / "kernel.json").write_text(json.dumps({"argv": ["/bin/false"], "display_name": "broken", "language": "python"}))
+    startup = home / ".ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00.py").write_text("print('start-up file of the user')")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    seen = "import os, shutil, sys\nprint(sys.executable)\nprint(os.environ['MARK'])\nprint(PROFILE, SEED)\nprint(os.listdir())"
+    calls = []
+    outcome, done = run(tmp_path, PARAMETERS, ("code", seen), parameters={"PROFILE": "tiny", "SEED": 7},
+                        environment={"MARK": "given"}, on_cell=calls.append)
+    assert outcome.status == "passed" and outcome.error is None
+    assert printed(done).splitlines() == [sys.executable, "given", "tiny 7", "[]"]
+    assert calls == [0, 1, 2]  # the injected parameters are a cell of their own
+
+
+def test_a_failing_cell_is_an_outcome_and_what_ran_is_kept(tmp_path):
+    outcome, done = run(tmp_path, ("code", "print('before')"), ("code", "1 / 0"), ("code", "print('after')"))
+    assert outcome.status == "failed"
+    assert outcome.error.startswith("In [2]: ZeroDivisionError")
+    assert printed(done) == "before\n"
+
+
+def test_errors_may_be_allowed(tmp_path):
+    outcome, done = run(tmp_path, ("code", "1 / 0"), ("code", "print('after')"), allow_errors=True)
+    assert "after\n" in printed(done)
+
+
+def test_a_notebook_that_hangs_is_ended_and_what_ran_is_kept(tmp_path):
+    outcome, done = run(tmp_path, ("code", "print('before', flush=True)"), ("code", "while True: pass"), limit_s=5)
+    assert (outcome.status, outcome.error) == ("timeout", "longer than 5 s")
+    assert printed(done) == "before\n"
+
+
+def test_a_kernel_that_dies_is_an_outcome(tmp_path):
+    outcome, _ = run(tmp_path, ("code", "import os\nos._exit(3)"))
+    assert outcome.status == "failed" and "died" in outcome.error
+
+
+def test_only_the_executed_notebook_is_left(tmp_path):
+    run(tmp_path, ("code", "open('file', 'w').write('x')"))
+    assert [path.name for path in (tmp_path / "build").iterdir()] == ["out.ipynb"]
+
+
+def test_old_outputs_do_not_count(tmp_path):
+    source = write_notebook(tmp_path / "in.ipynb", ("code", "pass"))
+    stale = json.loads(source.read_text())
+    stale["cells"][0]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "old"}]
+    source.write_text(json.dumps(stale))
+    execution.execute(source, tmp_path / "out.ipynb", parameters={}, environment={}, limit_s=60)
+    assert printed(notebooks.read(tmp_path / "out.ipynb")) == ""
+
+
+def test_environ_restores_what_was_there(monkeypatch):
+    monkeypatch.setenv("ONE", "1")
+    monkeypatch.delenv("TWO", raising=False)
+    with execution.environ(ONE="x", TWO="y"):
+        import os
+
+        assert (os.environ["ONE"], os.environ["TWO"]) == ("x", "y")
+    assert os.environ["ONE"] == "1" and "TWO" not in os.environ
+    assert Path.cwd()

@@ -1,0 +1,76 @@
+import pytest
+
+from breakthrough import events
+from breakthrough.course import progress
+
+
+def check(exercise, status, points, at_s=0.0):
+    return {"kind": "check", "time_s": at_s, "exercise": exercise, "status": status, "points": points, "of": 40}
+
+
+def hint(exercise, level, at_s=0.0):
+    return {"kind": "hint", "time_s": at_s, "exercise": exercise, "level": level}
+
+
+def toy(found):
+    return next(one for one in found.modules if one.module.id == "01_toy")
+
+
+def test_an_empty_log_is_the_start(course):
+    found = progress.measure(course, [])
+    assert found.earned.total == 0 and found.of.total == 100
+    assert found.next == "start.softmax, in notebooks/00_start.ipynb"
+    assert [one.module.id for one in found.modules] == ["00_start", "01_toy"]
+
+
+def test_what_was_passed_once_stays_passed(course):
+    found = progress.measure(course, [check("toy.double", "passed", 40), check("toy.double", "wrong", 0)])
+    assert toy(found).earned.lab == 40
+
+
+def test_questions_count_as_lesson_and_exercises_as_lab(course):
+    found = progress.measure(course, [check("toy.q_one", "passed", 9), check("toy.half", "passed", 30)])
+    assert (toy(found).earned.lesson, toy(found).earned.lab, toy(found).earned.exchange) == (9, 30, 0)
+
+
+def test_attempts_are_answers_and_hints_are_levels_seen(course):
+    log = [check("toy.half", "not attempted", 0), check("toy.half", "wrong", 0), check("toy.half", "passed", 30),
+           hint("toy.half", 1), hint("toy.half", 1), hint("toy.half", 2), hint("toy.double", 1)]
+    assert (toy(progress.measure(course, log)).attempts, toy(progress.measure(course, log)).hints) == (2, 3)
+
+
+def test_time_spent_leaves_breaks_out(course):
+    log = [check("toy.half", "wrong", 0, 0), check("toy.half", "wrong", 0, 600), hint("toy.half", 1, 600 + 3600),
+           check("toy.half", "passed", 30, 600 + 3600 + 300)]
+    assert toy(progress.measure(course, log)).spent_min == pytest.approx(15)
+    assert toy(progress.measure(course, log)).planned_min == pytest.approx(60 * 9.75)
+
+
+def test_the_next_thing_follows_the_course(course):
+    log = [check("start.softmax", "passed", 1), check("toy.q_one", "passed", 9), check("toy.double", "passed", 40)]
+    assert progress.measure(course, log).next == "toy.half, in labs/01_toy/01_toy.ipynb"
+    done = progress.measure(course, [*log, check("toy.half", "passed", 30)])
+    assert done.next == "all is done; 02_later is in preparation"
+
+
+@pytest.mark.parametrize("event", [
+    {"kind": "check", "time_s": 1, "exercise": "other.thing", "points": 5}, {"kind": "check", "time_s": 1, "points": 5},
+    {"kind": "check", "time_s": 1, "exercise": "toy.half", "points": "many"}, {"kind": "check", "time_s": 1, "exercise": "toy.half"},
+    {"kind": "hint", "time_s": 1, "exercise": ["toy.half"]}, {"kind": "check", "time_s": 1, "exercise": "toy.half", "points": 1e9},
+])
+def test_strange_events_are_never_fatal_and_earn_nothing_beyond_the_module(course, event):
+    found = progress.measure(course, [event])
+    assert found.earned.total <= found.of.total
+
+
+def test_the_log_is_the_learners_own_by_default(course):
+    events.append("check", exercise="toy.half", status="passed", points=30, of=30)
+    assert toy(progress.measure(course)).earned.lab == 30
+
+
+def test_the_figure_draws_earned_and_aims(course):
+    drawn = progress.figure(progress.measure(course, [check("toy.double", "passed", 40)]))
+    points, shape = drawn.axes
+    assert [label.get_text() for label in points.get_yticklabels()] == ["00_start", "01_toy"]
+    assert max(patch.get_width() for patch in shape.patches) == pytest.approx(100)
+    assert "next" in drawn.get_suptitle().lower()
