@@ -5,6 +5,7 @@ Every function returns a matplotlib Figure of its own; nothing is registered wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from breakthrough.course.schema import KINDS, Module, Syllabus
@@ -83,3 +84,21 @@ def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
+
+
+def shares(names: Sequence[str], scores: Sequence[float], probabilities: Sequence[float]) -> Figure:
+    """Scores, and beside them the shares that softmax makes of them.
+
+    Shapes: one of each per name
+    """
+    figure = _figure(8, 2.7)
+    left, right = figure.subplots(1, 2)
+    for axes, values, form, title in ((left, scores, "{:g}", "scores"), (right, probabilities, "{:.2f}", "softmax")):
+        bars = axes.bar(names, values, color=BLUE if axes is left else GREEN, width=0.7)
+        axes.bar_label(bars, [form.format(value) for value in values], fontsize=10, padding=2)
+        axes.set_title(title, fontsize=11)
+        axes.set_ylim(0, 1.2 * max(values))
+        axes.set_yticks([])
+        axes.tick_params(length=0, labelsize=10)
+        axes.spines[["top", "left", "right"]].set_visible(False)
+    return figure

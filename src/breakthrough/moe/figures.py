@@ -116,7 +116,7 @@ def load_bars(loads: Mapping[str, Sequence[float]]) -> Figure:
         share = 100 * np.asarray(load, float) / np.sum(load)
         axes.bar(range(len(share)), share, color=COLOURS[: len(share)], ec=INK, lw=0.8)
         axes.axhline(100 / len(share), color=INK, ls="--", lw=1)
-        axes.text(len(share) - 0.45, 100 / len(share), "even", va="bottom", ha="right", fontsize=9.5, color=INK)
+        axes.text(1.01, 100 / len(share), "even", va="center", fontsize=9.5, transform=axes.get_yaxis_transform())
         axes.set_title(f"{name}\nCV {share.std() / share.mean():.2f}", fontsize=11)
         axes.set_xticks(range(len(share)), [f"E{e}" for e in range(len(share))])
         _plain(axes)
