@@ -15,8 +15,8 @@ def check(name: str, answer: Any, *, seed: int | None = None) -> None:
     """Judge an answer on fresh inputs and show the verdict.
 
     In a notebook the verdict is a card, and a wrong answer to a lab exercise then raises, so that
-    nbgrader sees it; in a script the plain text is printed, or raised when wrong. A `seed` repeats
-    the inputs that a card names.
+    nbgrader sees it; a lesson goes on. In a script the plain text is printed, or raised when wrong.
+    A `seed` repeats the inputs that a card names.
 
     Raises: CheckFailed when the answer is wrong or missing; UnknownNameError for another name
     """
@@ -26,7 +26,7 @@ def check(name: str, answer: Any, *, seed: int | None = None) -> None:
     level = _hints_seen(name) + 1
     in_notebook = _in_notebook()
     _show(card.bundle(verdict, min(level, len(LADDER))), in_notebook, verdict.status == PASSED)
-    if verdict.status == PASSED or (exercise.question and in_notebook):
+    if verdict.status == PASSED or (exercise.lesson and in_notebook):
         return
     text = card.plain(verdict, min(level, len(LADDER)))
     raise _ShownAbove(f"{name}: {verdict.status}; the card above says why") if in_notebook else CheckFailed(text)

@@ -19,7 +19,7 @@ from breakthrough.errors import ConfigError, UnknownNameError, expected, unknown
 from breakthrough.exercises.compare import Compare, choice, close
 
 LADDER = ("concept", "shapes", "pseudocode", "solution")
-ROOMS = ("start",)  # files of this folder that define EXERCISES, in course order
+ROOMS = ("start", "moe")  # files of this folder that define EXERCISES, in course order
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class Exercise:
     compare: Compare = close()
     call: Callable[[Any, Case], Any] = call_directly
     question: bool = False
+    lesson: bool = False  # stands in a lesson, which goes on when an answer is missing or wrong
     training: bool = False  # takes longer than a second: it measures a trained artifact
 
     def __post_init__(self) -> None:
@@ -136,6 +137,7 @@ def question(
         compare=choice,
         call=lambda given, case: given,
         question=True,
+        lesson=True,
     )
 
 

@@ -62,6 +62,7 @@ EXERCISES = (
         points=1,
         minutes=5,
         difficulty=1,
+        lesson=True,
         reference=softmax,
         cases=_cases,
         alternatives=(_library, _through_logsumexp),

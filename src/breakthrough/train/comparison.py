@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from breakthrough.errors import ConfigError, expected, unknown
-from breakthrough.train.history import History
+from breakthrough.train.history import History, Point
 
 # Student's t, 0.975 quantile, for 1, 2, 3 … degrees of freedom
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -29,7 +29,7 @@ BASIS = ("flops", "time")
 class Estimate:
     """A mean over seeds with the half-width of its 95% confidence interval.
 
-    Units:  those of the values; half is infinite for a single value
+    Units:  those of the values; half is infinite for a single value, and None in `to_dict`
     """
 
     mean: float
@@ -42,6 +42,11 @@ class Estimate:
         if self.mean + self.half < 0:
             return "below"
         return "above" if self.mean - self.half > 0 else "undecided"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data. JSON has no infinity: there, a single value has no half-width."""
+        half = self.half if math.isfinite(self.half) else None
+        return {"mean": self.mean, "half": half, "values": list(self.values)}
 
     def __str__(self) -> str:
         return f"{self.mean:.4f} ± {self.half:.4f}"
@@ -100,13 +105,22 @@ class Comparison:
         pairs = zip(self.losses("moe", basis).values, self.losses("dense", basis).values)
         return estimate(a - b for a, b in pairs)
 
-    def harm(self) -> Estimate:
-        """Without load balancing minus with it, paired, at the control's last step: above 0 it harms.
+    def at(self, steps: int) -> Comparison:
+        """The same experiment, had it been shorter: a prefix of a run is a fair run.
 
-        Units:  nats per byte
+        Raises: ConfigError when the sparse runs were not that long
         """
-        pairs = zip(self.runs["control"], self.runs["moe"])
-        return estimate(a.loss_at(self.control_steps) - b.loss_at(self.control_steps) for a, b in pairs)
+        if not 0 < steps <= self.steps:
+            raise ConfigError(expected(f"steps from 1 to {self.steps}", steps))
+        return replace(self, steps=steps)
+
+    def harm(self) -> Estimate:
+        """Without load balancing minus with it, paired, at the control's last step.
+
+        Units:  nats per byte; above 0 the lack of balancing harms
+        """
+        step, pairs = self.control_steps, zip(self.runs["control"], self.runs["moe"])
+        return estimate(a.loss_at(step) - b.loss_at(step) for a, b in pairs)
 
     def collapse(self, arm: str) -> dict[str, Estimate]:
         """Load CV and dead experts of `moe` or `control` at the control's last step.
@@ -134,11 +148,11 @@ class Comparison:
             "seeds": list(self.seeds),
             "steps": self.steps,
             "time_ratio": self.time_ratio,
-            "realised_time_ratio": asdict(self.realised_time_ratio()),
+            "realised_time_ratio": self.realised_time_ratio().to_dict(),
             "costs": self.costs,
             **{f"equal_{basis}": self._contrast(basis) for basis in BASIS},
             "control": {arm: _plain(self.collapse(arm)) for arm in ("moe", "control")},
-            "control_harm": asdict(self.harm()),
+            "control_harm": self.harm().to_dict(),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -167,7 +181,7 @@ class Comparison:
         return _plain(found) | {"verdict": found["difference"].verdict}
 
 
-def point_at(run: History, step: int):
+def point_at(run: History, step: int) -> Point:
     """The evaluation nearest to a step."""
     return min(run, key=lambda point: abs(point.step - step))
 
@@ -182,4 +196,4 @@ def time_at(run: History, step: float) -> float:
 
 
 def _plain(estimates: dict[str, Estimate]) -> dict[str, Any]:
-    return {name: asdict(value) for name, value in estimates.items()}
+    return {name: value.to_dict() for name, value in estimates.items()}

@@ -59,12 +59,8 @@ def compare(
     Units:  workers are processes of one thread; by default one per core, and one on CUDA
     Raises: ConfigError for an unknown profile or no seeds; BreakthroughError when a run fails
     """
-    if profile not in PROFILES:
-        raise unknown("profile", profile, PROFILES)
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise ConfigError(expected("at least one seed, each once", list(seeds)))
-    plan, place = PROFILES[profile], devices.choose(device).type
-    workers = workers or (1 if place == "cuda" else devices.cores())
+    plan, place = _plan(profile, seeds), devices.choose(device).type
+    workers = min(workers or (1 if place == "cuda" else devices.cores()), 3 * len(seeds))
     where = Path(folder).resolve() / profile
     where.mkdir(parents=True, exist_ok=True)
     ratio = time_ratio(plan, where, place, workers)
@@ -72,12 +68,11 @@ def compare(
     total = sum(job["training"]["steps"] for job in jobs)
     with tqdm(total=total, disable=not progress, file=sys.stdout, unit="step") as bar:
         runs = _finish(jobs, workers, bar)
-    training = plan.training
     return Comparison(
         profile=profile,
         device=place,
         seeds=tuple(seeds),
-        steps=training.steps,
+        steps=plan.training.steps,
         control_steps=plan.control_steps,
         time_ratio=ratio,
         costs={arm: model_cost(model) for arm, (model, _) in arms(plan).items()},
@@ -98,7 +93,10 @@ def trained(
     Raises: ArtifactError when that run is not in the folder
     """
     where = Path(folder).resolve() / profile
-    jobs = _jobs(PROFILES[profile], [seed], where, devices.choose(device).type, ratio=1.0)
+    plan = _plan(profile, [seed])
+    if arm not in arms(plan):
+        raise unknown("arm", arm, arms(plan))
+    jobs = _jobs(plan, [seed], where, devices.choose(device).type, ratio=1.0)
     path = next(Path(job["path"]) for job in jobs if job["arm"] == arm)
     return ByteLM.from_files(*checkpoint.load_model(path.with_suffix(".safetensors")))
 
@@ -140,9 +138,13 @@ def train_run(job: Job, report: Callable[[int], None]) -> list[dict[str, Any]]:
     seed, config = job["seed"], LanguageConfig.from_dict(job["model"])
     model = ByteLM(config, torch_generator(seed, "model")).to(device)
 
-    def on_step(step: int, loss: float) -> None:
-        if step % REPORT_STEPS == 0:
-            report(REPORT_STEPS)
+    told = 0
+
+    def on_step(step: int, loss: torch.Tensor) -> None:
+        nonlocal told
+        if step - told >= REPORT_STEPS or step == job["training"]["steps"]:
+            report(step - told)
+            told = step
 
     history = train(
         model,
@@ -156,6 +158,14 @@ def train_run(job: Job, report: Callable[[int], None]) -> list[dict[str, Any]]:
     return history.to_list()
 
 
+def _plan(profile: str, seeds: Sequence[int]) -> Profile:
+    if profile not in PROFILES:
+        raise unknown("profile", profile, PROFILES)
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ConfigError(expected("at least one seed, each once", list(seeds)))
+    return PROFILES[profile]
+
+
 def _jobs(
     plan: Profile, seeds: Sequence[int], where: Path, device: str, ratio: float
 ) -> list[Job]:
@@ -163,7 +173,8 @@ def _jobs(
     for arm, (model, training) in arms(plan).items():
         config = asdict(training)
         if arm == "dense":  # whole evaluations, so that equal time lies between two of them
-            config["steps"] = math.ceil(config["steps"] * ratio / training.eval_every) * training.eval_every
+            intervals = math.ceil(config["steps"] * ratio / training.eval_every)
+            config["steps"] = intervals * training.eval_every
         for seed in seeds:
             job = {"arm": arm, "seed": seed, "model": model.to_dict(), "training": config}
             job |= {"device": device, "with_tests": plan.with_tests}

@@ -44,7 +44,7 @@ class TrainConfig:
     batch_size: int = 16
     lr: float = 3e-3
     warmup: int = 50
-    weight_decay: float = 0.01
+    weight_decay: float = 0.1
     clip: float = 1.0
     balance: float = 0.01
     z: float = 0.001
@@ -67,7 +67,7 @@ def train(
     corpus: Corpus,
     config: TrainConfig,
     generator: torch.Generator,
-    on_step: Callable[[int, float], None] | None = None,
+    on_step: Callable[[int, Tensor], None] | None = None,
     *,
     checkpoint: str | Path | None = None,
     progress: bool = False,
@@ -77,7 +77,8 @@ def train(
     The run can be stopped at any time and goes on from its checkpoint, written at every
     evaluation, to the same result; a finished run can be continued with a larger `steps`.
 
-    Units:  on_step gets the step, from 1, and the training loss in nats per byte
+    Units:  on_step gets the step, from 1, and the training loss in nats per byte, as a tensor: to
+            read it makes a GPU wait
     Raises: InputError when the loss is no longer finite; ArtifactError when the checkpoint is of
             another run
     """
@@ -113,19 +114,19 @@ class _Run:
         self.history = History()
         self.step, self.train_s, self.wall_s, self.train_loss = 0, 0.0, 0.0, 0.0
 
-    def advance(self, on_step: Callable[[int, float], None] | None, bar: tqdm) -> None:
+    def advance(self, on_step: Callable[[int, Tensor], None] | None, bar: tqdm) -> None:
         """Train up to the next evaluation; the clocks run in here."""
-        first = self.step
-        last = min(self.config.steps, (first // self.config.eval_every + 1) * self.config.eval_every)
+        first, config = self.step, self.config
+        last = min(config.steps, (first // config.eval_every + 1) * config.eval_every)
         self.model.train()
         total = torch.zeros((), device=self.device)
         wall, used = time.perf_counter(), clock_s(self.device)
         for self.step in range(first + 1, last + 1):
-            loss = train_step(self.model, self.optimizer, next(self.batches), self.config, self.step)
+            loss = train_step(self.model, self.optimizer, next(self.batches), config, self.step)
             total += loss
             bar.update()
             if on_step:
-                on_step(self.step, float(loss))
+                on_step(self.step, loss)
         self.train_s += clock_s(self.device) - used
         self.wall_s += time.perf_counter() - wall
         self.train_loss = float(total) / (last - first)
@@ -135,7 +136,8 @@ class _Run:
         wall = time.perf_counter()
         loss, load, dropped = evaluate(self.model, self.valid)
         if not (loss < float("inf")):  # also true of NaN
-            raise InputError(expected("a finite loss", f"{loss} at step {self.step}", "a smaller lr"))
+            got = f"{loss} at step {self.step}"
+            raise InputError(expected("a finite loss", got, "a smaller lr"))
         self.wall_s += time.perf_counter() - wall
         tokens = self.step * self.config.batch_size * self.model.config.context
         times = (round(self.train_s, 4), round(self.wall_s, 4))

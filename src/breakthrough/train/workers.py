@@ -1,7 +1,7 @@
 """Run jobs in parallel processes, one thread each, with progress.
 
-A worker is `python -m breakthrough.train.workers`: it reads one job a line on its standard input
-and answers with events, one JSON object a line. Unlike multiprocessing's spawn it never imports
+A worker is a new interpreter in `serve`: it reads one job a line on its standard input and
+answers with events, one JSON object a line. Unlike multiprocessing's spawn it never imports
 the caller's main module, so it works from a notebook, a script without a guard, and a prompt.
 """
 
@@ -41,10 +41,7 @@ def run_all(
     for item in enumerate(jobs):
         todo.put(item)
     results: list[Any] = [None] * len(jobs)
-    with _processes(min(workers, len(jobs))) as processes:
-        for process in processes:
-            arguments = (process, function, todo, events)
-            threading.Thread(target=_feed, args=arguments, daemon=True).start()
+    with _workers(min(workers, len(jobs)), function, todo, events):
         for index, event in _events(events, len(jobs)):
             if "more" in event and on_progress:
                 on_progress(event["more"])
@@ -53,6 +50,24 @@ def run_all(
             elif "result" in event:
                 results[index] = event["result"]
     return results
+
+
+def serve() -> None:
+    """Answer the jobs on standard input until it ends."""
+    replies, sys.stdout = sys.stdout, sys.stderr  # what a job prints must not mix with replies
+
+    def reply(event: Event) -> None:
+        replies.write(json.dumps(event) + "\n")
+        replies.flush()
+
+    for line in sys.stdin:
+        order = json.loads(line)
+        module, name = order["function"].split(":")
+        try:
+            call = getattr(importlib.import_module(module), name)
+            reply({"result": call(order["job"], lambda more: reply({"more": more}))})
+        except Exception:
+            reply({"error": traceback.format_exc()})
 
 
 def _events(events: queue.SimpleQueue, jobs: int) -> Iterator[tuple[int, Event]]:
@@ -94,14 +109,19 @@ def _answers(process: subprocess.Popen) -> Iterable[Event]:
 
 
 @contextmanager
-def _processes(count: int) -> Iterator[list[subprocess.Popen]]:
+def _workers(count: int, *orders: Any) -> Iterator[None]:
     processes = [_start() for _ in range(count)]
+    threads = [threading.Thread(target=_feed, args=(p, *orders), daemon=True) for p in processes]
     try:
-        yield processes
+        for thread in threads:
+            thread.start()
+        yield
     finally:
         for process in processes:
             process.kill()
+        for process, thread in zip(processes, threads):
             process.wait()
+            thread.join()  # it reads to the end of a dead process's answers, which is at once
             for stream in (process.stdin, process.stdout, process.errors):
                 _close(stream)
 
@@ -112,7 +132,7 @@ def _start() -> subprocess.Popen:
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-c", f"from {__name__} import serve; serve()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
@@ -129,24 +149,3 @@ def _close(stream: Any) -> None:
         stream.close()
     except OSError:
         pass  # a pipe to a process that has been stopped
-
-
-def _serve() -> None:
-    replies, sys.stdout = sys.stdout, sys.stderr  # what a job prints must not mix with replies
-
-    def reply(event: Event) -> None:
-        replies.write(json.dumps(event) + "\n")
-        replies.flush()
-
-    for line in sys.stdin:
-        order = json.loads(line)
-        module, name = order["function"].split(":")
-        try:
-            call = getattr(importlib.import_module(module), name)
-            reply({"result": call(order["job"], lambda more: reply({"more": more}))})
-        except Exception:
-            reply({"error": traceback.format_exc()})
-
-
-if __name__ == "__main__":
-    _serve()

@@ -1,0 +1,220 @@
+"""Module 1: bringing tokens to their experts.
+
+Shapes: T tokens, E experts, k experts a token, d the width
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+from torch import Generator, Tensor
+
+from breakthrough.devices import threads
+from breakthrough.exercises.exercise import Case, Exercise, Misconception
+from breakthrough.seeds import torch_generator
+
+TIMED = (4096, 16, 2, 32)  # T, E, k, d: an honest answer takes about a hundredth of the loop's time
+LIMIT = 1 / 8  # of the time of a loop over tokens
+REPEATS = 3
+
+
+def dispatch(x: Tensor, experts: Tensor, n_experts: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Sort the T·k assignments by expert, so that each expert's rows are neighbours.
+
+    Shapes: x (T, d), experts (T, k) → rows (T·k, d), tokens (T·k,), load (n_experts,)
+    """
+    flat = experts.flatten()  # assignment t·k + j is token t's j-th choice
+    order = flat.argsort(stable=True)  # equal experts stay in token order
+    tokens = order // experts.shape[1]
+    return x[tokens], tokens, torch.bincount(flat, minlength=n_experts)
+
+
+def _loop_over_experts(x, experts, n_experts):
+    of = [(experts == e).any(1).nonzero().flatten() for e in range(n_experts)]
+    tokens = torch.cat(of)
+    return x.index_select(0, tokens), tokens, torch.tensor([len(t) for t in of], device=x.device)
+
+
+def _through_one_hot(x, experts, n_experts):
+    wanted = torch.zeros(n_experts, len(x), dtype=torch.bool, device=x.device)
+    wanted[experts, torch.arange(len(x), device=x.device)[:, None]] = True  # (E, T)
+    tokens = wanted.nonzero()[:, 1]
+    return x[tokens], tokens, wanted.sum(1)
+
+
+def _through_places(x, experts, n_experts):
+    flat = experts.reshape(-1)
+    load = torch.zeros(n_experts, dtype=torch.int64, device=x.device).index_add(0, flat, torch.ones_like(flat))
+    one_hot = torch.nn.functional.one_hot(flat, n_experts)  # (T·k, E)
+    rank = (one_hot.cumsum(0) * one_hot).sum(1) - 1
+    place = (load.cumsum(0) - load)[flat] + rank
+    tokens = torch.empty_like(flat)
+    tokens[place] = torch.arange(len(flat), device=x.device) // experts.shape[1]
+    return x[tokens], tokens, load
+
+
+def _loop_over_tokens(x, experts, n_experts):
+    of = [[] for _ in range(n_experts)]
+    for token in range(len(experts)):
+        for choice in range(experts.shape[1]):
+            of[experts[token, choice].item()].append(token)
+    tokens = torch.tensor([t for mine in of for t in mine], dtype=torch.int64, device=x.device)
+    return x[tokens], tokens, torch.tensor([len(mine) for mine in of], device=x.device)
+
+
+def _order_inside_lost(x, experts, n_experts):
+    flat = experts.flatten()
+    tokens = flat.argsort(descending=True, stable=True).flip(0) // experts.shape[1]
+    return x[tokens], tokens, torch.bincount(flat, minlength=n_experts)
+
+
+def _assignments_as_tokens(x, experts, n_experts):
+    order = experts.flatten().argsort(stable=True)
+    return x[order // experts.shape[1]], order, torch.bincount(experts.flatten(), minlength=n_experts)
+
+
+def _reads_beyond(x, experts, n_experts):
+    order = experts.flatten().argsort(stable=True)
+    return x[order], order, torch.bincount(experts.flatten(), minlength=n_experts)
+
+
+def _remainder(x, experts, n_experts):
+    tokens = experts.flatten().argsort(stable=True) % max(len(x), 1)
+    return x[tokens], tokens, torch.bincount(experts.flatten(), minlength=n_experts)
+
+
+def _not_sorted(x, experts, n_experts):
+    tokens = torch.arange(len(x), device=x.device).repeat_interleave(experts.shape[1])
+    return x[tokens], tokens, torch.bincount(experts.flatten(), minlength=n_experts)
+
+
+def _idle_forgotten(x, experts, n_experts):
+    rows, tokens, _ = dispatch(x, experts, n_experts)
+    return rows, tokens, torch.bincount(experts.flatten())
+
+
+def _first_choice_only(x, experts, n_experts):
+    return dispatch(x, experts[:, :1], n_experts)
+
+
+def _shares(x, experts, n_experts):
+    rows, tokens, load = dispatch(x, experts, n_experts)
+    return rows, tokens, load / max(len(tokens), 1)
+
+
+def is_slow(answer) -> bool:
+    """Whether an answer takes more than `LIMIT` of the time of a loop over tokens.
+
+    Both are timed here, by turns, in CPU time; the fastest of a few runs counts.
+    """
+    n_tokens, n_experts, k, d = TIMED
+    generator = torch_generator(0, "moe.dispatch", "timing")
+    x = torch.randn(n_tokens, d, generator=generator)
+    inputs = x, choices(n_tokens, n_experts, k, generator), n_experts
+    loop_s, answer_s = math.inf, math.inf
+    for _ in range(REPEATS):
+        loop_s = min(loop_s, _time_s(_loop_over_tokens, inputs))
+        answer_s = min(answer_s, _time_s(answer, inputs))
+    return answer_s > LIMIT * loop_s
+
+
+def _time_s(answer, inputs) -> float:
+    # this thread's own CPU time, on one thread: a second one spins while it waits, and that counts
+    with threads(1):
+        started = time.thread_time()
+        answer(*inputs)
+        return time.thread_time() - started
+
+
+def choices(n_tokens: int, n_experts: int, k: int, generator: Generator) -> Tensor:
+    """Random choices of k different experts.
+
+    Shapes: → (T, k)
+    """
+    return torch.rand(n_tokens, n_experts, generator=generator).argsort(-1)[:, :k]
+
+
+def _dispatch_cases(generator: Generator):
+    def case(label, n_tokens, n_experts, k, d, dtype=torch.float32):
+        x = torch.randn(n_tokens, d, generator=generator).to(dtype)
+        return Case(label, (x, choices(n_tokens, n_experts, k, generator), n_experts))
+
+    yield case("5 tokens, 3 experts, k = 2", 5, 3, 2, 2)
+    yield case("60 tokens, 8 experts, k = 3", 60, 8, 3, 4)
+    yield case("one token, k = 4", 1, 6, 4, 3)
+    yield case("k = E", 4, 3, 3, 2)
+    yield case("bfloat16", 7, 4, 2, 5, torch.bfloat16)
+    everything = torch.zeros(6, 1, dtype=torch.int64)
+    yield Case("every token to expert 0 of 4", (torch.randn(6, 3, generator=generator), everything, 4))
+    x, experts = torch.randn(3, 8, generator=generator).t(), choices(8, 8, 2, generator).t().contiguous().t()
+    yield Case("not contiguous", (x, experts, 8))
+    yield case("no tokens", 0, 4, 2, 3)
+
+
+EXERCISES = (
+    Exercise(
+        name="moe.dispatch",
+        title="Dispatch without a loop over tokens",
+        points=8,
+        minutes=45,
+        difficulty=3,
+        reference=dispatch,
+        cases=_dispatch_cases,
+        alternatives=(_loop_over_experts, _through_one_hot, _through_places),
+        misconceptions=(
+            Misconception(
+                "loop over tokens",
+                _loop_over_tokens,
+                "Every number is right, but Python visits the tokens one by one: sort all assignments at once (`argsort`), or loop over the few experts instead.",
+                detect=is_slow,
+            ),
+            Misconception(
+                "order inside lost",
+                _order_inside_lost,
+                "Each expert has the right rows, but not in token order: sort upwards with stable=True, which keeps equal experts in the order they came.",
+            ),
+            Misconception(
+                "assignments as tokens",
+                _assignments_as_tokens,
+                "`tokens` holds the number of the assignment, t·k + j: divide by k without remainder (//) to get the token t.",
+            ),
+            Misconception(
+                "reads beyond the tokens",
+                _reads_beyond,
+                "The order of the T·k assignments is used to index the T tokens, which runs past their end: assignment i belongs to token i // k.",
+            ),
+            Misconception(
+                "remainder",
+                _remainder,
+                "The token of assignment i is i // k, not i % T: flattened (T, k) choices stand token by token.",
+            ),
+            Misconception(
+                "not sorted",
+                _not_sorted,
+                "The rows still stand token by token: order them by expert, so that each expert gets one slice.",
+            ),
+            Misconception(
+                "idle experts forgotten",
+                _idle_forgotten,
+                "The load stops at the last expert that has work: an idle one counts too, with minlength=n_experts.",
+            ),
+            Misconception(
+                "first choice only",
+                _first_choice_only,
+                "Only each token's first choice was sent: all k choices are assignments, so there are T·k rows.",
+            ),
+            Misconception(
+                "shares",
+                _shares,
+                "The load is given in shares: it has to be counts (int64), for slices need whole rows.",
+            ),
+        ),
+        hints=(
+            "An expert works on many tokens at once only if its rows lie side by side. Sorting the assignments by expert puts them there, and the sorted order also says which token each row came from.",
+            "experts (T, k) → flatten (T·k,) → stable argsort (T·k,), values 0 … T·k − 1 → // k (T·k,), values 0 … T − 1 → x at these (T·k, d); bincount with minlength (E,)",
+            "flat = the choices in one row\norder = stable argsort of flat\ntokens = order divided by k, whole part\nreturn x at tokens, tokens, how often each expert occurs in flat",
+        ),
+    ),
+)

@@ -1,0 +1,228 @@
+"""Module 1: mending the article's layer.
+
+The learner's class is built, given the course's weights, and watched while it works.
+
+Shapes: T tokens, E experts, k experts a token, d the width
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from breakthrough.errors import InputError, expected
+from breakthrough.exercises import moe_layers as layers
+from breakthrough.exercises.exercise import Case, Exercise, Misconception
+from breakthrough.exercises.moe_layers import Expert, Layer
+
+
+class MendedMoE(nn.Module):
+    """A sparse layer.
+
+    Shapes: x (T, d) → y (T, d), balance loss ()
+    """
+
+    def __init__(self, d_model: int, d_hidden: int, n_experts: int, top_k: int) -> None:
+        super().__init__()
+        self.router = nn.Linear(d_model, n_experts, bias=False)
+        self.experts = nn.ModuleList(Expert(d_model, d_hidden) for _ in range(n_experts))
+        self.top_k = top_k
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Route every token on its own, work, add up with weights."""
+        scores = self.router(x)  # (T, E)
+        best, experts = scores.topk(self.top_k, dim=-1)  # (T, k)
+        weights = best.softmax(dim=-1)
+        y = torch.zeros_like(x)
+        for e, expert in enumerate(self.experts):
+            token, choice = (experts == e).nonzero(as_tuple=True)  # who chose this expert
+            y = y.index_add(0, token, weights[token, choice, None] * expert(x[token]))
+        share = torch.bincount(experts.flatten(), minlength=len(self.experts)) / max(experts.numel(), 1)
+        mean = scores.softmax(dim=-1).sum(0) / max(len(x), 1)  # (E,)
+        return y, len(self.experts) * (share * mean).sum()
+
+
+def watch(answer: Any, case: Case) -> dict[str, Any]:
+    """Build a learner's layer, give it the case's weights, and say all that it does.
+
+    Raises: InputError when the layer has other parameters, or forward returns something else
+    """
+    sizes, weights, x, pull = case.args
+    layer = _build(answer, sizes, weights)
+    rows, before = [0] * sizes[2], x.clone()
+    for e, expert in enumerate(layer.experts):
+        expert.register_forward_pre_hook(lambda _, args, e=e: rows.__setitem__(e, rows[e] + args[0].numel()))
+    out = layer(x)
+    if not (isinstance(out, tuple) and len(out) == 2 and all(isinstance(part, Tensor) for part in out)):
+        raise InputError(expected("forward to return (y, balance loss), two tensors", type(out).__name__))
+    y, balance = out
+    return {
+        "y": y,
+        "balance loss": balance,
+        "rows seen by each expert": [n // sizes[0] for n in rows],
+        "router gradient": _gradient(layer.router.weight, y, balance, pull),
+        "x is left as it was": torch.equal(before, x),
+    }
+
+
+def _build(answer: Any, sizes: tuple[int, ...], weights: dict[str, Tensor]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        layer = answer(*sizes)
+    if not isinstance(layer, nn.Module):
+        raise InputError(expected("a class that makes an nn.Module", type(layer).__name__))
+    names = {name for name, _ in layer.named_parameters()}
+    if names != set(weights):
+        odd = ", ".join(sorted(names ^ set(weights))[:4])
+        hint = "self.router = nn.Linear(d_model, n_experts, bias=False) and self.experts = nn.ModuleList(Expert(…) …)"
+        raise InputError(expected("the parameters of `router` and `experts`", f"others or fewer ({odd})", hint))
+    layer.load_state_dict(weights, strict=False)
+    return layer
+
+
+def _gradient(router: Tensor, y: Tensor, balance: Tensor, pull: Tensor) -> Tensor:
+    """What reaches the router from the output and the loss; zeros when nothing does."""
+    total = (y * pull).sum() + balance if y.shape == pull.shape else balance.sum()
+    if not total.requires_grad:
+        return torch.zeros_like(router)
+    (gradient,) = torch.autograd.grad(total, router, allow_unused=True)
+    return torch.zeros_like(router) if gradient is None else gradient
+
+
+class _Rewritten(layers.SortedLayer):
+    """A right answer in other words: sorted slices."""
+
+
+class _TokenByToken(MendedMoE):
+    def forward(self, x):
+        probs = self.router(x).softmax(-1)
+        y, chosen = torch.zeros_like(x), torch.zeros_like(probs)
+        for t in range(len(x)):
+            weights, experts = probs[t].topk(self.top_k)
+            weights = weights / weights.sum()
+            parts = [w * self.experts[e](x[t : t + 1])[0] for w, e in zip(weights, experts.tolist())]
+            y[t] = torch.stack(parts).sum(0)
+            chosen[t, experts] = 1 / self.top_k
+        n = max(len(x), 1)
+        return y, probs.shape[1] * torch.dot(chosen.sum(0) / n, probs.sum(0) / n)
+
+
+class _RawWeights(Layer):
+    def weigh(self, scores, experts):
+        return scores.gather(-1, experts)
+
+
+class _Detached(Layer):
+    def weigh(self, scores, experts):
+        return super().weigh(scores, experts).detach()
+
+
+class _DividedByK(Layer):
+    def mix(self, x, weights, experts):
+        return super().mix(x, weights, experts) / self.top_k
+
+
+class _OnlyOutput(Layer):
+    def forward(self, x):
+        return super().forward(x)[0]
+
+
+class _BalanceDetached(Layer):
+    def balance(self, scores, experts):
+        return super().balance(scores, experts).detach()
+
+
+def _cases(generator: Generator):
+    def case(label, n_tokens, d, hidden, n_experts, k):
+        sizes = d, hidden, n_experts, k
+        weights = {
+            name: torch.randn(w.shape, generator=generator) * w.shape[-1] ** -0.5
+            for name, w in MendedMoE(*sizes).named_parameters()
+        }
+        x = torch.randn(n_tokens, d, generator=generator)
+        return Case(label, (sizes, weights, x, torch.randn(n_tokens, d, generator=generator)))
+
+    with torch.random.fork_rng(devices=[]):
+        yield case("6 tokens, d = 8, 4 experts, k = 2", 6, 8, 16, 4, 2)
+        yield case("40 tokens, d = 12, 8 experts, k = 3", 40, 12, 10, 8, 3)
+        yield case("one token", 1, 8, 8, 5, 2)
+        yield case("k = E", 5, 6, 8, 3, 3)
+        yield case("no tokens", 0, 8, 8, 4, 2)
+
+
+EXERCISES = (
+    Exercise(
+        name="moe.mend",
+        title="Mending a broken layer",
+        points=5,
+        minutes=35,
+        difficulty=2,
+        reference=MendedMoE,
+        cases=_cases,
+        call=watch,
+        alternatives=(_Rewritten, _TokenByToken),
+        misconceptions=(
+            Misconception(
+                "router not used",
+                layers.BROKEN["router"],
+                "The scores do not come from self.router, so nothing can be learned about who gets what: scores = self.router(x).",
+            ),
+            Misconception(
+                "one choice for the batch",
+                layers.BROKEN["per_token"],
+                "One set of experts serves the whole batch: take the top-k along the last dimension, so that every token has a row of its own.",
+            ),
+            Misconception(
+                "even average",
+                layers.BROKEN["weights"],
+                "The chosen experts are averaged evenly, so the scores are lost and the router gets no gradient: weigh each output by softmax of the chosen scores.",
+            ),
+            Misconception(
+                "not normalised",
+                layers.BROKEN["normalised"],
+                "The weights are shares of all experts and sum to less than 1: renormalise over the k chosen, as in moe.route.",
+            ),
+            Misconception(
+                "raw scores as weights",
+                _RawWeights,
+                "The scores themselves are used as weights, so they may be negative and of any size: put the chosen ones through a softmax.",
+            ),
+            Misconception(
+                "dense",
+                layers.BROKEN["sparse"],
+                "The output is right, but every expert works on every token and the rest is multiplied by zero: call an expert only with the rows that chose it.",
+            ),
+            Misconception(
+                "no balance loss",
+                layers.BROKEN["balance"],
+                "The balance loss is zero, so nothing keeps the experts busy: return E · Σ f · P, as in moe.balance.",
+            ),
+            Misconception(
+                "balance loss without gradient",
+                _BalanceDetached,
+                "The balance loss has the right value but sends no gradient to the router: keep `probs` attached (no detach, no .item(), no no_grad).",
+            ),
+            Misconception(
+                "weights detached",
+                _Detached,
+                "The output is right, but the weights are cut from the router (detach, no_grad or .item()), so the task never teaches it.",
+            ),
+            Misconception(
+                "divided by k",
+                _DividedByK,
+                "The output is divided by k as well: the weights sum to 1 already, so the weighted sum is the mean.",
+            ),
+            Misconception(
+                "only the output",
+                _OnlyOutput,
+                "forward returns y alone: return two things, y and the balance loss.",
+            ),
+        ),
+        hints=(
+            "Go through the article's layer line by line and ask at each: who made this, for which token is it, and what happens to the scores? Every answer that surprises you is a defect.",
+            "x (T, d) → router (T, E) → topk (T, k) values and indices → softmax (T, k); for expert e: the rows that chose it (n, d) → e's output (n, d) → times their weights (n, 1) → index_add into (T, d)",
+            "scores = router(x); best, experts = topk; weights = softmax(best)\ny = zeros like x\nfor each expert: find (token, choice) where experts == e; add weight · expert(x[token]) to y at token\nreturn y, the loss of moe.balance",
+        ),
+    ),
+)

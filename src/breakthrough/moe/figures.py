@@ -1,0 +1,214 @@
+"""The charts of lesson 01: what a router chose, how full experts are, what a model costs.
+
+Every function returns a matplotlib Figure of its own; nothing is registered with pyplot.
+Shape legend: T tokens, E experts, k experts a token, S steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from breakthrough.errors import ShapeError, expected
+from breakthrough.moe.diagrams import BLUE, COLOURS, GREY, INK, ORANGE, RED, new_figure
+from breakthrough.moe.published import Published
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NUDGED = {"Kimi K2": (8, -10), "DeepSeek-V3": (-24, 12)}  # neighbours; points right and up
+
+
+def routing_table(probs: Tensor, experts: Tensor) -> Figure:
+    """Each token's probabilities, with a frame around the experts it goes to.
+
+    Shapes: probs (T, E), experts (T, k)
+    """
+    from matplotlib.patches import Rectangle
+
+    count, n_experts = probs.shape
+    figure = new_figure(1.1 * n_experts + 2.2, 0.62 * count + 1.0)
+    axes = figure.subplots()
+    image = axes.imshow(probs.numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for t, e in np.ndindex(count, n_experts):
+        colour = "white" if probs[t, e] > 0.6 else INK
+        axes.text(e, t, f"{probs[t, e]:.2f}", ha="center", va="center", fontsize=11, color=colour)
+    for t, chosen in enumerate(experts.tolist()):
+        for e in chosen:
+            axes.add_patch(Rectangle((e - 0.46, t - 0.44), 0.92, 0.88, fill=False, ec=RED, lw=2.5))
+    axes.set_xticks(range(n_experts), [f"E{e}" for e in range(n_experts)])
+    axes.set_yticks(range(count), [f"token {t}" for t in range(count)])
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0, labelsize=10)
+    figure.colorbar(image, ax=axes, label="probability", shrink=0.9)
+    return figure
+
+
+def expert_text(text: str, experts: Sequence[int], n_experts: int, width: int = 84) -> Figure:
+    """Source text, every character on the colour of the expert that took it. A dot is a space.
+
+    Shapes: experts (T,), one for every character of the text
+    """
+    if len(text) != len(experts):
+        raise ShapeError(expected("one expert a character", f"{len(experts)} for {len(text)} characters"))
+    from matplotlib.patches import Patch, Rectangle
+
+    places = _places(text, width)
+    rows = 1 + max(row for row, _ in places)
+    figure = new_figure(9, 0.195 * rows + 0.55)
+    axes = figure.subplots()
+    axes.set(xlim=(0, width), ylim=(rows, 0))
+    axes.axis("off")
+    for letter, (row, column), expert in zip(text, places, experts):
+        axes.add_patch(Rectangle((column, row), 1, 1, fc=COLOURS[expert], ec="none", alpha=0.6))
+        shown = {" ": "·", "\n": "↵"}.get(letter, letter)
+        axes.text(column + 0.5, row + 0.52, shown, ha="center", va="center", fontsize=9.5, family="monospace")
+    keys = [Patch(fc=COLOURS[e], alpha=0.6, label=f"E{e}") for e in range(n_experts)]
+    figure.legend(handles=keys, loc="outside lower center", ncols=n_experts, fontsize=10, frameon=False,
+                  handlelength=1.2, columnspacing=1.4)
+    return figure
+
+
+def _places(text: str, width: int) -> list[tuple[int, int]]:
+    row, column, found = 0, 0, []
+    for letter in text:
+        found.append((row, column))
+        column += 1
+        if letter == "\n" or column == width:
+            row, column = row + 1, 0
+    return found
+
+
+def kinds_by_expert(shares: Mapping[str, Sequence[float]]) -> Figure:
+    """Which expert takes which kind of character.
+
+    Shapes: shares maps a kind to (E,)
+    Units:  per cent of the characters of that kind, so that a row sums to 100
+    """
+    table = 100 * np.array(list(shares.values()))
+    figure = new_figure(8.5, 0.42 * len(shares) + 0.9)
+    axes = figure.subplots()
+    axes.imshow(table, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    for row, e in np.ndindex(*table.shape):
+        if table[row, e] >= 1:
+            colour = "white" if table[row, e] > 60 else INK
+            axes.text(e, row, f"{table[row, e]:.0f}", ha="center", va="center", fontsize=10, color=colour)
+    axes.set_xticks(range(table.shape[1]), [f"E{e}" for e in range(table.shape[1])])
+    axes.set_yticks(range(len(shares)), list(shares))
+    axes.tick_params(length=0, labelsize=10)
+    axes.set_xlabel("share of the characters of a kind, per cent (empty: below 1)", fontsize=10)
+    return figure
+
+
+def load_bars(loads: Mapping[str, Sequence[float]]) -> Figure:
+    """The share of the tokens that each expert gets, one panel for each named load.
+
+    Shapes: each load (E,)
+    Units:  shares that sum to 1 are drawn as per cent
+    """
+    figure = new_figure(4.5 * len(loads), 3)
+    panels = figure.subplots(1, len(loads), sharey=True, squeeze=False)[0]
+    for axes, (name, load) in zip(panels, loads.items()):
+        share = 100 * np.asarray(load, float) / np.sum(load)
+        axes.bar(range(len(share)), share, color=COLOURS[: len(share)], ec=INK, lw=0.8)
+        axes.axhline(100 / len(share), color=INK, ls="--", lw=1)
+        axes.text(1.01, 100 / len(share), "even", va="center", fontsize=9.5, transform=axes.get_yaxis_transform())
+        axes.set_title(f"{name}\nCV {share.std() / share.mean():.2f}", fontsize=11)
+        axes.set_xticks(range(len(share)), [f"E{e}" for e in range(len(share))])
+        _plain(axes)
+    panels[0].set_ylabel("share of the tokens, %")
+    return figure
+
+
+def loads_over_steps(runs: Mapping[str, Sequence[tuple[Sequence[int], np.ndarray]]]) -> Figure:
+    """How the load moves while training: a row of panels for each named arm, a column for each seed.
+
+    Shapes: every run is (steps (S,), shares (S, E)); a band's height is its expert's share
+    """
+    columns = max(map(len, runs.values()))
+    figure = new_figure(9, 2.15 * len(runs) + 0.5)
+    grid = figure.subplots(len(runs), columns, sharex=True, sharey=True, squeeze=False)
+    for row, (name, seeds) in zip(grid, runs.items()):
+        for seed, (axes, (steps, share)) in enumerate(zip(row, seeds)):
+            axes.stackplot(steps, 100 * share.T, colors=COLOURS, ec="white", lw=0.5)
+            axes.set(xlim=(min(steps), max(steps)), ylim=(0, 100))
+            axes.set_title(f"{name}, seed {seed}", fontsize=10)
+            axes.tick_params(labelsize=9)
+        row[0].set_ylabel("share of tokens, %", fontsize=10)
+    for axes in grid[-1]:
+        axes.set_xlabel("training step", fontsize=10)
+    return figure
+
+
+def drop_curves(factors: Sequence[float], curves: Mapping[str, Sequence[float]]) -> Figure:
+    """How many assignments are dropped at each capacity factor.
+
+    Shapes: every curve has one share in 0…1 for each factor
+    """
+    figure = new_figure(7.5, 3.4)
+    axes = figure.subplots()
+    for (name, curve), colour, mark in zip(curves.items(), (RED, BLUE), "so"):
+        axes.plot(factors, 100 * np.asarray(curve), color=colour, marker=mark, ms=5, lw=2, label=name)
+    axes.set(xlabel="capacity factor", ylabel="dropped, % of assignments", ylim=(0, None))
+    axes.legend(frameon=False, fontsize=10)
+    _plain(axes)
+    return figure
+
+
+def bias_path(loads: np.ndarray, biases: np.ndarray) -> Figure:
+    """Loss-free balancing at work: the load of every expert, and the bias that moves it.
+
+    Shapes: loads (S, E) as shares, biases (S, E)
+    """
+    figure = new_figure(9, 3.3)
+    left, right = figure.subplots(1, 2)
+    for e in range(loads.shape[1]):
+        left.plot(100 * loads[:, e], color=COLOURS[e], lw=2, label=f"E{e}")
+        right.plot(biases[:, e], color=COLOURS[e], lw=2)
+        right.annotate(f"E{e}", (len(biases) - 1, biases[-1, e]), (5, 0), textcoords="offset points",
+                       va="center", fontsize=9.5)
+    left.axhline(100 / loads.shape[1], color=INK, ls="--", lw=1)
+    left.set(xlabel="update", ylabel="share of the tokens, %", ylim=(0, None))
+    right.set(xlabel="update", ylabel="bias added for the choice")
+    left.legend(frameon=False, ncols=2, fontsize=9.5)
+    for axes in (left, right):
+        _plain(axes)
+    return figure
+
+
+def sizes(models: Sequence[Published]) -> Figure:
+    """Parameters held against parameters used, both logarithmic: the farther below the line, the sparser."""
+    figure = new_figure(9, 5.6)
+    axes = figure.subplots()
+    line = np.array([1e9, 2e12])
+    for share, style in ((1, "-"), (10, "--"), (100, ":")):
+        axes.plot(line, line / share, color=GREY, lw=1, ls=style, zorder=1)
+        label = "dense:\nall used" if share == 1 else f"1 in {share}\nused"
+        axes.text(2.2e12, 2e12 / share, label, fontsize=9.5, va="center", color="#666666")
+    for model in models:
+        colour, mark = (BLUE, "o") if model.sparse else (ORANGE, "s")
+        axes.scatter(model.total, model.active, c=colour, marker=mark, s=48, zorder=3, ec=INK, lw=0.6)
+        side, gap = ("left", NUDGED.get(model.name, (8, 0))) if model.sparse else ("right", (-8, 4))
+        axes.annotate(model.name, (model.total, model.active), gap, textcoords="offset points",
+                      ha=side, va="center", fontsize=9.5, bbox={"fc": "white", "ec": "none", "pad": 0.5})
+    for colour, mark, kind in ((ORANGE, "s", "dense"), (BLUE, "o", "sparse")):
+        axes.scatter([], [], c=colour, marker=mark, s=48, ec=INK, lw=0.6, label=kind)
+    axes.legend(frameon=False, fontsize=10, loc="upper left")
+    axes.set(xscale="log", yscale="log", xlim=(6e8, 4.5e12), ylim=(8e8, 3e12))
+    axes.set_xlabel("parameters held (memory)")
+    axes.set_ylabel("parameters used per token")
+    work = axes.secondary_yaxis("right", functions=(lambda p: 2 * p, lambda f: f / 2))
+    work.set_ylabel("forward FLOPs per token ≈ 2 × parameters used")
+    _plain(axes)
+    return figure
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9.5)
+    axes.xaxis.label.set_size(10)
+    axes.yaxis.label.set_size(10)
