@@ -80,6 +80,15 @@ def test_equal_time_gives_the_dense_model_the_steps_it_has_time_for(comparison):
     assert comparison.realised_time_ratio().values == pytest.approx((1.0, 1.0, 1.0))
 
 
+def test_a_shorter_experiment_is_a_prefix_of_the_longer(comparison):
+    short = comparison.at(10)
+    assert short.losses("moe").mean == pytest.approx(3.0)
+    # 10 sparse steps are worth 12.5 dense ones: a quarter of the way from step 10 to step 20
+    assert short.losses("dense", "time").values[0] == pytest.approx(3.0 - 0.25 * 1.5)
+    with pytest.raises(ConfigError, match="from 1 to 20"):
+        comparison.at(30)
+
+
 def test_the_control_is_compared_at_its_own_last_step(comparison):
     assert comparison.harm().values == pytest.approx((0.5, 0.6, 0.7))
     assert comparison.collapse("moe")["load_cv"].mean == pytest.approx(0.0)
@@ -127,6 +136,9 @@ def test_figures_draw_what_was_measured(comparison):
     assert heights == [[25] * 4, [100, 0, 0, 0]]
     texts = [text.get_text() for text in figures.loss_bars(comparison).axes[0].texts]
     assert any(str(comparison.difference("time")) in text for text in texts)
+    flops = figures.gap_curves(comparison).axes[0].lines[0]
+    assert flops.get_xdata().tolist() == [10, 20]
+    assert flops.get_ydata()[-1] == pytest.approx(comparison.difference("flops").mean)
     drawn = figures.expert_text("if x:\n  y", np.arange(9) % 3, columns=8).axes[0]
     assert [text.get_text() for text in drawn.texts] == list("if x:↵  y")
     with pytest.raises(UnknownNameError, match="horizontal"):

@@ -87,6 +87,8 @@ def test_bad_requests_are_refused(tmp_path):
     for seeds in ((), (1, 1)):
         with pytest.raises(ConfigError, match="each once"):
             compare("tiny", seeds, folder=tmp_path)
+    with pytest.raises(UnknownNameError, match="arm"):
+        trained("tiny", "sparse", folder=tmp_path)
 
 
 def test_it_runs_in_worker_processes_too(tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from breakthrough.devices import threads
 from breakthrough.exercises.compare import Difference, same
 from breakthrough.exercises.exercise import Case, Exercise, Misconception, call_directly
 from breakthrough.seeds import torch_generator
@@ -78,7 +79,8 @@ def judge(exercise: Exercise, answer: Any, seed: int | None = None) -> Verdict:
     """
     seed = secrets.randbits(32) if seed is None else seed
     started = time.perf_counter()
-    with _quiet() as caught:
+    # one thread: the inputs are small, and on a busy machine a second thread mostly waits
+    with threads(1), _quiet() as caught:
         status, failure, diagnosis = _judge(exercise, answer, seed)
     return Verdict(
         exercise=exercise,

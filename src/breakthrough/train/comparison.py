@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -104,6 +104,15 @@ class Comparison:
         """
         pairs = zip(self.losses("moe", basis).values, self.losses("dense", basis).values)
         return estimate(a - b for a, b in pairs)
+
+    def at(self, steps: int) -> Comparison:
+        """The same experiment, had it been shorter: a prefix of a run is a fair run.
+
+        Raises: ConfigError when the sparse runs were not that long
+        """
+        if not 0 < steps <= self.steps:
+            raise ConfigError(expected(f"steps from 1 to {self.steps}", steps))
+        return replace(self, steps=steps)
 
     def harm(self) -> Estimate:
         """Without load balancing minus with it, paired, at the control's last step.

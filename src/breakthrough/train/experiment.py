@@ -59,11 +59,7 @@ def compare(
     Units:  workers are processes of one thread; by default one per core, and one on CUDA
     Raises: ConfigError for an unknown profile or no seeds; BreakthroughError when a run fails
     """
-    if profile not in PROFILES:
-        raise unknown("profile", profile, PROFILES)
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise ConfigError(expected("at least one seed, each once", list(seeds)))
-    plan, place = PROFILES[profile], devices.choose(device).type
+    plan, place = _plan(profile, seeds), devices.choose(device).type
     workers = min(workers or (1 if place == "cuda" else devices.cores()), 3 * len(seeds))
     where = Path(folder).resolve() / profile
     where.mkdir(parents=True, exist_ok=True)
@@ -72,12 +68,11 @@ def compare(
     total = sum(job["training"]["steps"] for job in jobs)
     with tqdm(total=total, disable=not progress, file=sys.stdout, unit="step") as bar:
         runs = _finish(jobs, workers, bar)
-    training = plan.training
     return Comparison(
         profile=profile,
         device=place,
         seeds=tuple(seeds),
-        steps=training.steps,
+        steps=plan.training.steps,
         control_steps=plan.control_steps,
         time_ratio=ratio,
         costs={arm: model_cost(model) for arm, (model, _) in arms(plan).items()},
@@ -98,7 +93,10 @@ def trained(
     Raises: ArtifactError when that run is not in the folder
     """
     where = Path(folder).resolve() / profile
-    jobs = _jobs(PROFILES[profile], [seed], where, devices.choose(device).type, ratio=1.0)
+    plan = _plan(profile, [seed])
+    if arm not in arms(plan):
+        raise unknown("arm", arm, arms(plan))
+    jobs = _jobs(plan, [seed], where, devices.choose(device).type, ratio=1.0)
     path = next(Path(job["path"]) for job in jobs if job["arm"] == arm)
     return ByteLM.from_files(*checkpoint.load_model(path.with_suffix(".safetensors")))
 
@@ -158,6 +156,14 @@ def train_run(job: Job, report: Callable[[int], None]) -> list[dict[str, Any]]:
     )
     _write(path, history.to_list())
     return history.to_list()
+
+
+def _plan(profile: str, seeds: Sequence[int]) -> Profile:
+    if profile not in PROFILES:
+        raise unknown("profile", profile, PROFILES)
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ConfigError(expected("at least one seed, each once", list(seeds)))
+    return PROFILES[profile]
 
 
 def _jobs(

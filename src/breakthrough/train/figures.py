@@ -72,6 +72,25 @@ def loss_bars(comparison: Comparison, ax: Axes | None = None) -> Figure:
     return _done(ax)
 
 
+def gap_curves(comparison: Comparison, ax: Axes | None = None) -> Figure:
+    """Sparse minus dense for every budget up to the whole: where the extra weights begin to pay."""
+    ax = ax or _axes(6.4, 3.8)
+    runs = comparison.runs["moe"]
+    steps = [point.step for point in runs[0] if point.step <= comparison.steps]
+    names = {"flops": ("equal active FLOPs", "moe", "o"), "time": ("equal time", "dense", "s")}
+    for basis, (label, arm, marker) in names.items():
+        found = [comparison.at(step).difference(basis) for step in steps]
+        middle = np.array([e.mean for e in found])
+        half = np.nan_to_num([e.half for e in found], posinf=0.0)
+        ax.plot(steps, middle, marker=marker, markersize=4, color=COLOURS[arm], label=label)
+        ax.fill_between(steps, middle - half, middle + half, color=COLOURS[arm], alpha=0.2, lw=0)
+    ax.axhline(0, color="grey", lw=1, ls="--")
+    ax.set(xlabel="sparse training steps", ylabel="sparse − dense (nats per byte)")
+    ax.set_title("Below 0 the sparse model wins (paired, 95% intervals)")
+    ax.legend()
+    return _done(ax)
+
+
 def expert_loads(comparison: Comparison, block: int = 0, ax: Axes | None = None) -> Figure:
     """The share of the choices each expert got, busiest first, with and without balancing.
 

@@ -1,0 +1,72 @@
+from types import SimpleNamespace
+
+import pytest
+from toy_course import lab_cells, notebook
+
+from breakthrough.course import agreement
+
+BANK = {
+    "toy.double": SimpleNamespace(name="toy.double", points=40, minutes=240),
+    "toy.half": SimpleNamespace(name="toy.half", points=30, minutes=180),
+    "toy.q_one": SimpleNamespace(name="toy.q_one", points=9, minutes=3),
+}
+
+
+@pytest.fixture
+def toy(course):
+    return course.find("toy")
+
+
+def lab():
+    made = notebook(*lab_cells())
+    made["cells"][0]["source"] = "# Toy\n70 points. Claims: C01"
+    made["cells"][3]["source"] = "## Double\n`toy.double` · 40 points · 240 min"
+    made["cells"][6]["source"] = "## Half\n`toy.half` · 30 points · 180 min"
+    return made
+
+
+def lesson():
+    return notebook(("markdown", "# Toy\n9 points"), ("markdown", "`toy.q_one` · 9 points · 3 min"),
+                    ("code", 'answer_one = None\ncheck("toy.q_one", answer_one)', {"tags": ["answer"]}))
+
+
+def test_a_module_that_agrees_has_no_faults(toy):
+    assert list(agreement.bank_faults(toy, BANK)) == []
+    assert list(agreement.lab_faults(toy, lab(), BANK)) == []
+    assert list(agreement.lesson_faults(toy, lesson(), BANK)) == []
+
+
+def test_points_and_minutes_of_the_exercises_sum_to_the_syllabus(toy):
+    bank = BANK | {"toy.half": SimpleNamespace(name="toy.half", points=29, minutes=181)}
+    assert list(agreement.bank_faults(toy, bank)) == [
+        "01_toy: expected 70 lab points in the exercises, got 69", "01_toy: expected 420 minutes of lab in the exercises, got 421"]
+
+
+def meta(made, number):
+    return made["cells"][number]["metadata"]["nbgrader"]
+
+
+@pytest.mark.parametrize(("spoil", "said"), [
+    (lambda made: meta(made, 5).update(points=41), "toy.double: expected 40 points in the metadata, got 41"),
+    (lambda made: meta(made, 5).update(locked=False), "expected a locked check cell"),
+    (lambda made: made["cells"][5].update(source='check("toy.half", double)'), 'expected check("toy.double", …) in its check cell'),
+    (lambda made: meta(made, 4).update(grade_id="other"), "expected a solution cell whose id ends in -answer, got none"),
+    (lambda made: meta(made, 4).update(locked=True), "expected an open solution cell"),
+    (lambda made: made["cells"][4].update(source="def double(x): return 2 * x"), "expected ### BEGIN SOLUTION"),
+    (lambda made: made["cells"][3].update(source="`toy.double` · 40 points · 24 min"), "got 40 points and 24 min"),
+    (lambda made: made["cells"][3].update(source="## Double"), "got no such text"),
+    (lambda made: made["cells"][0].update(source="# Toy, C01, 71 points"), "expected '70 points' on the title card"),
+    (lambda made: made["cells"][0].update(source="# Toy, 70 points"), "expected the claims C01 on the title card"),
+    (lambda made: meta(made, 8).update(grade=False), "expected graded cells ['toy-half']"),
+])
+def test_each_disagreement_of_a_lab_is_named(toy, spoil, said):
+    made = lab()
+    spoil(made)
+    found = list(agreement.lab_faults(toy, made, BANK))
+    assert len(found) == 1 and said in found[0], found
+
+
+def test_a_question_without_an_answer_cell_is_named(toy):
+    made = lesson()
+    made["cells"][2]["metadata"] = {}
+    assert "expected answer cells for toy.q_one, got none" in next(agreement.lesson_faults(toy, made, BANK))
