@@ -34,10 +34,21 @@ class Plan:
     dropped: Tensor
 
     @cached_property
-    def segments(self) -> list[tuple[int, int, int]]:
-        """(expert, first row, end row) of every expert with rows. Waits for the device."""
-        ends = self.sizes.cumsum(0).tolist()
-        return [(e, s, t) for e, (s, t) in enumerate(zip([0, *ends], ends)) if t > s]
+    def lengths(self) -> list[int]:
+        """`sizes` as numbers. Waits for the device."""
+        return self.sizes.tolist()
+
+    @property
+    def longest(self) -> int:
+        """The most rows of any expert."""
+        return max(self.lengths)
+
+    def split(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Views of each expert's rows.
+
+        Shapes: rows (P, …) → E times (rows of the expert, …)
+        """
+        return rows.split(self.lengths)
 
     @cached_property
     def offsets(self) -> Tensor:

@@ -25,7 +25,7 @@ NETWORKS = {
     "capacity": networks.capacity_experts,
 }
 HALF = (torch.bfloat16, torch.float16)
-ALIGN = 32  # rows; CPU half-precision kernels are compiled per shape: few shapes, few compilations
+ALIGN = 16  # rows; CPU half-precision kernels are compiled per shape: few shapes, few compilations
 
 
 class SwiGLU(nn.Module):
