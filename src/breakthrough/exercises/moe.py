@@ -9,6 +9,7 @@ from breakthrough.exercises import (
     moe_cost,
     moe_dispatch,
     moe_mend,
+    moe_prove,
     moe_questions,
     moe_routing,
     moe_upcycle,
@@ -24,6 +25,7 @@ EXERCISES = (
     *moe_bias.EXERCISES,
     *moe_cost.EXERCISES,
     *moe_mend.EXERCISES,
+    *moe_prove.EXERCISES,
     *moe_upcycle.EXERCISES,
     *moe_questions.EXERCISES,
 )
