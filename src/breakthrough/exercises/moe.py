@@ -8,6 +8,7 @@ from breakthrough.exercises import (
     moe_capacity,
     moe_cost,
     moe_dispatch,
+    moe_experiment,
     moe_mend,
     moe_prove,
     moe_questions,
@@ -27,5 +28,6 @@ EXERCISES = (
     *moe_mend.EXERCISES,
     *moe_prove.EXERCISES,
     *moe_upcycle.EXERCISES,
+    *moe_experiment.EXERCISES,
     *moe_questions.EXERCISES,
 )

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Generator, nn
 
+from breakthrough.exercises.compare import Outcome, by_fault
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
-from breakthrough.exercises.moe_trial import Test, alike, try_out
+from breakthrough.exercises.moe_trial import Test, try_out
 
 
 def proofs() -> dict[str, Callable[[nn.Module], None]]:
@@ -219,7 +220,8 @@ EXERCISES = (
         reference=proofs,
         cases=_cases,
         call=try_out,
-        compare=alike,
+        compare=by_fault,
+        expected=Outcome(),
         alternatives=(_by_oracle, _by_other_ways, proofs()),
         misconceptions=(
             Misconception(

@@ -1,8 +1,7 @@
 """Module 1: trying out the tests that a learner writes, on layers with one defect each and on healthy ones.
 
-What is compared is the fault, how the first bad test fails, so that a mistake has one name whichever
-defect it was made at. When a test misses its defect, layers that nobody could call healthy (probes)
-tell what it looks at.
+The first bad test decides: how it fails names the misconception, whichever defect it was made at. When
+a test misses its defect, layers that nobody could call healthy (probes) tell what it looks at.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from breakthrough.exercises.compare import Difference
+from breakthrough.exercises.compare import Outcome
 from breakthrough.exercises.exercise import Case
 from breakthrough.exercises.moe_layers import BROKEN, BlockwiseLayer, Layer, SortedLayer, TokenLayer, make_layer
 
@@ -27,15 +26,6 @@ PROBED = SIZES[0]
 DECIMALS = 3  # with so few, every right way to compute gives the same bits
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a set of tests did. `fault` names how the first bad one fails, empty when all are good."""
-
-    fault: str = ""
-    text: str = ""
-    where: str = ""
-
-
 def try_out(answer: Any, case: Case) -> Outcome:
     """Let every test judge layers with its defect and healthy ones, up to the first bad test."""
     tests = answer if isinstance(answer, Mapping) else answer()
@@ -43,17 +33,9 @@ def try_out(answer: Any, case: Case) -> Outcome:
         return Outcome("no dict", f"expected a dict of functions, got a {type(tests).__name__}")
     missing = [name for name in BROKEN if not callable(tests.get(name))]
     if missing:
-        return Outcome("missing", f"there is no function for {', '.join(missing)}")
+        return Outcome("one missing", f"there is no function for {', '.join(missing)}")
     found = (_Trial(name, tests[name], case.args[0]).outcome() for name in BROKEN)
     return next((outcome for outcome in found if outcome.fault), Outcome())
-
-
-def alike(want: Outcome, got: Any) -> Difference | None:
-    """Outcomes are alike when their faults are."""
-    if isinstance(got, Outcome) and want.fault == got.fault:
-        return None
-    fault, text, where = (got.fault, got.text, got.where) if isinstance(got, Outcome) else ("", "no outcome", "")
-    return Difference("value", text, "an AssertionError on the broken layer, and only there", fault, where)
 
 
 @dataclass(frozen=True)
@@ -72,7 +54,7 @@ class _Trial:
         results = [self.run(layer) for layer in healthy]
         crash = next((r for r in results if r.startswith(CRASHED)), None)
         if crash:
-            return self.says("crashes", f"on a healthy layer it {crash}")
+            return self.says("one size", f"on a healthy layer it {crash}")
         killed = [layer for layer, result in zip(healthy, results) if result == ASSERTED]
         return self.killed(killed, len(killed) == len(healthy)) if killed else Outcome()
 
@@ -94,18 +76,18 @@ class _Trial:
         """Why a broken layer did not make it raise AssertionError."""
         on_healthy = {self.run(layer).partition(" ")[0] for layer in healthy_layers(self.seed)}
         if result.startswith(CRASHED):
-            fault = "crashes" if CRASHED in on_healthy else "crashes on the broken layer"
+            fault = "one size" if CRASHED in on_healthy else "crashes instead"
             return self.says(fault, f"on the broken layer it {result}")
         notices = {name: self.run(probe(*PROBED)) == ASSERTED for name, probe in PROBES.items()}
         faults = {
-            "returns": result == RETURNED,
+            "returns instead of asserting": result == RETURNED,
             "upside down": ASSERTED in on_healthy,
-            "never calls": not self.run(_Alarm(*PROBED)).startswith(CRASHED),
+            "never calls the layer": not self.run(_Alarm(*PROBED)).startswith(CRASHED),
             "too loose": notices["noise"],
             "only the shape": notices["shape"],
-            "itself": notices["nan"],
+            "compared with itself": notices["nan"],
         }
-        fault = next((name for name, is_so in faults.items() if is_so), "notices nothing")
+        fault = next((name for name, is_so in faults.items() if is_so), "untouched input")
         return self.says(fault, "it does not raise AssertionError on the layer with that defect")
 
     def killed(self, layers: list[nn.Module], all_of_them: bool) -> Outcome:
@@ -113,12 +95,12 @@ class _Trial:
         if any(self.run(_Rounded(layer)) != ASSERTED for layer in layers):
             fault = "too exact"
         else:
-            fault = "always" if all_of_them else "fitted"
+            fault = "always raises" if all_of_them else "fitted to one layer"
         which = "every healthy layer" if all_of_them else f"a healthy {type(layers[0]).__name__}"
         return self.says(fault, f"it raises AssertionError on {which}")
 
     def says(self, fault: str, text: str) -> Outcome:
-        return Outcome(fault, f"the test for {self.name!r}: {text}", self.name)
+        return Outcome(fault, f"the test for {self.name!r}: {text}")
 
 
 @lru_cache(maxsize=2 * len(BROKEN))
