@@ -171,6 +171,8 @@ def test_wrong_inputs():
         layer(torch.zeros(3, 16, dtype=torch.float64))
     with pytest.raises(DtypeError, match="try dispatch='sorted'"):
         layer_for(torch.float64, dispatch="grouped")(torch.zeros(3, 16, dtype=torch.float64))
+    with pytest.raises(ShapeError, match="d and H to be multiples of 4"):
+        layer_for(d_model=6, dispatch="grouped")(torch.zeros(3, 6))
 
 
 def test_same_seed_same_weights():

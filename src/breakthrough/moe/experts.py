@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from breakthrough.errors import DtypeError, expected
+from breakthrough.errors import DtypeError, ShapeError, expected
 from breakthrough.moe.dispatch import Combine, Gather, Plan, bag, row_weights
 from breakthrough.moe.memory import empty
 
@@ -54,15 +54,24 @@ def capacity_experts(
     return Combine.apply(out.flatten(0, 1), weights, plan)
 
 
+def grouped_fits(dtype: torch.dtype, down: Tensor) -> bool:
+    """Whether torch's grouped matmul takes weights of this dtype and width."""
+    return dtype in GROUPED_DTYPES and all(n * dtype.itemsize % 16 == 0 for n in down.shape[1:])
+
+
 def grouped_experts(x: Tensor, weights: Tensor, plan: Plan, gate_up: Tensor, down: Tensor) -> Tensor:
     """Two grouped matmuls; the sizes stay on the device, so a GPU never waits.
 
     Shapes: x (T, d), weights (T, k) → (T, d)
-    Raises: DtypeError outside float32, bfloat16, float16
+    Raises: DtypeError outside float32, bfloat16, float16; ShapeError when d or H does not fill
+            whole 16 bytes, which torch's grouped matmul asks for
     """
     if x.dtype not in GROUPED_DTYPES:
         what = "float32, bfloat16 or float16 for dispatch='grouped'"
         raise DtypeError(expected(what, x.dtype, "dispatch='sorted'"))
+    if not grouped_fits(x.dtype, down):
+        what = f"d and H to be multiples of {16 // x.element_size()} for dispatch='grouped'"
+        raise ShapeError(expected(what, tuple(down.shape[1:]), "dispatch='sorted'"))
     rows = Gather.apply(x, plan)
     hidden = F.grouped_mm(rows, gate_up.transpose(1, 2), offs=plan.offsets)  # (P, 2H)
     out = F.grouped_mm(_silu_product(hidden), down.transpose(1, 2), offs=plan.offsets)  # (P, d)
