@@ -232,8 +232,8 @@ def machine(device: torch.device) -> dict:
     versions = {"python": platform.python_version(), "torch": torch.__version__}
     if available("transformers"):
         versions["transformers"] = require("transformers", "to compare with it").__version__
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    return {"date": datetime.date.today().isoformat(), "cpu": cpu, "gpu": gpu,
+    gpu = device.type == "cuda" and torch.cuda.get_device_name(device)
+    return {"date": datetime.date.today().isoformat(), "cpu": cpu, "gpu": gpu or None,
             "cores": devices.cores(), "threads": torch.get_num_threads(),
             "cpu_capability": torch.backends.cpu.get_cpu_capability(), **versions}  # fmt: skip
 
@@ -253,8 +253,7 @@ def markdown(report: dict) -> str:
         lines += [f"| {v['target']} | {figure} | {HOLDS[v['holds']]} |"]
     skipped = {f"- skipped: {n} at T = {p['tokens']}, d = {p['d_model']}, k = {p['top_k']}, "
                f"{p['dtype']}: {w}" for p in report["points"] for n, w in p["skipped"].items()}
-    lines += ["", *sorted(skipped), ""]
-    return "\n".join(lines + ["", *__doc__.strip().splitlines()[4:], ""])
+    return "\n".join([*lines, "", *sorted(skipped), "", *__doc__.strip().splitlines()[4:], ""])
 
 
 def _cells(p: dict, names: list[str]) -> list[str]:
