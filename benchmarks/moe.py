@@ -7,7 +7,7 @@ The ideal is a dense SwiGLU with hidden = k · d_hidden on the same tokens, the 
 ways to write it. d_hidden = 3.5 · d, as in Mixtral 8x7B. Contenders take turns (A B C A B C …) on
 fresh random tokens every round, so that loads and matrix shapes change as in training. Figures are
 medians over rounds (one round where a contender takes over 4 times the ideal). On a CPU with one
-thread time is the process's CPU time, which neighbours on the machine disturb least; else wall time.
+thread time is the process's CPU time, which neighbours on the machine disturb least; else wall.
 """
 
 from __future__ import annotations

@@ -145,6 +145,7 @@ def test_only_what_is_asked_gets_a_gradient(dispatch):
     torch.testing.assert_close(alone, torch.autograd.grad(layer(x)[0].sum(), x)[0])
     with torch.no_grad():
         assert not layer(x)[0].requires_grad
+        torch.testing.assert_close(layer(x)[0], y)
 
 
 def test_second_derivative_is_refused():

@@ -59,7 +59,9 @@ def grouped_fits(dtype: torch.dtype, down: Tensor) -> bool:
     return dtype in GROUPED_DTYPES and all(n * dtype.itemsize % 16 == 0 for n in down.shape[1:])
 
 
-def grouped_experts(x: Tensor, weights: Tensor, plan: Plan, gate_up: Tensor, down: Tensor) -> Tensor:
+def grouped_experts(
+    x: Tensor, weights: Tensor, plan: Plan, gate_up: Tensor, down: Tensor
+) -> Tensor:
     """Two grouped matmuls; the sizes stay on the device, so a GPU never waits.
 
     Shapes: x (T, d), weights (T, k) → (T, d)
@@ -83,7 +85,7 @@ def sorted_experts(x: Tensor, weights: Tensor, plan: Plan, gate_up: Tensor, down
 
     Shapes: x (T, d), weights (T, k) → (T, d)
     """
-    return SortedExperts.apply(x, weights, gate_up, down, plan)
+    return SortedExperts.apply(x, weights, gate_up, down, plan, torch.is_grad_enabled())
 
 
 class SortedExperts(torch.autograd.Function):
@@ -91,17 +93,19 @@ class SortedExperts(torch.autograd.Function):
 
     Kept for the backward pass: the hidden pre-activations and the experts' outputs. The input's
     rows and the activations are made again, an expert at a time, while they fit in the cache.
+    Without gradients (keep=False) only one expert's hidden rows exist at a time.
     """
 
     @staticmethod
-    def forward(ctx, x, weights, gate_up, down, plan):
+    def forward(ctx, x, weights, gate_up, down, plan, keep):
         n_rows, width = len(plan.tokens), down.shape[2]
-        hidden = empty(n_rows, 2 * width, like=x)
+        hidden = empty(n_rows if keep else plan.longest, 2 * width, like=x)
+        hidden_parts = plan.split(hidden) if keep else [hidden[:n] for n in plan.lengths]
         out = empty(n_rows + 1, x.shape[1], like=x)
         out[n_rows] = 0  # the row of dropped assignments
         work = empty(plan.longest, width, like=x)
         rows = x.index_select(0, plan.tokens)
-        slices = zip(plan.split(rows), plan.split(hidden), plan.split(out[:n_rows]), strict=True)
+        slices = zip(plan.split(rows), hidden_parts, plan.split(out[:n_rows]), strict=True)
         for (row, both, y), w_in, w_out in zip(slices, gate_up.unbind(), down.unbind(), strict=True):
             if not len(row):
                 continue
@@ -130,7 +134,7 @@ class SortedExperts(torch.autograd.Function):
         weight_parts = (t.unbind() for t in (gate_up, down, *grads))
         for part in zip(*parts, *weight_parts, strict=True):
             work.expert_backward(*part)
-        return bag(grad_x, plan.rows), dots[plan.rows], *grads, None
+        return bag(grad_x, plan.rows), dots[plan.rows], *grads, None, None
 
 
 class _Work:
