@@ -1,7 +1,7 @@
 from types import SimpleNamespace
 
 import pytest
-from conftest import lab_cells, notebook
+from toy_course import lab_cells, notebook
 
 from breakthrough.course import agreement
 

@@ -1,5 +1,5 @@
 import pytest
-from conftest import lab_cells, write_notebook
+from toy_course import lab_cells, write_notebook
 
 from breakthrough.course import answers
 from breakthrough.errors import ConfigError, InputError

@@ -2,7 +2,7 @@ import json
 import sys
 from pathlib import Path
 
-from conftest import PARAMETERS, write_notebook
+from toy_course import PARAMETERS, write_notebook
 
 from breakthrough.course import execution, notebooks
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import DOUBLE, lab_cells, notebook, write_notebook
+from toy_course import DOUBLE, lab_cells, notebook, write_notebook
 
 from breakthrough.course import notebooks, release
 from breakthrough.errors import NotebookError

@@ -3,7 +3,7 @@ import json
 import re
 
 import pytest
-from conftest import notebook
+from toy_course import notebook
 
 from breakthrough.course import report, runs
 

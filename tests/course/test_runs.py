@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from conftest import DOUBLE, TOY_CHECK, lab_cells, lesson_cells, write_notebook
+from toy_course import DOUBLE, TOY_CHECK, lab_cells, lesson_cells, write_notebook
 
 from breakthrough.course import runs
 from breakthrough.errors import ConfigError

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from conftest import PARAMETERS, cell, notebook
+from toy_course import PARAMETERS, cell, notebook
 
 from breakthrough.course import shape
 

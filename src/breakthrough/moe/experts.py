@@ -11,8 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from breakthrough.errors import DtypeError, expected
+from breakthrough.errors import DtypeError, ShapeError, expected
 from breakthrough.moe.dispatch import Combine, Gather, Plan, bag, row_weights
+from breakthrough.moe.memory import empty
+
+aten = torch.ops.aten
 
 GROUPED_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -51,15 +54,26 @@ def capacity_experts(
     return Combine.apply(out.flatten(0, 1), weights, plan)
 
 
-def grouped_experts(x: Tensor, weights: Tensor, plan: Plan, gate_up: Tensor, down: Tensor) -> Tensor:
+def grouped_fits(dtype: torch.dtype, down: Tensor) -> bool:
+    """Whether torch's grouped matmul takes weights of this dtype and width."""
+    return dtype in GROUPED_DTYPES and all(n * dtype.itemsize % 16 == 0 for n in down.shape[1:])
+
+
+def grouped_experts(
+    x: Tensor, weights: Tensor, plan: Plan, gate_up: Tensor, down: Tensor
+) -> Tensor:
     """Two grouped matmuls; the sizes stay on the device, so a GPU never waits.
 
     Shapes: x (T, d), weights (T, k) → (T, d)
-    Raises: DtypeError outside float32, bfloat16, float16
+    Raises: DtypeError outside float32, bfloat16, float16; ShapeError when d or H does not fill
+            whole 16 bytes, which torch's grouped matmul asks for
     """
     if x.dtype not in GROUPED_DTYPES:
         what = "float32, bfloat16 or float16 for dispatch='grouped'"
         raise DtypeError(expected(what, x.dtype, "dispatch='sorted'"))
+    if not grouped_fits(x.dtype, down):
+        what = f"d and H to be multiples of {16 // x.element_size()} for dispatch='grouped'"
+        raise ShapeError(expected(what, tuple(down.shape[1:]), "dispatch='sorted'"))
     rows = Gather.apply(x, plan)
     hidden = F.grouped_mm(rows, gate_up.transpose(1, 2), offs=plan.offsets)  # (P, 2H)
     out = F.grouped_mm(_silu_product(hidden), down.transpose(1, 2), offs=plan.offsets)  # (P, d)
@@ -71,27 +85,34 @@ def sorted_experts(x: Tensor, weights: Tensor, plan: Plan, gate_up: Tensor, down
 
     Shapes: x (T, d), weights (T, k) → (T, d)
     """
-    return SortedExperts.apply(x, weights, gate_up, down, plan)
+    return SortedExperts.apply(x, weights, gate_up, down, plan, torch.is_grad_enabled())
 
 
 class SortedExperts(torch.autograd.Function):
     """One function for gather, experts and combine: no copies of slices, no scatter-add.
 
-    Kept for the backward pass: the hidden pre-activations and the experts' outputs; the input's
+    Kept for the backward pass: the hidden pre-activations and the experts' outputs. The input's
     rows and the activations are made again, an expert at a time, while they fit in the cache.
+    Without gradients (keep=False) only one expert's hidden rows exist at a time.
     """
 
     @staticmethod
-    def forward(ctx, x, weights, gate_up, down, plan):
-        width, rows = gate_up.shape[1], len(plan.tokens)
-        hidden = x.new_empty(rows, width)
-        out = x.new_empty(rows + 1, x.shape[1])
-        out[rows] = 0
-        for e, start, end in plan.segments:
-            part = hidden[start:end]
-            torch.mm(x.index_select(0, plan.tokens[start:end]), gate_up[e].t(), out=part)
-            gate, up = part.chunk(2, dim=1)
-            torch.mm(F.silu(gate).mul_(up), down[e].t(), out=out[start:end])
+    def forward(ctx, x, weights, gate_up, down, plan, keep):
+        n_rows, width = len(plan.tokens), down.shape[2]
+        hidden = empty(n_rows if keep else plan.longest, 2 * width, like=x)
+        hidden_parts = plan.split(hidden) if keep else [hidden[:n] for n in plan.lengths]
+        out = empty(n_rows + 1, x.shape[1], like=x)
+        out[n_rows] = 0  # the row of dropped assignments
+        work = empty(plan.longest, width, like=x)
+        rows = x.index_select(0, plan.tokens)
+        slices = zip(plan.split(rows), hidden_parts, plan.split(out[:n_rows]), strict=True)
+        for (row, both, y), w_in, w_out in zip(slices, gate_up.unbind(), down.unbind(), strict=True):
+            if not len(row):
+                continue
+            torch.mm(row, w_in.t(), out=both)
+            gate, up = both.split(width, 1)
+            act = aten.silu(gate, out=work[: len(row)])
+            torch.mm(act.mul_(up), w_out.t(), out=y)
         ctx.save_for_backward(x, weights, gate_up, down, hidden, out)
         ctx.plan = plan
         return bag(out, plan.rows, weights)
@@ -100,29 +121,43 @@ class SortedExperts(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad):
         x, weights, gate_up, down, hidden, out = ctx.saved_tensors
-        plan, rows = ctx.plan, len(ctx.plan.tokens)
-        scale = row_weights(weights, plan)[:, None]  # (P, 1)
-        dots = x.new_zeros(rows + 1)
-        grad_rows = x.new_empty(rows + 1, x.shape[1])
-        grad_rows[rows] = 0
-        grad_gate_up, grad_down = torch.empty_like(gate_up), torch.empty_like(down)
-        busy = {e for e, _, _ in plan.segments}
-        for e in set(range(len(gate_up))) - busy:
-            grad_gate_up[e] = 0
-            grad_down[e] = 0
-        for e, start, end in plan.segments:
-            tokens = plan.tokens[start:end]
-            grad_out = grad.index_select(0, tokens)  # (n, d)
-            torch.sum(grad_out * out[start:end], -1, out=dots[start:end])
-            grad_out *= scale[start:end]
-            gate, up = hidden[start:end].chunk(2, dim=1)
-            grad_act = torch.mm(grad_out, down[e])  # (n, H)
-            silu = F.silu(gate)
-            torch.mm(grad_out.t(), silu * up, out=grad_down[e])
-            grad_hidden = torch.empty_like(hidden[start:end])
-            torch.mul(grad_act, silu, out=grad_hidden[:, gate.shape[1] :])
-            silu_grad = torch.ops.aten.silu_backward(grad_act.mul_(up), gate)
-            grad_hidden[:, : gate.shape[1]] = silu_grad
-            torch.mm(grad_hidden.t(), x.index_select(0, tokens), out=grad_gate_up[e])
-            torch.mm(grad_hidden, gate_up[e], out=grad_rows[start:end])
-        return bag(grad_rows, plan.rows), dots[plan.rows], grad_gate_up, grad_down, None
+        plan, n_rows = ctx.plan, len(ctx.plan.tokens)
+        grad_rows = grad.index_select(0, plan.tokens)  # (P, d)
+        dots = F.pad((grad_rows * out[:n_rows]).sum(-1), (0, 1))  # (P + 1,)
+        grad_rows *= row_weights(weights, plan)[:, None]
+        grad_x = empty(n_rows + 1, x.shape[1], like=x)
+        grad_x[n_rows] = 0
+        grads = empty(*gate_up.shape, like=gate_up), empty(*down.shape, like=down)
+        rows = x.index_select(0, plan.tokens)
+        work = _Work(plan.longest, down.shape[2], like=x)
+        parts = (plan.split(t) for t in (rows, hidden, grad_rows, grad_x[:n_rows]))
+        weight_parts = (t.unbind() for t in (gate_up, down, *grads))
+        for part in zip(*parts, *weight_parts, strict=True):
+            work.expert_backward(*part)
+        return bag(grad_x, plan.rows), dots[plan.rows], *grads, None, None
+
+
+class _Work:
+    """Buffers for one expert's backward pass, used again by the next."""
+
+    def __init__(self, longest: int, width: int, like: Tensor):
+        self.width = width
+        self.buffers = [empty(longest, n * width, like=like) for n in (1, 1, 1, 2)]
+
+    def expert_backward(self, row, both, grad_y, grad_row, w_in, w_out, grad_in, grad_out):
+        """Fill grad_row (n, d), grad_in (2H, d), grad_out (d, H) from the rest."""
+        if not len(row):
+            grad_in.zero_()
+            grad_out.zero_()
+            return
+        silu, act, grad_act, grad_both = (buffer[: len(row)] for buffer in self.buffers)
+        gate, up = both.split(self.width, 1)
+        grad_gate, grad_up = grad_both.split(self.width, 1)
+        aten.silu(gate, out=silu)
+        torch.mul(silu, up, out=act)
+        torch.mm(grad_y.t(), act, out=grad_out)
+        torch.mm(grad_y, w_out, out=grad_act)
+        torch.mul(grad_act, silu, out=grad_up)
+        aten.silu_backward(grad_act.mul_(up), gate, grad_input=grad_gate)
+        torch.mm(grad_both.t(), row, out=grad_in)
+        torch.mm(grad_both, w_in, out=grad_row)
