@@ -192,6 +192,8 @@ def test_a_file_is_short_and_named_by_its_subject(path):
 
 @each_file
 def test_library_code_raises_and_never_asserts(path):
+    if path.stem.startswith("moe_prove"):
+        pytest.skip("answers to the exercise whose task is to write assertions")
     assert [node.lineno for node in ast.walk(trees()[name_of(path)]) if isinstance(node, ast.Assert)] == []
 
 

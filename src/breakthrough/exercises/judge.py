@@ -30,8 +30,10 @@ PASSED, WRONG, NOT_ATTEMPTED = "passed", "wrong", "not attempted"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `judge` found. `kind` names the sort of failure: not-callable, signature, raised, missing,
-    type, shape, dtype, device, nan, value, measured, mutated, random or slow.
+    """What `judge` found.
+
+    `kind` names the sort of failure: not-callable, signature, raised, missing, type, shape, dtype,
+    device, nan, value, measured, mutated, random or slow.
 
     Units: `seconds` of judging
     """

@@ -5,6 +5,7 @@ Units: losses in nats per byte
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Generator
 
 from breakthrough import artifacts, devices
@@ -56,7 +58,12 @@ def experiment(profile: str = "tiny", seed: int = 0) -> Artifact:
     text = corpus.load(with_tests=plan.with_tests)  # split by file: no validation text is trained on
     model = ByteLM(plan.model, torch_generator(seed, "model")).to(devices.choose())
     history = train(model, text, plan.training, torch_generator(seed, "batches"))
-    return save_model(model, {"valid_loss": history.last.valid_loss}, profile)
+    config, weights = model.to_files()
+    files = {
+        "model.safetensors": lambda path: save_file(weights, path),
+        "config.json": lambda path: path.write_text(json.dumps(config)),
+    }
+    return artifacts.save("moe_lm", files, metrics={"valid_loss": history.last.valid_loss}, profile=profile)
 
 
 def measure(answer: Any, case: Case) -> Outcome:
@@ -68,7 +75,7 @@ def measure(answer: Any, case: Case) -> Outcome:
         with _own_store():
             return measure(answer(), case)
     if not isinstance(answer, (Artifact, str, Path)):
-        return Outcome("no artifact", "that is no artifact", "what save_model returns", type(answer).__name__)
+        return Outcome("no artifact", "that is no artifact", "what artifacts.save returns", type(answer).__name__)
     try:
         found = artifacts.load(answer.folder if isinstance(answer, Artifact) else answer)
         model = load_model(found) if found.kind == KIND else None
@@ -247,13 +254,13 @@ EXERCISES = (
             Misconception(
                 "no artifact",
                 lambda: _trained("moe")[0],
-                "This is the model, not the artifact: save it, and pass what `save_model` returns.",
+                "This is the model, not the artifact: save it, and pass what `artifacts.save` returns.",
             ),
         ),
         hints=(
             "A result that others build on is a file that they can measure again: the weights, their shape, and one honest number. Train the sparse model with its balance loss, and let the validation text, which it never saw, be the judge.",
             "PROFILES[profile].model → ByteLM → train(model, corpus, training, generator) → History; history.last.valid_loss () → metrics; model.to_files() → config, weights → artifact of kind moe_lm",
-            'model = ByteLM of the profile\'s configuration\nhistory = train it on the corpus with the profile\'s training (its balance loss is on)\nsave_model(model, {"valid_loss": the last validation loss}, profile)',
+            'model = ByteLM of the profile\'s configuration\nhistory = train it on the corpus with the profile\'s training (its balance loss is on)\nconfig, weights = model.to_files()\nartifacts.save("moe_lm", both as files, metrics={"valid_loss": the last validation loss}, profile=profile)',
         ),
     ),
 )

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from breakthrough.errors import unknown
+from breakthrough.seeds import torch_generator
 
 
 class Expert(nn.Module):
@@ -100,6 +101,7 @@ class SortedLayer(Layer):
     """Healthy: rows in expert order, one slice per expert."""
 
     def mix(self, x: Tensor, weights: Tensor, experts: Tensor) -> Tensor:
+        """As `Layer.mix`, by sorting."""
         flat = experts.flatten()
         order = flat.argsort(stable=True)
         slices = x[order // self.top_k].split(torch.bincount(flat, minlength=len(self.experts)).tolist())
@@ -112,6 +114,7 @@ class TokenLayer(Layer):
     """Healthy, if slow: token after token."""
 
     def mix(self, x: Tensor, weights: Tensor, experts: Tensor) -> Tensor:
+        """As `Layer.mix`, token by token."""
         rows = zip(x[:, None], weights, experts.tolist())
         parts = [sum(w * self.experts[e](row) for w, e in zip(ws, es)) for row, ws, es in rows]
         return torch.cat([x[:0], *parts])
@@ -188,6 +191,10 @@ def make_layer(
     """
     if defect is not None and defect not in BROKEN:
         raise unknown("defect", defect, BROKEN)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return (BROKEN[defect] if defect else style)(d_model, d_hidden, n_experts, top_k)
+    with torch.random.fork_rng(devices=[]):  # torch's own initial weights leave no trace
+        layer = (BROKEN[defect] if defect else style)(d_model, d_hidden, n_experts, top_k)
+    generator = torch_generator(seed, "layer")
+    for weight in layer.parameters():
+        bound = weight.shape[-1] ** -0.5
+        nn.init.uniform_(weight, -bound, bound, generator=generator)
+    return layer

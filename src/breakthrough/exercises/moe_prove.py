@@ -9,14 +9,16 @@ from torch import Generator, nn
 
 from breakthrough.exercises.compare import Outcome, by_fault
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
+from breakthrough.exercises.moe_prove_otherwise import by_oracle, by_other_ways, inputs
 from breakthrough.exercises.moe_trial import Test, try_out
+from breakthrough.seeds import torch_generator
 
 
 def proofs() -> dict[str, Callable[[nn.Module], None]]:
     """For each defect a function that raises AssertionError on a layer that has it."""
 
     def tokens(layer):
-        return torch.randn(32, layer.router.in_features)
+        return torch.randn(32, layer.router.in_features, generator=torch_generator(0))
 
     def router(layer):
         x = tokens(layer)
@@ -55,83 +57,12 @@ def proofs() -> dict[str, Callable[[nn.Module], None]]:
     return {test.__name__: test for test in tests}
 
 
-def _by_oracle() -> dict[str, Test]:
-    """Every test compares with the layer computed anew from its own router and experts."""
-
-    def whole(layer):
-        x = torch.randn(20, layer.router.in_features)
-        scores = x @ layer.router.weight.T
-        probs = scores.softmax(-1)
-        best, experts = probs.topk(layer.top_k)
-        best = best / best.sum(-1, keepdim=True)
-        said = torch.stack([expert(x) for expert in layer.experts], 1)  # (T, E, d)
-        picked = said.gather(1, experts[..., None].expand(-1, -1, x.shape[1]))
-        share = torch.bincount(experts.flatten(), minlength=len(layer.experts)) / experts.numel()
-        calls = []
-        for expert in layer.experts:
-            expert.register_forward_hook(lambda module, args, out: calls.extend(args[0]))
-        y, loss = layer(x)
-        assert len(calls) == experts.numel()
-        assert (y - (best[..., None] * picked).sum(1)).abs().max() < 1e-4
-        assert abs(loss - len(layer.experts) * (share * probs.mean(0)).sum()) < 1e-4
-
-    return dict.fromkeys(("router", "per_token", "weights", "normalised", "sparse", "balance"), whole)
-
-
-def _by_other_ways() -> dict[str, Test]:
-    def run(layer, n=40):
-        return layer(torch.randn(n, layer.router.weight.shape[1]))
-
-    def router(layer):
-        y, loss = run(layer)
-        (gradient,) = torch.autograd.grad(y.square().sum() + loss, layer.router.weight, allow_unused=True)
-        assert gradient is not None and gradient.abs().sum() > 0
-
-    def per_token(layer):
-        x = torch.randn(16, layer.router.weight.shape[1])
-        doubled = torch.cat((x, -3 * x))  # neighbours who want the opposite
-        if not torch.allclose(layer(x)[0], layer(doubled)[0][:16], atol=1e-4):
-            raise AssertionError("a token's output depends on its neighbours")
-
-    def weights(layer):
-        x = torch.randn(40, layer.router.weight.shape[1])
-        y, _ = layer(x)
-        layer.router.weight.data *= 2  # the same choice, other weights
-        assert (layer(x)[0] - y).abs().max() > 1e-4
-
-    def normalised(layer):
-        x = torch.randn(8, layer.router.weight.shape[1])
-        layer.router.weight.data.zero_()
-        for expert in layer.experts:
-            for mine, first in zip(expert.parameters(), layer.experts[0].parameters()):
-                mine.data = first.data.clone()
-        assert torch.allclose(layer(x)[0], layer.experts[0](x), atol=1e-4)
-
-    def sparse(layer):
-        count = torch.zeros(())
-        for expert in layer.experts:
-            expert.gate.register_forward_hook(lambda m, args, out: count.add_(args[0].shape[0]))
-        run(layer, 50)
-        assert count.item() < 50 * len(layer.experts)
-
-    def balance(layer):
-        layer.router.weight.data.zero_()
-        loss = run(layer)[1]
-        torch.testing.assert_close(loss, torch.ones_like(loss))
-
-    return {f.__name__: f for f in (router, per_token, weights, normalised, sparse, balance)}
-
-
 def _with(**tests: Test) -> Callable[[], dict[str, Test]]:
     return lambda: proofs() | tests
 
 
-def _inputs(layer):
-    return torch.randn(16, layer.router.in_features)
-
-
 def _returns(layer):
-    x = _inputs(layer)
+    x = inputs(layer)
     before = layer(x)[0]
     torch.nn.init.normal_(layer.router.weight)
     return not torch.allclose(before, layer(x)[0])
@@ -142,24 +73,24 @@ def _attributes_only(layer):
 
 
 def _shape_only(layer):
-    x = _inputs(layer)
+    x = inputs(layer)
     assert layer(x)[0].shape == x.shape
 
 
 def _itself(layer):
-    y, _ = layer(_inputs(layer))
+    y, _ = layer(inputs(layer))
     assert torch.equal(y, y)
 
 
 def _untouched_input(layer):
-    x = _inputs(layer)
+    x = inputs(layer)
     before = x.clone()
     layer(x)
     assert torch.equal(x, before)
 
 
 def _equal_experts(layer):
-    x = _inputs(layer)
+    x = inputs(layer)
     for expert in layer.experts:
         expert.load_state_dict(layer.experts[0].state_dict())
     return layer(x)[0], layer.experts[0](x)
@@ -174,31 +105,31 @@ def _exact(layer):
 
 
 def _upside_down(layer):
-    x = _inputs(layer)
+    x = inputs(layer)
     before = layer(x)[0]
     torch.nn.init.normal_(layer.router.weight)
     assert torch.allclose(before, layer(x)[0], atol=1e-4)
 
 
 def _always(layer):
-    layer(_inputs(layer))
+    layer(inputs(layer))
     raise AssertionError("this layer has the defect")
 
 
 def _fitted(layer):
-    loss = layer(torch.randn(200, layer.router.in_features))[1]
+    loss = layer(inputs(layer, 200))[1]
     assert 0.5 < loss < 1.3
 
 
 def _one_size(layer):
-    x = torch.randn(16, 16)
+    x = torch.randn(16, 16, generator=torch_generator(1))
     before = layer(x)[0]
     torch.nn.init.normal_(layer.router.weight)
     assert not torch.allclose(before, layer(x)[0])
 
 
 def _crashes(layer):
-    layer(_inputs(layer))[1].backward()
+    layer(inputs(layer))[1].backward()
     assert layer.router.weight.grad.abs().sum() > 0
 
 
@@ -222,7 +153,7 @@ EXERCISES = (
         call=try_out,
         compare=by_fault,
         expected=Outcome(),
-        alternatives=(_by_oracle, _by_other_ways, proofs()),
+        alternatives=(by_oracle, by_other_ways, proofs()),
         misconceptions=(
             Misconception(
                 "returns instead of asserting",

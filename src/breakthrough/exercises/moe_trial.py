@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from breakthrough.exercises.compare import Outcome
 from breakthrough.exercises.exercise import Case
 from breakthrough.exercises.moe_layers import BROKEN, BlockwiseLayer, Layer, SortedLayer, TokenLayer, make_layer
+from breakthrough.seeds import torch_generator
 
 Test = Callable[[nn.Module], None]
 ASSERTED, PASSED, RETURNED, CRASHED = "asserted", "passed", "returned", "crashed"
@@ -61,7 +62,7 @@ class _Trial:
     def run(self, layer: nn.Module) -> str:
         """What the test does to a copy of a layer; its random numbers are the same each time."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+            torch.set_rng_state(torch_generator(self.seed, "test").get_state())
             try:
                 value = self.test(copy.deepcopy(layer))
             except AssertionError:
