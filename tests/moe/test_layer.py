@@ -145,6 +145,7 @@ def test_only_what_is_asked_gets_a_gradient(dispatch):
     torch.testing.assert_close(alone, torch.autograd.grad(layer(x)[0].sum(), x)[0])
     with torch.no_grad():
         assert not layer(x)[0].requires_grad
+        torch.testing.assert_close(layer(x)[0], y)
 
 
 def test_second_derivative_is_refused():
@@ -171,6 +172,8 @@ def test_wrong_inputs():
         layer(torch.zeros(3, 16, dtype=torch.float64))
     with pytest.raises(DtypeError, match="try dispatch='sorted'"):
         layer_for(torch.float64, dispatch="grouped")(torch.zeros(3, 16, dtype=torch.float64))
+    with pytest.raises(ShapeError, match="d and H to be multiples of 4"):
+        layer_for(d_model=6, dispatch="grouped")(torch.zeros(3, 6))
 
 
 def test_same_seed_same_weights():

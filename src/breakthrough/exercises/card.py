@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -63,12 +64,17 @@ def hint_bundle(exercise: Exercise, level: int) -> dict[str, Any]:
     """The MIME bundle of one hint."""
     text, is_code = exercise.hint(level), level >= 3
     title = f"{exercise.name}, hint {level} of {len(LADDER)}: {LADDER[level - 1]}"
-    body = f"<pre style='margin:.4em 0'>{escape(text)}</pre>" if is_code else f"<div>{escape(text)}</div>"
+    body = f"<pre style='margin:.4em 0'>{escape(text)}</pre>" if is_code else f"<div>{_prose(text)}</div>"
     style = "border-left:6px solid #0072b2;padding:.5em .9em;margin:.3em 0;max-width:52em;line-height:1.45"
     return {
         "text/html": f"<div style='{style}'><b>{escape(title)}</b>{body}</div>",
         "text/plain": f"{title}\n{text}",
     }
+
+
+def _prose(text: str) -> str:
+    """Text as HTML, with `code` in backticks set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _headline(verdict: Verdict) -> str:
@@ -101,8 +107,8 @@ def _body(verdict: Verdict, hint_level: int) -> str:
     if verdict.status == PASSED:
         return ""
     if verdict.status == NOT_ATTEMPTED:
-        return f"<div>{escape(_invitation(verdict.exercise))}</div>"
-    parts = [f"<div style='margin:.45em 0'><b>{escape(_headline(verdict))}</b></div>", _table(_facts(verdict))]
+        return f"<div>{_prose(_invitation(verdict.exercise))}</div>"
+    parts = [f"<div style='margin:.45em 0'><b>{_prose(_headline(verdict))}</b></div>", _table(_facts(verdict))]
     parts += [f"<div>warning from your code: {escape(text)}</div>" for text in verdict.warnings]
     parts += [f"<div style='margin-top:.4em'>{_code_next_hint(verdict.exercise, hint_level)}</div>"]
     if verdict.traceback:
@@ -114,7 +120,7 @@ def _body(verdict: Verdict, hint_level: int) -> str:
 def _table(facts: list[str]) -> str:
     cells = (fact.split(": ", 1) for fact in facts)
     style = "display:grid;grid-template-columns:max-content 1fr;gap:.1em .9em;margin:.3em 0"
-    rows = (f"<span style='opacity:.75'>{escape(k)}</span><span>{escape(v)}</span>" for k, v in cells)
+    rows = (f"<span style='opacity:.75'>{escape(k)}</span><span>{_prose(v)}</span>" for k, v in cells)
     return f"<div style='{style}'>{''.join(rows)}</div>"
 
 

@@ -18,13 +18,27 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Difference:
-    """How an output differs: `kind` is shape, dtype, device, nan, type, value or missing."""
+    """How an output differs: `kind` is shape, dtype, device, nan, type, value, missing or measured.
+
+    `fault` is the name of the misconception where the comparison knows it already.
+    """
 
     kind: str
     text: str
     expected: str = ""
     got: str = ""
     where: str = ""
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an answer did that was tried out or measured; `fault` names its misconception, if any."""
+
+    fault: str = ""
+    text: str = ""
+    expected: str = ""
+    got: str = ""
 
 
 Compare = Callable[[Any, Any], Difference | None]
@@ -37,6 +51,15 @@ def close(rtol: float = 1e-4, atol: float = 1e-5, dtype: bool = True) -> Compare
         return _compare(want, got, "", rtol, atol, dtype)
 
     return compare
+
+
+def by_fault(want: Outcome, got: Any) -> Difference | None:
+    """A comparison for answers that are tried out or measured: alike when their faults are."""
+    if not isinstance(got, Outcome):
+        return Difference("type", "that is no outcome", want.fault, type(got).__name__)
+    if want.fault == got.fault:
+        return None
+    return Difference("measured", got.text or "nothing is wrong with it", got.expected, got.got, "", got.fault)
 
 
 def choice(want: Any, got: Any) -> Difference | None:

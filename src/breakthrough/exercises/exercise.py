@@ -69,6 +69,7 @@ class Exercise:
     hints: tuple[str, ...]
     alternatives: tuple[Any, ...] = ()
     compare: Compare = close()
+    expected: Any = None  # the output of a right answer, where running the reference would take long
     call: Callable[[Any, Case], Any] = call_directly
     question: bool = False
     lesson: bool = False  # stands in a lesson, which goes on when an answer is missing or wrong

@@ -31,7 +31,7 @@ PASSED, WRONG, NOT_ATTEMPTED = "passed", "wrong", "not attempted"
 @dataclass(frozen=True)
 class Verdict:
     """What `judge` found. `kind` names the sort of failure: not-callable, signature, raised, missing,
-    type, shape, dtype, device, nan, value, mutated, random or slow.
+    type, shape, dtype, device, nan, value, measured, mutated, random or slow.
 
     Units: `seconds` of judging
     """
@@ -108,7 +108,9 @@ def _judge(exercise: Exercise, answer: Any, seed: int) -> tuple[str, _Failure | 
     except _NotAttempted:
         return NOT_ATTEMPTED, None, None
     except _Failure as failure:
-        return WRONG, failure, _diagnose(exercise, answer, seed)
+        measured = exercise.expected is not None  # then the comparison names the misconception itself
+        diagnosis = _named(exercise, failure) if measured else _diagnose(exercise, answer, seed)
+        return WRONG, failure, diagnosis
     slow = next((m for m in exercise.misconceptions if m.detect and m.detect(answer)), None)
     if slow:
         difference = Difference("slow", "every output is right; the way there is not")
@@ -124,7 +126,9 @@ def _check_callable(exercise: Exercise, answer: Any) -> None:
 
 
 def _check_case(exercise: Exercise, answer: Any, case: Case) -> _Outcome:
-    want = exercise.call(exercise.reference, copy.deepcopy(case))
+    want = exercise.expected
+    if want is None:
+        want = exercise.call(exercise.reference, copy.deepcopy(case))
     _check_signature(exercise, answer, case)
     outcome = _attempt(exercise, answer, case)
     if outcome.error is not None:
@@ -211,6 +215,11 @@ def _to_cuda(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _to_cuda(part) for key, part in value.items()}
     return type(value)(map(_to_cuda, value)) if type(value) in (tuple, list) else value
+
+
+def _named(exercise: Exercise, failure: _Failure) -> Misconception | None:
+    """The misconception that the comparison named."""
+    return next((m for m in exercise.misconceptions if m.name == failure.difference.fault), None)
 
 
 def _diagnose(exercise: Exercise, answer: Any, seed: int) -> Misconception | None:

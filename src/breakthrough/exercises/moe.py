@@ -8,7 +8,9 @@ from breakthrough.exercises import (
     moe_capacity,
     moe_cost,
     moe_dispatch,
+    moe_experiment,
     moe_mend,
+    moe_prove,
     moe_questions,
     moe_routing,
     moe_upcycle,
@@ -24,6 +26,8 @@ EXERCISES = (
     *moe_bias.EXERCISES,
     *moe_cost.EXERCISES,
     *moe_mend.EXERCISES,
+    *moe_prove.EXERCISES,
     *moe_upcycle.EXERCISES,
+    *moe_experiment.EXERCISES,
     *moe_questions.EXERCISES,
 )

@@ -164,12 +164,12 @@ class _NoBalance(Layer):
 
 HEALTHY = (Layer, SortedLayer, TokenLayer, BlockwiseLayer)
 BROKEN = {
+    "balance": _NoBalance,
     "router": _NoRouter,
-    "per_token": _OneChoice,
     "weights": _EvenWeights,
     "normalised": _NotNormalised,
     "sparse": _Dense,
-    "balance": _NoBalance,
+    "per_token": _OneChoice,
 }
 
 

@@ -16,7 +16,7 @@ class MoEConfig:
     """Sizes and choices of a Mixture-of-Experts layer with SwiGLU experts.
 
     `capacity_factor` bounds the assignments an expert accepts (see `capacity`); None drops nothing.
-    `dispatch` changes speed and memory, never the answer; see `layer.AUTO`.
+    `dispatch` changes speed and memory, never the answer; see `SparseMoE.dispatch_for`.
 
     Raises: ConfigError when a size is not positive, top_k > n_experts, or a name is unknown
     """

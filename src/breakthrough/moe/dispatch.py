@@ -57,7 +57,11 @@ class Plan:
 
 
 def make_plan(
-    experts: Tensor, n_experts: int, capacity: int | None = None, pad: int = 1, pad_to_max: bool = False
+    experts: Tensor,
+    n_experts: int,
+    capacity: int | None = None,
+    pad: int = 1,
+    pad_to_max: bool = False,
 ) -> Plan:
     """Sort assignments by expert, drop those over capacity, pad each expert's rows.
 
@@ -70,13 +74,14 @@ def make_plan(
     k = experts.shape[1]
     flat = experts.flatten()
     order = torch.argsort(flat, stable=True)  # (T·k,) expert by expert, token order inside
-    counts = torch.bincount(flat, minlength=n_experts)
+    # not bincount, which waits for the device
+    counts = flat.new_zeros(n_experts).scatter_add_(0, flat, torch.ones_like(flat))
     load = counts if capacity is None else counts.clamp_max(capacity)
     sizes = _sizes(load, capacity, pad, pad_to_max)
-    n_rows = flat.numel() if sizes is load and capacity is None else int(sizes.sum())
-    if sizes is load and capacity is None:  # nothing moves, nothing is dropped
-        slots, valid = order, None
+    if sizes is counts:  # nothing dropped, nothing padded: no sizes needed on the host
+        n_rows, slots, valid = flat.numel(), order, None
     else:
+        n_rows = int(sizes.sum())
         slots, valid = _pick(order, counts, load, sizes, n_rows)
     rows = torch.full_like(flat, n_rows)
     position = torch.arange(n_rows, device=flat.device)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from breakthrough.errors import DtypeError, expected
+from breakthrough.errors import DtypeError, ShapeError, expected
 from breakthrough.moe.dispatch import Combine, Gather, Plan, bag, row_weights
 from breakthrough.moe.memory import empty
 
@@ -54,15 +54,26 @@ def capacity_experts(
     return Combine.apply(out.flatten(0, 1), weights, plan)
 
 
-def grouped_experts(x: Tensor, weights: Tensor, plan: Plan, gate_up: Tensor, down: Tensor) -> Tensor:
+def grouped_fits(dtype: torch.dtype, down: Tensor) -> bool:
+    """Whether torch's grouped matmul takes weights of this dtype and width."""
+    return dtype in GROUPED_DTYPES and all(n * dtype.itemsize % 16 == 0 for n in down.shape[1:])
+
+
+def grouped_experts(
+    x: Tensor, weights: Tensor, plan: Plan, gate_up: Tensor, down: Tensor
+) -> Tensor:
     """Two grouped matmuls; the sizes stay on the device, so a GPU never waits.
 
     Shapes: x (T, d), weights (T, k) → (T, d)
-    Raises: DtypeError outside float32, bfloat16, float16
+    Raises: DtypeError outside float32, bfloat16, float16; ShapeError when d or H does not fill
+            whole 16 bytes, which torch's grouped matmul asks for
     """
     if x.dtype not in GROUPED_DTYPES:
         what = "float32, bfloat16 or float16 for dispatch='grouped'"
         raise DtypeError(expected(what, x.dtype, "dispatch='sorted'"))
+    if not grouped_fits(x.dtype, down):
+        what = f"d and H to be multiples of {16 // x.element_size()} for dispatch='grouped'"
+        raise ShapeError(expected(what, tuple(down.shape[1:]), "dispatch='sorted'"))
     rows = Gather.apply(x, plan)
     hidden = F.grouped_mm(rows, gate_up.transpose(1, 2), offs=plan.offsets)  # (P, 2H)
     out = F.grouped_mm(_silu_product(hidden), down.transpose(1, 2), offs=plan.offsets)  # (P, d)
@@ -74,7 +85,7 @@ def sorted_experts(x: Tensor, weights: Tensor, plan: Plan, gate_up: Tensor, down
 
     Shapes: x (T, d), weights (T, k) → (T, d)
     """
-    return SortedExperts.apply(x, weights, gate_up, down, plan)
+    return SortedExperts.apply(x, weights, gate_up, down, plan, torch.is_grad_enabled())
 
 
 class SortedExperts(torch.autograd.Function):
@@ -82,17 +93,19 @@ class SortedExperts(torch.autograd.Function):
 
     Kept for the backward pass: the hidden pre-activations and the experts' outputs. The input's
     rows and the activations are made again, an expert at a time, while they fit in the cache.
+    Without gradients (keep=False) only one expert's hidden rows exist at a time.
     """
 
     @staticmethod
-    def forward(ctx, x, weights, gate_up, down, plan):
+    def forward(ctx, x, weights, gate_up, down, plan, keep):
         n_rows, width = len(plan.tokens), down.shape[2]
-        hidden = empty(n_rows, 2 * width, like=x)
+        hidden = empty(n_rows if keep else plan.longest, 2 * width, like=x)
+        hidden_parts = plan.split(hidden) if keep else [hidden[:n] for n in plan.lengths]
         out = empty(n_rows + 1, x.shape[1], like=x)
         out[n_rows] = 0  # the row of dropped assignments
         work = empty(plan.longest, width, like=x)
         rows = x.index_select(0, plan.tokens)
-        slices = zip(plan.split(rows), plan.split(hidden), plan.split(out[:n_rows]), strict=True)
+        slices = zip(plan.split(rows), hidden_parts, plan.split(out[:n_rows]), strict=True)
         for (row, both, y), w_in, w_out in zip(slices, gate_up.unbind(), down.unbind(), strict=True):
             if not len(row):
                 continue
@@ -121,7 +134,7 @@ class SortedExperts(torch.autograd.Function):
         weight_parts = (t.unbind() for t in (gate_up, down, *grads))
         for part in zip(*parts, *weight_parts, strict=True):
             work.expert_backward(*part)
-        return bag(grad_x, plan.rows), dots[plan.rows], *grads, None
+        return bag(grad_x, plan.rows), dots[plan.rows], *grads, None, None
 
 
 class _Work:

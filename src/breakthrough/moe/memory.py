@@ -23,7 +23,7 @@ def _madvise():
 
 
 def empty(*shape: int, like: Tensor) -> Tensor:
-    """An uninitialised tensor of the dtype and device of `like`; on Linux, huge pages are asked for.
+    """An uninitialised tensor of the dtype and device of `like`; on Linux on huge pages if it can.
 
     A hint only: where the kernel declines, the tensor is the same, filled more slowly.
     """

@@ -30,7 +30,7 @@ def _exchange(rows: Tensor, send: list[int], receive: list[int], group) -> Tenso
 
 
 class AllToAll(torch.autograd.Function):
-    """Send `send[p]` rows to process p and receive `receive[p]` from it; backwards the other way."""
+    """Send `send[p]` rows to process p and receive `receive[p]` from it; then back."""
 
     @staticmethod
     def forward(ctx, rows, send, receive, group):

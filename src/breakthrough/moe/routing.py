@@ -100,7 +100,8 @@ def expert_choice(logits: Tensor, capacity: int) -> ExpertChoice:
     """
     check_logits(logits)
     if not 1 <= capacity <= logits.shape[0]:
-        raise ShapeError(expected(f"1 ≤ capacity ≤ T = {logits.shape[0]}", f"capacity = {capacity}"))
+        what = f"1 ≤ capacity ≤ T = {logits.shape[0]}"
+        raise ShapeError(expected(what, f"capacity = {capacity}"))
     probs = _single(logits).softmax(-1)
     weights, tokens = probs.t().topk(capacity, dim=-1)  # (E, C)
     return ExpertChoice(probs, weights, tokens)

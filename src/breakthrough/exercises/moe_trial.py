@@ -1,0 +1,167 @@
+"""Module 1: trying out the tests that a learner writes, on layers with one defect each and on healthy ones.
+
+The first bad test decides: how it fails names the misconception, whichever defect it was made at. When
+a test misses its defect, layers that nobody could call healthy (probes) tell what it looks at.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from breakthrough.exercises.compare import Outcome
+from breakthrough.exercises.exercise import Case
+from breakthrough.exercises.moe_layers import BROKEN, BlockwiseLayer, Layer, SortedLayer, TokenLayer, make_layer
+
+Test = Callable[[nn.Module], None]
+ASSERTED, PASSED, RETURNED, CRASHED = "asserted", "passed", "returned", "crashed"
+SIZES = ((16, 32, 4, 2), (12, 24, 5, 3))  # d, H, E, k of the broken layers
+PROBED = SIZES[0]
+DECIMALS = 3  # with so few, every right way to compute gives the same bits
+
+
+def try_out(answer: Any, case: Case) -> Outcome:
+    """Let every test judge layers with its defect and healthy ones, up to the first bad test."""
+    tests = answer if isinstance(answer, Mapping) else answer()
+    if not isinstance(tests, Mapping):
+        return Outcome("no dict", f"expected a dict of functions, got a {type(tests).__name__}")
+    missing = [name for name in BROKEN if not callable(tests.get(name))]
+    if missing:
+        return Outcome("one missing", f"there is no function for {', '.join(missing)}")
+    found = (_Trial(name, tests[name], case.args[0]).outcome() for name in BROKEN)
+    return next((outcome for outcome in found if outcome.fault), Outcome())
+
+
+@dataclass(frozen=True)
+class _Trial:
+    name: str
+    test: Test
+    seed: int
+
+    def outcome(self) -> Outcome:
+        """The fault of this test, or none."""
+        for layer in _broken_layers(self.name, self.seed):
+            result = self.run(layer)
+            if result != ASSERTED:
+                return self.missed(result)
+        healthy = healthy_layers(self.seed)
+        results = [self.run(layer) for layer in healthy]
+        crash = next((r for r in results if r.startswith(CRASHED)), None)
+        if crash:
+            return self.says("one size", f"on a healthy layer it {crash}")
+        killed = [layer for layer, result in zip(healthy, results) if result == ASSERTED]
+        return self.killed(killed, len(killed) == len(healthy)) if killed else Outcome()
+
+    def run(self, layer: nn.Module) -> str:
+        """What the test does to a copy of a layer; its random numbers are the same each time."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            try:
+                value = self.test(copy.deepcopy(layer))
+            except AssertionError:
+                return ASSERTED
+            except Exception as error:  # noqa: BLE001 - a learner's code may raise anything
+                if type(error) is NotImplementedError and not error.args:
+                    raise  # the untouched stub
+                return f"{CRASHED} with {type(error).__name__}: {error}"
+        return PASSED if value is None else RETURNED
+
+    def missed(self, result: str) -> Outcome:
+        """Why a broken layer did not make it raise AssertionError."""
+        on_healthy = {self.run(layer).partition(" ")[0] for layer in healthy_layers(self.seed)}
+        if result.startswith(CRASHED):
+            fault = "one size" if CRASHED in on_healthy else "crashes instead"
+            return self.says(fault, f"on the broken layer it {result}")
+        notices = {name: self.run(probe(*PROBED)) == ASSERTED for name, probe in PROBES.items()}
+        faults = {
+            "returns instead of asserting": result == RETURNED,
+            "upside down": ASSERTED in on_healthy,
+            "never calls the layer": not self.run(_Alarm(*PROBED)).startswith(CRASHED),
+            "too loose": notices["noise"],
+            "only the shape": notices["shape"],
+            "compared with itself": notices["nan"],
+        }
+        fault = next((name for name, is_so in faults.items() if is_so), "untouched input")
+        return self.says(fault, "it does not raise AssertionError on the layer with that defect")
+
+    def killed(self, layers: list[nn.Module], all_of_them: bool) -> Outcome:
+        """Why healthy layers made it raise AssertionError."""
+        if any(self.run(_Rounded(layer)) != ASSERTED for layer in layers):
+            fault = "too exact"
+        else:
+            fault = "always raises" if all_of_them else "fitted to one layer"
+        which = "every healthy layer" if all_of_them else f"a healthy {type(layers[0]).__name__}"
+        return self.says(fault, f"it raises AssertionError on {which}")
+
+    def says(self, fault: str, text: str) -> Outcome:
+        return Outcome(fault, f"the test for {self.name!r}: {text}")
+
+
+@lru_cache(maxsize=2 * len(BROKEN))
+def _broken_layers(defect: str, seed: int) -> tuple[Layer, ...]:
+    return tuple(make_layer(defect, *sizes, seed + i) for i, sizes in enumerate(SIZES))
+
+
+@lru_cache(maxsize=2)
+def healthy_layers(seed: int) -> tuple[Layer, ...]:
+    """Healthy layers of several sizes, seeds and styles, one of them with a busy pair of experts."""
+    lopsided = make_layer(None, 16, 24, 8, 2, seed + 4)
+    with torch.no_grad():
+        rows = lopsided.router.weight
+        rows[0] *= 4 / rows[0].norm()
+        rows[1] = -rows[0]  # one of the two is every token's first choice
+        rows[2:] *= 0.3
+    return (
+        make_layer(None, 16, 32, 4, 2, seed),
+        make_layer(None, 24, 40, 6, 3, seed + 1, SortedLayer),
+        make_layer(None, 10, 20, 3, 2, seed + 2, TokenLayer),
+        make_layer(None, 20, 32, 5, 2, seed + 3, BlockwiseLayer),
+        lopsided,
+    )
+
+
+class _Alarm(Layer):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        raise RuntimeError("the layer was called")
+
+
+class _Noise(Layer):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y, balance = super().forward(x)
+        return y + 1e3 * torch.randn_like(y), balance - 1e3
+
+
+class _WrongShape(Layer):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y, balance = super().forward(x)
+        return y[:, :-1], balance[None]
+
+
+class _NotANumber(Layer):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y, balance = super().forward(x)
+        return y * torch.nan, balance * torch.nan
+
+
+PROBES = {"noise": _Noise, "shape": _WrongShape, "nan": _NotANumber}
+
+
+class _Rounded(nn.Module):
+    """A layer with its outputs and its experts' rounded: only a real difference is left."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.layer = layer = copy.deepcopy(layer)
+        for expert in layer.experts:
+            expert.register_forward_hook(lambda module, inputs, output: output.round(decimals=DECIMALS))
+        self.router, self.experts, self.top_k = layer.router, layer.experts, layer.top_k
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y, balance = self.layer(x)
+        return y.round(decimals=DECIMALS), balance.round(decimals=DECIMALS)
