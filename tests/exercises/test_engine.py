@@ -148,3 +148,22 @@ def test_same_sees_every_change():
     assert same((torch.zeros(2), {"a": 1}), (torch.zeros(2), {"a": 1}))
     assert not same([torch.zeros(2)], [torch.zeros(3)])
     assert not same(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+
+
+def test_an_outcome_names_its_misconception_and_the_reference_is_not_run():
+    from dataclasses import replace
+
+    from breakthrough.exercises.compare import Outcome, by_fault
+
+    def never(*args):
+        raise RuntimeError("the reference takes long")
+
+    measured = replace(
+        load("start.softmax"), reference=never, call=lambda answer, case: answer, compare=by_fault, expected=Outcome()
+    )
+    assert judge(measured, Outcome(), 0).status == "passed"
+    verdict = judge(measured, Outcome("over tokens", "too large", "1 or less", "2"), 0)
+    assert (verdict.status, verdict.kind, verdict.diagnosis.name) == ("wrong", "measured", "over tokens")
+    assert {"expected: 1 or less", "got: 2"} <= set(card.plain(verdict, 1).splitlines())
+    assert judge(measured, Outcome("unheard of", "odd"), 0).diagnosis is None
+    assert judge(measured, "no outcome", 0).status == "wrong"
