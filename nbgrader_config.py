@@ -22,5 +22,8 @@ c.CourseDirectory.db_url = f"sqlite:///{root / 'cohort' / 'gradebook.db'}"
 c.Exchange.root = str(root / "cohort" / "exchange")
 c.Exchange.cache = str(root / "cohort" / "cache")
 
+# a cell of an experiment trains for minutes; nbgrader's own limit is 30 s
+c.Execute.timeout = 1800
+
 # a submission's outputs are not the instructor's scripts
 c.HTMLExporter.sanitize_html = True

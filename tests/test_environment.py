@@ -140,5 +140,6 @@ def test_nbgrader_keeps_what_a_cohort_makes_under_cohort(tmp_path):
         assert folders[f"{name}_directory"].startswith("cohort/")
     assert "/cohort/" in folders.db_url and "cohort" in config.Exchange.root
     assert config.HTMLExporter.sanitize_html is True
+    assert config.Execute.timeout >= 600  # an experiment's cell at profile quick
     ignored = (ROOT / ".gitignore").read_text().splitlines()
     assert {"cohort/", "build/", ".progress/", "artifacts/", ".venv/"} <= set(ignored)
