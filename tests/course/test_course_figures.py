@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from matplotlib import pyplot
+from matplotlib.text import Text
 
 from breakthrough.course import figures, syllabus
 
 
 def words(figure):
     figure.canvas.draw()
-    found = figure.findobj(lambda artist: hasattr(artist, "get_text") and artist.get_visible())
+    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
     drawn = [text for text in found if text.get_text().strip()]
     assert min(text.get_fontsize() for text in drawn) >= 9
     assert pyplot.get_fignums() == []

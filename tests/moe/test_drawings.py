@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot
+from matplotlib.text import Text
 
 from breakthrough.errors import ShapeError
 from breakthrough.moe import MoEConfig, cost, diagrams, figures, route
@@ -31,7 +32,7 @@ DRAWN = {
 
 def texts(figure):
     figure.canvas.draw()
-    found = figure.findobj(lambda artist: hasattr(artist, "get_text") and artist.get_visible())
+    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
     return [text for text in found if text.get_text().strip()]
 
 
