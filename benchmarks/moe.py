@@ -220,7 +220,8 @@ def verdicts(points: list[dict]) -> list[dict]:
         met = [p["ratio"][OURS] / p["ratio"][name] for p in points if name in p["ratio"]]
         races.append((f"of {name}, at {len(met)} points", 1.0, met))
     return [{"target": f"≤ {limit:.2f} {name}", "worst": max(met, default=None),
-             "holds": max(met) <= limit if met else None} for name, limit, met in races]  # fmt: skip
+             "holds": max(met) <= limit if met else None}
+            for name, limit, met in races]  # fmt: skip
 
 
 def machine(device: torch.device) -> dict:

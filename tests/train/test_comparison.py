@@ -121,8 +121,6 @@ def test_figures_draw_what_was_measured(comparison):
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
     from breakthrough.train import figures
 
     for against, last in (("steps", 30), ("time", 30.0)):
@@ -139,8 +137,5 @@ def test_figures_draw_what_was_measured(comparison):
     flops = figures.gap_curves(comparison).axes[0].lines[0]
     assert flops.get_xdata().tolist() == [10, 20]
     assert flops.get_ydata()[-1] == pytest.approx(comparison.difference("flops").mean)
-    drawn = figures.expert_text("if x:\n  y", np.arange(9) % 3, columns=8).axes[0]
-    assert [text.get_text() for text in drawn.texts] == list("if x:↵  y")
     with pytest.raises(UnknownNameError, match="horizontal"):
         figures.loss_curves(comparison, "epochs")
-    plt.close("all")

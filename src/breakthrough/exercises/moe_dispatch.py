@@ -151,6 +151,8 @@ def _dispatch_cases(generator: Generator):
     x, experts = torch.randn(3, 8, generator=generator).t(), choices(8, 8, 2, generator).t().contiguous().t()
     yield Case("not contiguous", (x, experts, 8))
     yield case("no tokens", 0, 4, 2, 3)
+    n_tokens, n_experts, k, d = TIMED
+    yield case(f"{n_tokens} tokens, {n_experts} experts, k = {k}", n_tokens, n_experts, k, d)
 
 
 EXERCISES = (

@@ -64,7 +64,7 @@ def measure(answer: Any, case: Case) -> Outcome:
 
     A function is called, with a store of its own, for the artifact it returns.
     """
-    if callable(answer):
+    if callable(answer) and not isinstance(answer, ByteLM):
         with _own_store():
             return measure(answer(), case)
     if not isinstance(answer, (Artifact, str, Path)):

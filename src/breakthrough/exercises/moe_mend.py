@@ -47,7 +47,7 @@ class MendedMoE(nn.Module):
 def watch(answer: Any, case: Case) -> dict[str, Any]:
     """Build a learner's layer, give it the case's weights, and say all that it does.
 
-    Raises: InputError when the layer has other parameters, or forward returns something else
+    Raises: InputError when the layer has other parameters, or forward returns something else or changes x
     """
     sizes, weights, x, pull = case.args
     layer = _build(answer, sizes, weights)
@@ -57,13 +57,14 @@ def watch(answer: Any, case: Case) -> dict[str, Any]:
     out = layer(x)
     if not (isinstance(out, tuple) and len(out) == 2 and all(isinstance(part, Tensor) for part in out)):
         raise InputError(expected("forward to return (y, balance loss), two tensors", type(out).__name__))
+    if not torch.equal(before, x):
+        raise InputError(expected("x left as it was", "a changed x", "new tensors instead of changes in place"))
     y, balance = out
     return {
         "y": y,
         "balance loss": balance,
         "rows seen by each expert": [n // sizes[0] for n in rows],
         "router gradient": _gradient(layer.router.weight, y, balance, pull),
-        "x is left as it was": torch.equal(before, x),
     }
 
 

@@ -105,8 +105,8 @@ class SortedExperts(torch.autograd.Function):
         out[n_rows] = 0  # the row of dropped assignments
         work = empty(plan.longest, width, like=x)
         rows = x.index_select(0, plan.tokens)
-        slices = zip(plan.split(rows), hidden_parts, plan.split(out[:n_rows]), strict=True)
-        for (row, both, y), w_in, w_out in zip(slices, gate_up.unbind(), down.unbind(), strict=True):
+        parts = plan.split(rows), hidden_parts, plan.split(out[:n_rows])
+        for row, both, y, w_in, w_out in zip(*parts, gate_up, down, strict=True):
             if not len(row):
                 continue
             torch.mm(row, w_in.t(), out=both)
@@ -131,8 +131,7 @@ class SortedExperts(torch.autograd.Function):
         rows = x.index_select(0, plan.tokens)
         work = _Work(plan.longest, down.shape[2], like=x)
         parts = (plan.split(t) for t in (rows, hidden, grad_rows, grad_x[:n_rows]))
-        weight_parts = (t.unbind() for t in (gate_up, down, *grads))
-        for part in zip(*parts, *weight_parts, strict=True):
+        for part in zip(*parts, gate_up, down, *grads, strict=True):  # an expert at a time
             work.expert_backward(*part)
         return bag(grad_x, plan.rows), dots[plan.rows], *grads, None, None
 

@@ -51,6 +51,8 @@ def routing_table(probs: Tensor, experts: Tensor) -> Figure:
 def expert_text(text: str, experts: Sequence[int], n_experts: int, width: int = 84) -> Figure:
     """Source text, every character on the colour of the expert that took it. A dot is a space.
 
+    Eight colours and four hatches tell 32 experts apart.
+
     Shapes: experts (T,), one for every character of the text
     """
     if len(text) != len(experts):
@@ -59,18 +61,24 @@ def expert_text(text: str, experts: Sequence[int], n_experts: int, width: int = 
 
     places = _places(text, width)
     rows = 1 + max(row for row, _ in places)
-    figure = new_figure(9, 0.195 * rows + 0.55)
+    keys_rows = -(-n_experts // len(COLOURS))
+    figure = new_figure(9, 0.195 * rows + 0.3 + 0.25 * keys_rows)
     axes = figure.subplots()
     axes.set(xlim=(0, width), ylim=(rows, 0))
     axes.axis("off")
     for letter, (row, column), expert in zip(text, places, experts):
-        axes.add_patch(Rectangle((column, row), 1, 1, fc=COLOURS[expert], ec="none", alpha=0.6))
+        axes.add_patch(Rectangle((column, row), 1, 1, **_face(expert)))
         shown = {" ": "·", "\n": "↵"}.get(letter, letter)
         axes.text(column + 0.5, row + 0.52, shown, ha="center", va="center", fontsize=9.5, family="monospace")
-    keys = [Patch(fc=COLOURS[e], alpha=0.6, label=f"E{e}") for e in range(n_experts)]
-    figure.legend(handles=keys, loc="outside lower center", ncols=n_experts, fontsize=10, frameon=False,
+    keys = [Patch(label=f"E{e}", **_face(e)) for e in range(n_experts)]
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(COLOURS), fontsize=10, frameon=False,
                   handlelength=1.2, columnspacing=1.4)
     return figure
+
+
+def _face(expert: int) -> dict[str, object]:
+    hatch = ("", "////", "....", "xxxx")[expert // len(COLOURS) % 4]
+    return {"fc": COLOURS[expert % len(COLOURS)], "ec": "white", "lw": 0, "hatch": hatch, "alpha": 0.6}
 
 
 def _places(text: str, width: int) -> list[tuple[int, int]]:

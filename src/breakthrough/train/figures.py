@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from breakthrough.errors import unknown
+from breakthrough.moe.diagrams import new_figure
 from breakthrough.train.comparison import estimate, point_at
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ COLOURS = {"moe": "#0072B2", "dense": "#D55E00", "control": "#009E73"}
 MARKERS = {"moe": "o", "dense": "s", "control": "^"}
 LABELS = {"moe": "sparse (MoE)", "dense": "dense", "control": "sparse, no balancing"}
 HORIZONTAL = ("steps", "time")
-EXPERTS = (  # for the picture of which expert takes which byte
-    "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999",
-)  # fmt: skip
 
 
 def loss_curves(comparison: Comparison, against: str = "steps", ax: Axes | None = None) -> Figure:
@@ -116,51 +114,6 @@ def expert_loads(comparison: Comparison, block: int = 0, ax: Axes | None = None)
     return _done(ax)
 
 
-def expert_text(
-    text: str, experts: np.ndarray, columns: int = 64, ax: Axes | None = None
-) -> Figure:
-    """A text with every character on the colour of the expert that took it first.
-
-    Eight colours and four hatches tell 32 experts apart; the legend has those that occur.
-
-    Shapes: text of T ASCII characters, experts (T,)
-    """
-    from matplotlib.patches import Patch, Rectangle
-
-    cells = _cells(text, columns)
-    rows = 1 + max(row for row, _ in cells)
-    ax = ax or _axes(0.155 * columns, 0.27 * rows + 0.9)
-    for letter, expert, (row, column) in zip(text, np.asarray(experts).tolist(), cells):
-        ax.add_patch(Rectangle((column, row), 1, 1, lw=0, **_face(expert)))
-        shown = letter if letter.isprintable() else "↵" if letter == "\n" else "·"
-        place = {"ha": "center", "va": "center", "family": "monospace", "size": 9}
-        ax.text(column + 0.5, row + 0.55, shown, **place)
-    present = sorted(set(np.asarray(experts).tolist()))
-    patches = [Patch(label=str(expert), **_face(expert)) for expert in present]
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "frameon": False}
-    small = {"ncols": 16, "fontsize": 8, "handlelength": 1.4, "columnspacing": 0.9}
-    ax.legend(handles=patches, title="expert", **below, **small)
-    ax.set(xlim=(0, columns), ylim=(rows, 0))
-    ax.axis("off")
-    return _done(ax)
-
-
-def _cells(text: str, columns: int) -> list[tuple[int, int]]:
-    cells, row, column = [], 0, 0
-    for letter in text:
-        cells.append((row, column))
-        column += 1
-        if letter == "\n" or column == columns:
-            row, column = row + 1, 0
-    return cells
-
-
-def _face(expert: int) -> dict[str, object]:
-    hatch = ("", "////", "....", "xxxx")[expert // len(EXPERTS) % 4]
-    colour = EXPERTS[expert % len(EXPERTS)] + "90"  # translucent: the letter stays readable
-    return {"facecolor": colour, "edgecolor": "#FFFFFF", "hatch": hatch}
-
-
 def _zoom(ax: Axes, comparison: Comparison) -> None:
     # The first evaluations are far above the rest, and hide the differences that matter.
     late = [p.valid_loss for runs in comparison.runs.values() for r in runs for p in r.points[1:]]
@@ -169,9 +122,7 @@ def _zoom(ax: Axes, comparison: Comparison) -> None:
 
 
 def _axes(width: float, height: float) -> Axes:
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+    return new_figure(width, height).subplots()
 
 
 def _done(ax: Axes) -> Figure:

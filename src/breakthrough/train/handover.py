@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from breakthrough import artifacts
@@ -41,6 +42,6 @@ def load_model(artifact: Artifact | str | Path) -> ByteLM:
     found = artifacts.load(artifact.folder if isinstance(artifact, Artifact) else artifact)
     try:
         return ByteLM.from_files(found.path(CONFIG), found.path(WEIGHTS))
-    except (ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"the configuration and weights of a byte model in {found.folder}"
         raise ArtifactError(expected(what, repr(error), "saving it with save_model")) from error
