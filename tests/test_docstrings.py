@@ -14,14 +14,22 @@ SECTIONS = ["Shapes", "Units", "Raises", "Source"]
 OTHERS = re.compile(r"^\s*(Args|Arguments|Parameters|Returns?|Yields?|Shape|Unit|Raise|Sources|Examples?|Notes?):", re.MULTILINE)
 
 
+def overrides(node: ast.ClassDef, name: str, classes: dict[str, ast.ClassDef]) -> bool:
+    """Whether a method does what a base class says: the base is torch's, or has it documented in this file."""
+    bases = [classes[base.id] for base in node.bases if isinstance(base, ast.Name) and base.id in classes]
+    said = [inner for base in bases for inner in base.body if isinstance(inner, ast.FunctionDef) and inner.name == name]
+    return name in OVERRIDES or any(map(ast.get_docstring, said)) or any(overrides(base, name, classes) for base in bases)
+
+
 def public(tree: ast.Module):
     """Public functions, classes, and their public methods, with their names."""
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
             yield node.name, node
             if isinstance(node, ast.ClassDef):
                 for inner in node.body:
-                    if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)) and not inner.name.startswith("_") and inner.name not in OVERRIDES:
+                    if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)) and not inner.name.startswith("_") and not overrides(node, inner.name, classes):
                         yield f"{node.name}.{inner.name}", inner
 
 
@@ -56,6 +64,12 @@ def test_public_names_are_documented(path):
 ])
 def test_the_rule_sees(source):
     assert faults(ast.parse(f"'''M.'''\n{source}"))
+
+
+def test_an_override_of_a_documented_method_needs_no_second_docstring():
+    base = "class A:\n    '''A.'''\n    def m(self):\n        '''Do it.'''\n"
+    assert faults(ast.parse(f"'''M.'''\n{base}class B(A):\n    '''B.'''\n    def m(self): pass")) == []
+    assert faults(ast.parse(f"'''M.'''\n{base}class B(A):\n    '''B.'''\n    def other(self): pass")) == ["B.other: no docstring"]
 
 
 def test_the_rule_allows():

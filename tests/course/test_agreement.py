@@ -36,6 +36,12 @@ def test_a_module_that_agrees_has_no_faults(toy):
     assert list(agreement.lesson_faults(toy, lesson(), BANK)) == []
 
 
+def test_points_may_stand_in_a_table(toy):
+    made = lab()
+    made["cells"][0]["source"] = "# Toy\n| **Points** | 70 |\n| **Claims** | C01 |"
+    assert list(agreement.lab_faults(toy, made, BANK)) == []
+
+
 def test_points_and_minutes_of_the_exercises_sum_to_the_syllabus(toy):
     bank = BANK | {"toy.half": SimpleNamespace(name="toy.half", points=29, minutes=181)}
     assert list(agreement.bank_faults(toy, bank)) == [

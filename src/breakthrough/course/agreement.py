@@ -89,7 +89,9 @@ def _answer_cell(cell: Cell | None) -> Iterator[str]:
 
 def _card_points(module: Module, kind: str, notebook: Notebook) -> Iterator[str]:
     card, points = notebook["cells"][0]["source"], getattr(module.points, kind)
-    said = [float(number) for number in re.findall(r"([\d.]+) points?\b", card)]
+    # "9 points", or a row of a table: | **Points** | 70 |
+    found = re.findall(r"(?i)(\d[\d.]*) points?\b|\bpoints\W{1,12}(\d[\d.]*)", card)
+    said = [float((before or after).rstrip(".")) for before, after in found]
     if points not in said:
         yield f"{module.id} {kind}: expected '{_points(points)}' on the title card, got {said or 'none'}"
     where = [claim for claim in module.claims if claim not in card] if kind == "lab" or not module.has_lab else []

@@ -16,6 +16,7 @@ from breakthrough.course.notebooks import Cell, Notebook
 TAGS = {"parameters", "answer", "raises-exception", "skip-execution", "hide-input", "hide-output", "remove-cell",
         "nbval-ignore-output", "nbval-check-output", "nbval-raises-exception", "nbval-skip"}
 CARD = ("hours", "points", "prerequisites", "in", "out", "claims")
+SAME = {"prerequisites": {"before"}}  # "Before this" says it too
 MEDIAN_LINES, MOST_LINES, MOST_WORDS = 12, 45, 4000
 MAY_RAISE = {"raises-exception", "nbval-raises-exception"}
 
@@ -116,7 +117,7 @@ def _card(notebook: Notebook, path: Path, kind: Kind) -> Iterator[str]:
         yield "expected a title card first: a markdown cell that begins with '# '"
         return
     words = set(re.findall(r"\w+", first["source"].lower()))
-    lacking = [word for word in CARD if word not in words]
+    lacking = [word for word in CARD if not words & {word, *SAME.get(word, ())}]
     if lacking:
         yield f"expected the title card to name {', '.join(CARD)}, got none of {', '.join(lacking)}"
 
