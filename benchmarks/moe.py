@@ -164,14 +164,13 @@ def kept_bytes(model: nn.Module, x: Tensor) -> int:
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in known:
-            kept[storage.data_ptr()] = storage.nbytes()
+        kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         y = output(model, x.detach().requires_grad_())  # alive until the sum is taken
     del y
-    return sum(kept.values())
+    return sum(size for place, size in kept.items() if place not in known)
 
 
 def measure(point: Point, dispatches: list[str], device: torch.device) -> dict:
@@ -274,8 +273,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dispatch", nargs="*", default=["auto"], help="'auto' is always there")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="where to write; a .md is written beside it")
-    options = parser.parse_args(argv)
-    device = devices.choose()
+    options, device = parser.parse_args(argv), devices.choose()
     path = options.json or RESULTS / f"moe-{'gpu' if device.type == 'cuda' else 'cpu'}.json"
     dispatches = list(dict.fromkeys(["auto", *options.dispatch]))
     with devices.threads(options.threads):
@@ -284,8 +282,8 @@ def main(argv: list[str] | None = None) -> int:
             report["points"].append(measure(point, dispatches, device))
             report["verdicts"] = verdicts(report["points"])
             write(report, path)  # after every point: a stopped run keeps what it has
-            row = report["points"][-1]
-            print(point, {n: round(r, 2) for n, r in row["ratio"].items()}, flush=True)
+            last = report["points"][-1]["ratio"].items()
+            print(point, {name: round(ratio, 2) for name, ratio in last}, flush=True)
     print(markdown(report), f"written to {path}", sep="\n")
     return 1 if any(v["holds"] is False for v in report["verdicts"]) else 0
 
