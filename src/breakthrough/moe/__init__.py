@@ -1,7 +1,7 @@
 """Sparse layers: a router sends every token to k of E experts."""
 
 from breakthrough.moe.config import MoEConfig
-from breakthrough.moe.convert import from_mixtral, upcycle
+from breakthrough.moe.convert import upcycle
 from breakthrough.moe.cost import Cost, cost
 from breakthrough.moe.layer import RoutingStats, SparseMoE, SwiGLU
 from breakthrough.moe.losses import bias_update, load_balance_loss, z_loss
@@ -18,7 +18,6 @@ __all__ = [
     "bias_update",
     "cost",
     "expert_choice",
-    "from_mixtral",
     "load_balance_loss",
     "route",
     "upcycle",

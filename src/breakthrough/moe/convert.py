@@ -1,11 +1,8 @@
-"""Sparse layers made from trained weights."""
+"""Sparse layers made from dense ones that are trained."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
-from torch import Tensor, nn
 
 from breakthrough.errors import ConfigError, expected
 from breakthrough.moe.config import MoEConfig
@@ -36,30 +33,3 @@ def upcycle(
         if layer.shared is not None:
             layer.shared.down.zero_()
     return layer
-
-
-def from_mixtral(block: nn.Module, dispatch: str = "auto") -> SparseMoE:
-    """See `SparseMoE.from_mixtral`."""
-    router, gate_up, down = _mixtral_weights(block)
-    n_experts, width, d = gate_up.shape
-    config = MoEConfig(d, width // 2, n_experts, block.top_k, dispatch=dispatch)
-    with torch.device("meta"):
-        layer = SparseMoE(config)
-    bias = torch.zeros(n_experts, device=gate_up.device)
-    state = {"router": router, "gate_up": gate_up, "down": down, "routing_bias": bias}
-    layer.load_state_dict({k: v.detach().clone() for k, v in state.items()}, assign=True)
-    return layer
-
-
-def _mixtral_weights(block: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
-    try:
-        weights = block.gate.weight, block.experts.gate_up_proj, block.experts.down_proj
-        activation = block.experts.act_fn
-    except AttributeError as error:
-        raise ConfigError(
-            expected("a MixtralSparseMoeBlock of transformers 5", type(block).__name__)
-        ) from error
-    x = torch.linspace(-3, 3, 7)
-    if not torch.allclose(activation(x), nn.functional.silu(x)):
-        raise ConfigError(expected("experts with the activation silu", activation))
-    return weights

@@ -16,6 +16,7 @@ from breakthrough.moe import experts as networks
 from breakthrough.moe.config import MoEConfig
 from breakthrough.moe.dispatch import Plan, make_plan
 from breakthrough.moe.losses import bias_update, load_balance_loss, z_loss
+from breakthrough.moe.mixtral import read_block
 from breakthrough.moe.routing import Routing, route
 
 NETWORKS = {
@@ -154,9 +155,11 @@ class SparseMoE(nn.Module):
 
         Raises: ConfigError when the block is of another make
         """
-        from breakthrough.moe.convert import from_mixtral
-
-        return from_mixtral(block, dispatch)
+        config, weights = read_block(block, dispatch)
+        with torch.device("meta"):
+            layer = cls(config)
+        layer.load_state_dict(weights, assign=True)
+        return layer
 
     def extra_repr(self) -> str:
         return str(self.config)
