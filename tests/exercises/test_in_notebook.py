@@ -31,10 +31,10 @@ def test_a_lesson_goes_on_and_shows_the_card(shown, answer, status):
     assert [bundle[card.MIME]["status"] for bundle in shown] == [status]
 
 
-@pytest.mark.parametrize("answer", [stub, torch.sigmoid])
-def test_a_lab_stops_after_the_card(shown, answer, monkeypatch):
+@pytest.mark.parametrize(("answer", "says"), [(stub, "not attempted"), (torch.sigmoid, "A sigmoid scores every")])
+def test_a_lab_stops_after_the_card_with_the_diagnosis(shown, answer, says, monkeypatch):
     in_a_lab = dataclasses.replace(load("start.softmax"), lesson=False)
     monkeypatch.setattr(answering, "load", lambda name: in_a_lab)
-    with pytest.raises(CheckFailed):
+    with pytest.raises(CheckFailed, match=f"^start.softmax: {says}"):
         answering.check("start.softmax", answer)
     assert len(shown) == 1

@@ -28,8 +28,9 @@ def check(name: str, answer: Any, *, seed: int | None = None) -> None:
     _show(card.bundle(verdict, min(level, len(LADDER))), in_notebook, verdict.status == PASSED)
     if verdict.status == PASSED or (exercise.lesson and in_notebook):
         return
-    text = card.plain(verdict, min(level, len(LADDER)))
-    raise _ShownAbove(f"{name}: {verdict.status}; the card above says why") if in_notebook else CheckFailed(text)
+    if in_notebook:
+        raise _ShownAbove(f"{name}: {card.headline(verdict)}")
+    raise CheckFailed(card.plain(verdict, min(level, len(LADDER))))
 
 
 def hint(name: str, level: int | None = None) -> None:
@@ -45,7 +46,7 @@ def hint(name: str, level: int | None = None) -> None:
 
 
 class _ShownAbove(CheckFailed):
-    """A failure whose card is already shown: the notebook's red block is one line."""
+    """A failure whose card is already shown: one line is left for the notebook and `nbgrader validate`."""
 
     def _render_traceback_(self) -> list[str]:
         return [f"CheckFailed: {self}"]

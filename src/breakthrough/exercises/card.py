@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from breakthrough.exercises.exercise import LADDER, Exercise
-from breakthrough.exercises.judge import NOT_ATTEMPTED, PASSED, Verdict
+from breakthrough.exercises.judge import NOT_ATTEMPTED, PASSED, WRONG, Verdict
 
 MIME = "application/vnd.breakthrough.check+json"
 
@@ -27,7 +27,7 @@ def plain(verdict: Verdict, hint_level: int) -> str:
         return head
     if verdict.status == NOT_ATTEMPTED:
         return f"{head}. {_invitation(exercise)}"
-    lines = [_headline(verdict), head, *_facts(verdict), _next_hint(exercise, hint_level)]
+    lines = [headline(verdict), head, *_facts(verdict), _next_hint(exercise, hint_level)]
     lines += [f"warning from your code: {text}" for text in verdict.warnings]
     return "\n".join(lines + ([verdict.traceback] if verdict.traceback else []))
 
@@ -72,15 +72,18 @@ def hint_bundle(exercise: Exercise, level: int) -> dict[str, Any]:
     }
 
 
-def _prose(text: str) -> str:
-    """Text as HTML, with `code` in backticks set as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
-
-
-def _headline(verdict: Verdict) -> str:
+def headline(verdict: Verdict) -> str:
+    """The one sentence of a verdict: the diagnosis, else what was seen."""
+    if verdict.status != WRONG:
+        return verdict.status
     if verdict.diagnosis:
         return verdict.diagnosis.says
     return verdict.difference.text if verdict.difference else "wrong"
+
+
+def _prose(text: str) -> str:
+    """Text as HTML, with `code` in backticks set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _facts(verdict: Verdict) -> list[str]:
@@ -108,7 +111,7 @@ def _body(verdict: Verdict, hint_level: int) -> str:
         return ""
     if verdict.status == NOT_ATTEMPTED:
         return f"<div>{_prose(_invitation(verdict.exercise))}</div>"
-    parts = [f"<div style='margin:.45em 0'><b>{_prose(_headline(verdict))}</b></div>", _table(_facts(verdict))]
+    parts = [f"<div style='margin:.45em 0'><b>{_prose(headline(verdict))}</b></div>", _table(_facts(verdict))]
     parts += [f"<div>warning from your code: {escape(text)}</div>" for text in verdict.warnings]
     parts += [f"<div style='margin-top:.4em'>{_code_next_hint(verdict.exercise, hint_level)}</div>"]
     if verdict.traceback:
