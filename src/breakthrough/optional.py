@@ -23,9 +23,7 @@ EXTRAS = {
     "pytest": "test",
     "xdist": "test",
     "nbval": "test",
-    "nbclient": "test",
     "jupytext": "test",
-    "sklearn": "test",
 }
 
 
