@@ -113,7 +113,7 @@ def kinds_by_expert(shares: Mapping[str, Sequence[float]]) -> Figure:
 
 
 def load_bars(loads: Mapping[str, Sequence[float]]) -> Figure:
-    """The share of the tokens that each expert gets, one panel for each named load.
+    """The share of the assignments that each expert gets, one panel for each named load.
 
     Shapes: each load (E,)
     Units:  shares that sum to 1 are drawn as per cent
@@ -128,7 +128,7 @@ def load_bars(loads: Mapping[str, Sequence[float]]) -> Figure:
         axes.set_title(f"{name}\nCV {share.std() / share.mean():.2f}", fontsize=11)
         axes.set_xticks(range(len(share)), [f"E{e}" for e in range(len(share))])
         _plain(axes)
-    panels[0].set_ylabel("share of the tokens, %")
+    panels[0].set_ylabel("share of the assignments, %")
     return figure
 
 
@@ -146,7 +146,7 @@ def loads_over_steps(runs: Mapping[str, Sequence[tuple[Sequence[int], np.ndarray
             axes.set(xlim=(min(steps), max(steps)), ylim=(0, 100))
             axes.set_title(f"{name}, seed {seed}", fontsize=10)
             axes.tick_params(labelsize=9)
-        row[0].set_ylabel("share of tokens, %", fontsize=10)
+        row[0].set_ylabel("assignments, %", fontsize=10)
     for axes in grid[-1]:
         axes.set_xlabel("training step", fontsize=10)
     return figure
@@ -177,10 +177,8 @@ def bias_path(loads: np.ndarray, biases: np.ndarray) -> Figure:
     for e in range(loads.shape[1]):
         left.plot(100 * loads[:, e], color=COLOURS[e], lw=2, label=f"E{e}")
         right.plot(biases[:, e], color=COLOURS[e], lw=2)
-        right.annotate(f"E{e}", (len(biases) - 1, biases[-1, e]), (5, 0), textcoords="offset points",
-                       va="center", fontsize=9.5)
     left.axhline(100 / loads.shape[1], color=INK, ls="--", lw=1)
-    left.set(xlabel="update", ylabel="share of the tokens, %", ylim=(0, None))
+    left.set(xlabel="update", ylabel="share of the assignments, %", ylim=(0, None))
     right.set(xlabel="update", ylabel="bias added for the choice")
     left.legend(frameon=False, ncols=2, fontsize=9.5)
     for axes in (left, right):

@@ -13,7 +13,9 @@ from breakthrough.moe.routing import check_logits
 
 
 def load_balance_loss(probs: Tensor, experts: Tensor) -> Tensor:
-    """E · Σₑ fₑ · Pₑ: 1 at perfect balance, E when one expert takes everything.
+    """E · Σₑ fₑ · Pₑ: 1 at perfect balance, E when one expert takes everything (k = 1).
+
+    Where f and P disagree it can fall a little below 1.
 
     fₑ is expert e's share of the T·k assignments (no gradient), Pₑ its mean probability. Hugging
     Face's Mixtral loss takes shares of the T tokens instead, so it is k times this one.
