@@ -36,10 +36,11 @@ def test_two_differently_written_right_answers_pass(exercise):
 
 def test_every_misconception_fails_and_is_diagnosed_as_itself(exercise):
     for misconception, seed in itertools.product(exercise.misconceptions, SEEDS[:1] if exercise.training else SEEDS):
-        verdict, why = _verdict(exercise, misconception.answer, seed)
-        assert verdict.status == "wrong", f"{misconception.name}: {why}"
-        found = verdict.diagnosis.name if verdict.diagnosis else None
-        assert found == misconception.name, f"{misconception.name} was diagnosed as {found}: {why}"
+        for answer in (misconception.answer, *misconception.variants):
+            verdict, why = _verdict(exercise, answer, seed)
+            assert verdict.status == "wrong", f"{misconception.name}: {why}"
+            found = verdict.diagnosis.name if verdict.diagnosis else None
+            assert found == misconception.name, f"{misconception.name} was diagnosed as {found}: {why}"
 
 
 def test_there_are_enough_misconceptions_each_with_one_sentence(exercise):

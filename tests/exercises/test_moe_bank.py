@@ -17,11 +17,12 @@ from breakthrough.exercises import moe_layers as layers
 from breakthrough.exercises.moe_balance import balance
 from breakthrough.exercises.moe_bias import route_with_bias
 from breakthrough.exercises.moe_capacity import keep
-from breakthrough.exercises.moe_dispatch import choices, dispatch, is_slow
+from breakthrough.exercises.moe_dispatch import dispatch
 from breakthrough.exercises.moe_layers import ArticleMoE, make_layer
 from breakthrough.exercises.moe_mend import MendedMoE
 from breakthrough.exercises.moe_prove import proofs
 from breakthrough.exercises.moe_routing import combine, route
+from breakthrough.exercises.moe_speed import choices, too_slow
 from breakthrough.exercises.moe_upcycle import upcycle
 from breakthrough.exercises.moe_zloss import zloss
 from breakthrough.moe.dispatch import make_plan
@@ -125,8 +126,11 @@ def test_route_dispatch_and_combine_make_a_layer():
 
 def test_only_a_loop_over_tokens_is_slow():
     exercise = load("moe.dispatch")
-    assert is_slow(exercise.misconceptions[0].answer)
-    assert not any(is_slow(answer) for answer in (exercise.reference, *exercise.alternatives))
+    slow = exercise.misconceptions[0]
+    assert all(too_slow(answer) for answer in (slow.answer, *slow.variants))
+    assert not any(too_slow(answer) for answer in (exercise.reference, *exercise.alternatives))
+    shown = card.plain(judge(exercise, slow.answer, 0), 1)
+    assert shown.count(" ms") >= 4 and "half of the loop's time" in shown
 
 
 def test_an_answer_that_fails_at_size_is_a_verdict_not_a_crash():

@@ -92,7 +92,7 @@ def _facts(verdict: Verdict) -> list[str]:
         return []
     case = f"{verdict.case} (seed {verdict.seed})" if verdict.case and not verdict.exercise.question else ""
     rows = [("what", found.text if verdict.diagnosis else ""), ("case", case)]
-    rows += [("expected", found.expected), ("got", found.got), ("first at", found.where)]
+    rows += [("expected", found.expected), ("got", found.got), ("first at", found.where), ("also", verdict.also)]
     return [f"{name}: {text}" for name, text in rows if text]
 
 

@@ -44,10 +44,22 @@ class Outcome:
 Compare = Callable[[Any, Any], Difference | None]
 
 
-def close(rtol: float = 1e-4, atol: float = 1e-5, dtype: bool = True) -> Compare:
-    """A comparison of numbers and tensors within tolerances. `dtype=False` lets the dtype differ."""
+def close(
+    rtol: float = 1e-4,
+    atol: float = 1e-5,
+    dtype: bool = True,
+    parts: tuple[str, ...] = (),
+    order: tuple[int, ...] = (),
+) -> Compare:
+    """A comparison of numbers and tensors within tolerances. `dtype=False` lets the dtype differ.
+
+    `parts` are the names of a tuple's values for the card; `order` says which of them to look at first.
+    """
 
     def compare(want: Any, got: Any) -> Difference | None:
+        if parts and isinstance(got, tuple) and len(got) == len(parts):
+            places = order or range(len(parts))
+            want, got = ({parts[i]: values[i] for i in places} for values in (want, got))
         return _compare(want, got, "", rtol, atol, dtype)
 
     return compare
@@ -81,7 +93,7 @@ def _plain(value: Any) -> Any:
 
 def _compare(want, got, where, rtol, atol, dtype) -> Difference | None:
     if got is None and want is not None:
-        return Difference("missing", f"{_name(where)} is None: is there a `return`?", _short(want), "None", where)
+        return Difference("missing", f"{_name(where)} is None: is there a `return`?", _short(want), "None")
     if isinstance(want, Tensor):
         return _compare_tensors(want, got, where, rtol, atol, dtype)
     if dataclasses.is_dataclass(want):
@@ -95,7 +107,9 @@ def _compare(want, got, where, rtol, atol, dtype) -> Difference | None:
     if isinstance(got, Tensor) and got.ndim == 0:
         got = got.item()
     if want != got or type(want) is not type(got):
-        return Difference("value", f"{_name(where)} differs", _short(want), _short(got), where)
+        if isinstance(want, bool) and isinstance(got, bool):  # a fact: its name is the sentence
+            return Difference("value", f"{'not so' if want else 'but so'}: {where}" if where else f"the output is {got}")
+        return Difference("value", f"{_name(where)} differs", _short(want), _short(got))
     return None
 
 
@@ -111,15 +125,15 @@ def _compare_mappings(want, got, where, rtol, atol, dtype) -> Difference | None:
     if not isinstance(got, Mapping) or set(got) != set(want):
         keys = sorted(map(str, got)) if isinstance(got, Mapping) else type(got).__name__
         text = f"{_name(where)} has other parts than expected"
-        return Difference("type", text, str(sorted(map(str, want))), str(keys), where)
-    pairs = ((_compare(want[k], got[k], f"{where}[{k!r}]", rtol, atol, dtype)) for k in want)
+        return Difference("type", text, str(sorted(map(str, want))), str(keys))
+    pairs = ((_compare(want[k], got[k], f"{where}.{k}" if where else str(k), rtol, atol, dtype)) for k in want)
     return next((d for d in pairs if d), None)
 
 
 def _compare_sequences(want, got, where, rtol, atol, dtype) -> Difference | None:
     if not isinstance(got, Sequence) or isinstance(got, str) or len(got) != len(want):
         text = f"{_name(where)} is not {len(want)} values"
-        return Difference("type", text, f"{len(want)} values", _short(got), where)
+        return Difference("type", text, f"{len(want)} values", _short(got))
     pairs = (_compare(w, g, f"{where}[{i}]", rtol, atol, dtype) for i, (w, g) in enumerate(zip(want, got)))
     return next((d for d in pairs if d), None)
 
@@ -128,33 +142,37 @@ def _compare_numbers(want, got, where, rtol, atol) -> Difference | None:
     if isinstance(got, Tensor) and got.numel() == 1:
         got = got.item()
     if isinstance(got, bool) or not isinstance(got, (int, float)):
-        return Difference("type", f"{_name(where)} is not a number", _short(want), _short(got), where)
-    if math.isnan(got) and not math.isnan(want):
-        return Difference("nan", f"{_name(where)} is NaN", _short(want), "nan", where)
-    if abs(got - want) > atol + rtol * abs(want):
-        return Difference("value", f"{_name(where)} differs", _short(want), _short(got), where)
+        return Difference("type", f"{_name(where)} is not a number", _short(want), _short(got))
+    if want == got or (math.isnan(want) and math.isnan(got)):
+        return None
+    if math.isnan(got):
+        return Difference("nan", f"{_name(where)} is NaN, expected {_short(want)}")
+    if not (math.isfinite(want) and abs(got - want) <= atol + rtol * abs(want)):
+        return Difference("value", f"{_name(where)} is {_short(got)}, expected {_short(want)}")
     return None
 
 
 def _compare_tensors(want, got, where, rtol, atol, dtype) -> Difference | None:
     if not isinstance(got, Tensor):
         text = f"{_name(where)} is a {type(got).__name__}, not a tensor"
-        return Difference("type", text, _short(want), _short(got), where)
+        return Difference("type", text, _short(want), _short(got))
     if got.shape != want.shape:
         text = f"the shape of {_name(where)} is {tuple(got.shape)}, not {tuple(want.shape)}"
-        return Difference("shape", text, str(tuple(want.shape)), str(tuple(got.shape)), where)
+        return Difference("shape", text, str(tuple(want.shape)), str(tuple(got.shape)))
     if got.device != want.device:
         text = f"{_name(where)} is on {got.device}, not on {want.device}: make new tensors on the input's device"
-        return Difference("device", text, str(want.device), str(got.device), where)
+        return Difference("device", text, str(want.device), str(got.device))
     if dtype and got.dtype != want.dtype:
-        text = f"{_name(where)} is {_dtype(got)}, not {_dtype(want)}"
-        return Difference("dtype", text, _dtype(want), _dtype(got), where)
+        text = f"{_name(where)} is {_dtype(got)}, not {_dtype(want)}: give new tensors the dtype that is asked for"
+        return Difference("dtype", text, _dtype(want), _dtype(got))
     return _compare_values(want.detach(), got.detach(), where, rtol, atol)
 
 
 def _compare_values(want: Tensor, got: Tensor, where: str, rtol: float, atol: float) -> Difference | None:
     if not want.numel():
         return None
+    if want.ndim == 0 and want.dtype != torch.bool:
+        return _compare_numbers(want.item(), got.item(), where, rtol, atol)
     want64, got64 = want.double(), got.double()
     nans = got64.isnan() & ~want64.isnan()
     if nans.any():
@@ -185,7 +203,9 @@ def _dtype(tensor: Tensor) -> str:
 
 
 def _name(where: str) -> str:
-    return f"output{where}" if where else "the output"
+    if not where:
+        return "the output"
+    return f"output{where}" if where.startswith("[") else where
 
 
 def _short(value: Any) -> str:

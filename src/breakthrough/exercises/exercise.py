@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from breakthrough.errors import ConfigError, UnknownNameError, expected, unknown
-from breakthrough.exercises.compare import Compare, choice, close
+from breakthrough.exercises.compare import Compare, Difference, choice, close
 
 LADDER = ("concept", "shapes", "pseudocode", "solution")
 ROOMS = ("start", "moe")  # files of this folder that define EXERCISES, in course order
@@ -35,14 +35,18 @@ class Case:
 class Misconception:
     """A wrong answer that people give, and the one sentence that helps whoever gave it.
 
-    Most are recognised by their outputs. `detect` recognises one that shows otherwise, such as a
-    loop that is right but slow: it gets the learner's answer, and is asked only when all outputs are right.
+    Most are recognised by their outputs; `variants` are other ways to make the same mistake. `seen`
+    recognises one whose outputs vary: it gets the wanted output and the wrong one, and is asked when no
+    output matches. `detect` recognises one that outputs do not show, such as a loop that is right but
+    slow: it gets the learner's answer, and is asked only when all outputs are right.
     """
 
     name: str
     answer: Any
     says: str
-    detect: Callable[[Any], bool] | None = None
+    detect: Callable[[Any], Difference | None] | None = None
+    variants: tuple[Any, ...] = ()
+    seen: Callable[[Any, Any], bool] | None = None
 
 
 def call_directly(answer: Any, case: Case) -> Any:

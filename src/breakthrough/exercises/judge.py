@@ -13,7 +13,6 @@ import inspect
 import io
 import secrets
 import time
-import traceback
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,9 @@ from typing import Any
 import torch
 
 from breakthrough.devices import threads
-from breakthrough.exercises.compare import Difference, same
+from breakthrough.exercises.calling import Attempt, attempt, own_traceback, raised, unchanged, wanted
+from breakthrough.exercises.compare import Difference
+from breakthrough.exercises.diagnosis import MAIN, Finding, diagnose
 from breakthrough.exercises.exercise import Case, Exercise, Misconception, call_directly
 from breakthrough.seeds import torch_generator
 
@@ -33,7 +34,7 @@ class Verdict:
     """What `judge` found.
 
     `kind` names the sort of failure: not-callable, signature, raised, missing, type, shape, dtype,
-    device, nan, value, measured, mutated, random or slow.
+    device, nan, value, measured, mutated, random or slow. `also` is a smaller fault beside the named one.
 
     Units: `seconds` of judging
     """
@@ -45,6 +46,7 @@ class Verdict:
     diagnosis: Misconception | None = None
     difference: Difference | None = None
     case: str = ""
+    also: str = ""
     traceback: str = ""
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -53,15 +55,6 @@ class Verdict:
     def points(self) -> int:
         """The points earned."""
         return self.exercise.points if self.status == PASSED else 0
-
-
-@dataclass
-class _Outcome:
-    """One call: what came out, or what was raised, and the inputs as the call left them."""
-
-    output: Any = None
-    error: BaseException | None = None
-    case: Case | None = None
 
 
 class _Failure(Exception):
@@ -83,24 +76,25 @@ def judge(exercise: Exercise, answer: Any, seed: int | None = None) -> Verdict:
     started = time.perf_counter()
     # one thread: the inputs are small, and on a busy machine a second thread mostly waits
     with threads(1), _quiet() as caught:
-        status, failure, diagnosis = _judge(exercise, answer, seed)
+        status, failure, found = _judge(exercise, answer, seed)
     return Verdict(
         exercise=exercise,
         status=status,
         seed=seed,
         kind=failure.kind if failure else "",
-        diagnosis=diagnosis,
+        diagnosis=found.misconception,
         difference=failure.difference if failure else None,
         case=failure.case if failure else "",
+        also=found.also,
         traceback=failure.trace if failure else "",
         warnings=tuple(dict.fromkeys(str(w.message) for w in caught)),
         seconds=time.perf_counter() - started,
     )
 
 
-def _judge(exercise: Exercise, answer: Any, seed: int) -> tuple[str, _Failure | None, Misconception | None]:
+def _judge(exercise: Exercise, answer: Any, seed: int) -> tuple[str, _Failure | None, Finding]:
     if answer is None:
-        return NOT_ATTEMPTED, None, None
+        return NOT_ATTEMPTED, None, Finding()
     try:
         _check_callable(exercise, answer)
         cases = list(exercise.cases(torch_generator(seed, exercise.name)))
@@ -108,16 +102,18 @@ def _judge(exercise: Exercise, answer: Any, seed: int) -> tuple[str, _Failure | 
         _check_device(exercise, answer, cases)
         _check_repeats(exercise, answer, cases[0], outcomes[0])
     except _NotAttempted:
-        return NOT_ATTEMPTED, None, None
+        return NOT_ATTEMPTED, None, Finding()
     except _Failure as failure:
         measured = exercise.expected is not None  # then the comparison names the misconception itself
-        diagnosis = _named(exercise, failure) if measured else _diagnose(exercise, answer, seed)
-        return WRONG, failure, diagnosis
-    slow = next((m for m in exercise.misconceptions if m.detect and m.detect(answer)), None)
-    if slow:
-        difference = Difference("slow", "every output is right; the way there is not")
-        return WRONG, _Failure("slow", difference), slow
-    return PASSED, None, None
+        found = Finding(_named(exercise, failure)) if measured else diagnose(exercise, answer, seed)
+        if found.difference and failure.difference.kind not in MAIN:  # show what the diagnosis is about
+            failure = _Failure(found.difference.kind, found.difference, found.case, failure.trace)
+        return WRONG, failure, found
+    slow = ((m, m.detect(answer)) for m in exercise.misconceptions if m.detect)
+    misconception, difference = next(((m, d) for m, d in slow if d), (None, None))
+    if misconception:
+        return WRONG, _Failure(difference.kind, difference), Finding(misconception)
+    return PASSED, None, Finding()
 
 
 def _check_callable(exercise: Exercise, answer: Any) -> None:
@@ -127,12 +123,10 @@ def _check_callable(exercise: Exercise, answer: Any) -> None:
     raise _Failure("not-callable", Difference("type", text, "a function", type(answer).__name__))
 
 
-def _check_case(exercise: Exercise, answer: Any, case: Case) -> _Outcome:
-    want = exercise.expected
-    if want is None:
-        want = exercise.call(exercise.reference, copy.deepcopy(case))
+def _check_case(exercise: Exercise, answer: Any, case: Case) -> Attempt:
+    want = wanted(exercise, case)
     _check_signature(exercise, answer, case)
-    outcome = _attempt(exercise, answer, case)
+    outcome = attempt(exercise, answer, case)
     if outcome.error is not None:
         raise _raised(outcome.error, case)
     difference = exercise.compare(want, outcome.output)
@@ -140,7 +134,7 @@ def _check_case(exercise: Exercise, answer: Any, case: Case) -> _Outcome:
         if difference.kind in ("value", "nan"):  # random numbers look like wrong ones
             _check_repeats(exercise, answer, case, outcome)
         raise _Failure(difference.kind, difference, case.label)
-    if exercise.call is call_directly and not _unchanged(case, outcome.case):
+    if exercise.call is call_directly and not unchanged(case, outcome.case):
         text = "the answer changed its own input: work on a new tensor (no in-place `_` methods, no `x[...] =`)"
         raise _Failure("mutated", Difference("mutated", text), case.label)
     return outcome
@@ -159,39 +153,15 @@ def _check_signature(exercise: Exercise, answer: Any, case: Case) -> None:
         return
 
 
-def _attempt(exercise: Exercise, answer: Any, case: Case) -> _Outcome:
-    """Call an answer on a copy of a case; whatever it raises is an outcome."""
-    mine = copy.deepcopy(case)
-    try:
-        return _Outcome(exercise.call(answer, mine), None, mine)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # noqa: BLE001 - a learner's code may raise anything
-        return _Outcome(None, error, mine)
-
-
 def _raised(error: BaseException, case: Case) -> Exception:
     # the released stub is a bare `raise NotImplementedError()`; torch's own carry a message
     if type(error) is NotImplementedError and not error.args:
         return _NotAttempted()
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return _Failure("raised", Difference("raised", text), case.label, _own_traceback(error))
+    return _Failure("raised", raised(error), case.label, own_traceback(error))
 
 
-def _own_traceback(error: BaseException) -> str:
-    """The traceback from the learner's first line on, without the engine's frames."""
-    frames = traceback.extract_tb(error.__traceback__)
-    inside = [f for f in frames if not f.filename.startswith(__file__.rsplit("/", 1)[0])]
-    lines = traceback.format_list(inside or frames) + traceback.format_exception_only(error)
-    return "".join(lines).rstrip()
-
-
-def _unchanged(case: Case, after: Case | None) -> bool:
-    return after is None or (same(case.args, after.args) and same(dict(case.kwargs), dict(after.kwargs)))
-
-
-def _check_repeats(exercise: Exercise, answer: Any, case: Case, first: _Outcome) -> None:
-    second = _attempt(exercise, answer, case)
+def _check_repeats(exercise: Exercise, answer: Any, case: Case, first: Attempt) -> None:
+    second = attempt(exercise, answer, case)
     differs = second.error is not None or exercise.compare(first.output, second.output)
     if differs:
         text = "the same input gave two different outputs: does the answer draw random numbers or keep state?"
@@ -203,7 +173,7 @@ def _check_device(exercise: Exercise, answer: Any, cases: list[Case]) -> None:
     if not torch.cuda.is_available() or exercise.call is not call_directly:
         return
     moved = Case(f"{cases[0].label}, on CUDA", *_to_cuda((cases[0].args, dict(cases[0].kwargs))))
-    outcome = _attempt(exercise, answer, moved)
+    outcome = attempt(exercise, answer, moved)
     if outcome.error is not None:
         raise _raised(outcome.error, moved)
     difference = exercise.compare(exercise.call(exercise.reference, copy.deepcopy(moved)), outcome.output)
@@ -222,27 +192,6 @@ def _to_cuda(value: Any) -> Any:
 def _named(exercise: Exercise, failure: _Failure) -> Misconception | None:
     """The misconception that the comparison named."""
     return next((m for m in exercise.misconceptions if m.name == failure.difference.fault), None)
-
-
-def _diagnose(exercise: Exercise, answer: Any, seed: int) -> Misconception | None:
-    """The misconception whose outcomes equal the answer's on every case, right ones included."""
-    cases = list(exercise.cases(torch_generator(seed, exercise.name)))
-    outcomes = [_attempt(exercise, answer, case) for case in cases]
-    for misconception in exercise.misconceptions:
-        if all(_alike(exercise, misconception.answer, c, o) for c, o in zip(cases, outcomes)):
-            return misconception
-    return None
-
-
-def _alike(exercise: Exercise, wrong: Any, case: Case, outcome: _Outcome) -> bool:
-    theirs = _attempt(exercise, wrong, case)
-    if (theirs.error is None) != (outcome.error is None):
-        return False
-    if theirs.error is not None:
-        return type(theirs.error) is type(outcome.error) and str(theirs.error) == str(outcome.error)
-    if _unchanged(case, theirs.case) != _unchanged(case, outcome.case):
-        return False
-    return exercise.compare(theirs.output, outcome.output) is None
 
 
 @contextlib.contextmanager

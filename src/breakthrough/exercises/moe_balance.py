@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
-from breakthrough.exercises.moe_dispatch import choices
+from breakthrough.exercises.moe_speed import choices
 
 
 def loss_and_gradient(answer: Any, case: Case) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
-from breakthrough.exercises.moe_dispatch import choices
+from breakthrough.exercises.moe_speed import choices
 
 
 def keep(experts: Tensor, n_experts: int, factor: float) -> Tensor:

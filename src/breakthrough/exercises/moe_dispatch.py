@@ -5,19 +5,12 @@ Shapes: T tokens, E experts, k experts a token, d the width
 
 from __future__ import annotations
 
-import math
-import time
-
 import torch
 from torch import Generator, Tensor
 
-from breakthrough.devices import threads
+from breakthrough.exercises.compare import close
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
-from breakthrough.seeds import torch_generator
-
-TIMED = (4096, 16, 2, 32)  # T, E, k, d: an honest answer takes about a hundredth of the loop's time
-LIMIT = 1 / 8  # of the time of a loop over tokens
-REPEATS = 3
+from breakthrough.exercises.moe_speed import TIMED, choices, loop_over_tokens, too_slow
 
 
 def dispatch(x: Tensor, experts: Tensor, n_experts: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -55,7 +48,7 @@ def _through_places(x, experts, n_experts):
     return x[tokens], tokens, load
 
 
-def _loop_over_tokens(x, experts, n_experts):
+def _item_by_item(x, experts, n_experts):
     of = [[] for _ in range(n_experts)]
     for token in range(len(experts)):
         for choice in range(experts.shape[1]):
@@ -64,10 +57,39 @@ def _loop_over_tokens(x, experts, n_experts):
     return x[tokens], tokens, torch.tensor([len(mine) for mine in of], device=x.device)
 
 
+def _flat_item_by_item(x, experts, n_experts):
+    of = [[] for _ in range(n_experts)]
+    for i, expert in enumerate(experts.flatten().tolist()):
+        of[expert].append(i // experts.shape[1])
+    tokens = torch.tensor(sum(of, []), dtype=torch.int64, device=x.device)
+    return x[tokens], tokens, torch.tensor([len(mine) for mine in of], device=x.device)
+
+
 def _order_inside_lost(x, experts, n_experts):
     flat = experts.flatten()
     tokens = flat.argsort(descending=True, stable=True).flip(0) // experts.shape[1]
     return x[tokens], tokens, torch.bincount(flat, minlength=n_experts)
+
+
+def _first_choices_first(x, experts, n_experts):
+    flat = experts.t().flatten()  # all first choices, then all second ones
+    tokens = flat.argsort(stable=True) % max(len(x), 1)
+    return x[tokens], tokens, torch.bincount(flat, minlength=n_experts)
+
+
+def _descending(x, experts, n_experts):
+    flat = experts.flatten()
+    tokens = flat.argsort(descending=True, stable=True) // experts.shape[1]
+    return x[tokens], tokens, torch.bincount(flat, minlength=n_experts)
+
+
+def _right_but_out_of_order(want, got) -> bool:
+    """Whether each expert has its own tokens, in another order than theirs."""
+    (_, tokens, load), mine = want, got[1]
+    if mine.shape != tokens.shape or not torch.equal(load, got[2]):
+        return False
+    parts = zip(tokens.split(load.tolist()), mine.split(load.tolist()))
+    return all(torch.equal(theirs, part.sort().values) for theirs, part in parts)
 
 
 def _assignments_as_tokens(x, experts, n_experts):
@@ -104,38 +126,6 @@ def _shares(x, experts, n_experts):
     return rows, tokens, load / max(len(tokens), 1)
 
 
-def is_slow(answer) -> bool:
-    """Whether an answer takes more than `LIMIT` of the time of a loop over tokens.
-
-    Both are timed here, by turns, in CPU time; the fastest of a few runs counts.
-    """
-    n_tokens, n_experts, k, d = TIMED
-    generator = torch_generator(0, "moe.dispatch", "timing")
-    x = torch.randn(n_tokens, d, generator=generator)
-    inputs = x, choices(n_tokens, n_experts, k, generator), n_experts
-    loop_s, answer_s = math.inf, math.inf
-    for _ in range(REPEATS):
-        loop_s = min(loop_s, _time_s(_loop_over_tokens, inputs))
-        answer_s = min(answer_s, _time_s(answer, inputs))
-    return answer_s > LIMIT * loop_s
-
-
-def _time_s(answer, inputs) -> float:
-    # this thread's own CPU time, on one thread: a second one spins while it waits, and that counts
-    with threads(1):
-        started = time.thread_time()
-        answer(*inputs)
-        return time.thread_time() - started
-
-
-def choices(n_tokens: int, n_experts: int, k: int, generator: Generator) -> Tensor:
-    """Random choices of k different experts.
-
-    Shapes: → (T, k)
-    """
-    return torch.rand(n_tokens, n_experts, generator=generator).argsort(-1)[:, :k]
-
-
 def _dispatch_cases(generator: Generator):
     def case(label, n_tokens, n_experts, k, d, dtype=torch.float32):
         x = torch.randn(n_tokens, d, generator=generator).to(dtype)
@@ -164,18 +154,31 @@ EXERCISES = (
         difficulty=3,
         reference=dispatch,
         cases=_dispatch_cases,
+        compare=close(parts=("rows", "tokens", "load"), order=(1, 2, 0)),  # rows follow from tokens
         alternatives=(_loop_over_experts, _through_one_hot, _through_places),
         misconceptions=(
             Misconception(
                 "loop over tokens",
-                _loop_over_tokens,
+                loop_over_tokens,
                 "Every number is right, but Python visits the tokens one by one: sort all assignments at once (`argsort`), or loop over the few experts instead.",
-                detect=is_slow,
+                variants=(_item_by_item, _flat_item_by_item),
+                detect=too_slow,
+            ),
+            Misconception(
+                "first choices first",
+                _first_choices_first,
+                "All first choices stand before the second ones: flatten `experts` as it is, token by token, so that an expert's rows come in token order.",
+            ),
+            Misconception(
+                "descending",
+                _descending,
+                "The experts stand in descending order: sort upwards, expert 0 first, or the slices that `load` cuts belong to other experts.",
             ),
             Misconception(
                 "order inside lost",
                 _order_inside_lost,
-                "Each expert has the right rows, but not in token order: sort upwards with stable=True, which keeps equal experts in the order they came.",
+                "Each expert has the right rows, but not in token order: use argsort(stable=True), which keeps equal experts in the order they came; without it the order is left to chance.",
+                seen=_right_but_out_of_order,
             ),
             Misconception(
                 "assignments as tokens",
