@@ -17,11 +17,12 @@ from breakthrough.exercises import moe_layers as layers
 from breakthrough.exercises.moe_balance import balance
 from breakthrough.exercises.moe_bias import route_with_bias
 from breakthrough.exercises.moe_capacity import keep
+from breakthrough.exercises.moe_combine import combine
 from breakthrough.exercises.moe_dispatch import dispatch
 from breakthrough.exercises.moe_layers import ArticleMoE, make_layer
 from breakthrough.exercises.moe_mend import MendedMoE
 from breakthrough.exercises.moe_prove import proofs
-from breakthrough.exercises.moe_routing import combine, route
+from breakthrough.exercises.moe_routing import route
 from breakthrough.exercises.moe_speed import choices, too_slow
 from breakthrough.exercises.moe_upcycle import upcycle
 from breakthrough.exercises.moe_zloss import zloss

@@ -6,6 +6,7 @@ from breakthrough.exercises import (
     moe_balance,
     moe_bias,
     moe_capacity,
+    moe_combine,
     moe_cost,
     moe_dispatch,
     moe_experiment,
@@ -19,6 +20,7 @@ from breakthrough.exercises import (
 
 EXERCISES = (
     *moe_routing.EXERCISES,
+    *moe_combine.EXERCISES,
     *moe_dispatch.EXERCISES,
     *moe_balance.EXERCISES,
     *moe_zloss.EXERCISES,

@@ -28,14 +28,15 @@ def loss_and_gradient(answer: Any, case: Case) -> dict[str, Any] | None:
     if isinstance(loss, Tensor) and loss.requires_grad:
         (gradient,) = torch.autograd.grad(loss.sum(), scores, allow_unused=True)
     gradient = torch.zeros_like(before) if gradient is None else gradient
-    return {"loss": loss, "gradient": gradient}
+    return {"the loss": loss, "the gradient": gradient}
 
 
 def balance(probs: Tensor, experts: Tensor) -> Tensor:
-    """The load-balance loss E · Σₑ fₑ · Pₑ: 1 at perfect balance, E when one expert takes everything.
+    """The load-balance loss E · Σₑ fₑ · Pₑ: near 1 when the work is even, larger the more one expert takes.
 
     Shapes: probs (T, E), experts (T, k) → ()
-    Units:  f is the share of the T·k assignments, P the mean probability; 0 for zero tokens
+    Units:  f is the share of the T·k assignments, P the mean probability; 0 for zero tokens. Choices are
+            distinct, so f is 1/k at most: only with k = 1 can one expert take all, and the loss reach E
     """
     n_experts = probs.shape[1]
     counts = torch.bincount(experts.flatten(), minlength=n_experts)  # (E,)
@@ -96,6 +97,21 @@ def _first_choices(probs, experts):
     return balance(probs, experts[:, :1])
 
 
+def _as_a_number(probs, experts):
+    return balance(probs, experts).item()
+
+
+def _own_tokens_only(probs, experts):
+    mine = torch.zeros_like(probs).scatter(1, experts, 1.0)  # (T, E)
+    mean = (probs * mine).sum(0) / mine.sum(0).clamp_min(1)
+    return probs.shape[1] * (_shares(probs, experts) * mean).sum()
+
+
+def _chosen_probability_only(probs, experts):
+    mine = torch.zeros_like(probs).scatter(1, experts, 1.0)
+    return probs.shape[1] * (_shares(probs, experts) * _mean(probs * mine)).sum()
+
+
 def _averaged_over_experts(probs, experts):
     return balance(probs, experts) / probs.shape[1] ** 2
 
@@ -127,7 +143,7 @@ EXERCISES = (
         name="moe.balance",
         title="The load-balance loss",
         points=6,
-        minutes=30,
+        minutes=35,
         difficulty=2,
         reference=balance,
         cases=_balance_cases,
@@ -163,11 +179,18 @@ EXERCISES = (
                 "no gradient",
                 _detached,
                 "The value is right, but no gradient reaches the probabilities (detach, no_grad, .item() or a new tensor cuts it off): compute P from `probs` itself.",
+                variants=(_as_a_number,),
             ),
             Misconception(
                 "first choices only",
                 _first_choices,
                 "Only first choices were counted: every one of the T·k assignments is work for an expert.",
+            ),
+            Misconception(
+                "own tokens only",
+                _own_tokens_only,
+                "P was averaged over the tokens that chose the expert: take its mean probability over all T tokens, or nobody's probability is pushed elsewhere.",
+                variants=(_chosen_probability_only,),
             ),
             Misconception(
                 "averaged over experts",

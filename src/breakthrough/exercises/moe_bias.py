@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from breakthrough.exercises.compare import close
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 
 
@@ -89,6 +90,29 @@ def _always_moves(logits, bias, k, rate):
     return weights, experts, bias + torch.where(load < load.mean(), rate, -rate)
 
 
+def _always_up_or_down(logits, bias, k, rate):
+    weights, experts, _ = route_with_bias(logits, bias, k, rate)
+    load = _load(experts, bias)
+    return weights, experts, bias + torch.where(load <= load.mean(), rate, -rate)
+
+
+def _against_the_tokens(logits, bias, k, rate):
+    weights, experts, _ = route_with_bias(logits, bias, k, rate)
+    return weights, experts, bias + rate * (len(logits) / len(bias) - _load(experts, bias)).sign()
+
+
+def _idle_forgotten(logits, bias, k, rate):
+    weights, experts, _ = route_with_bias(logits, bias, k, rate)
+    load = torch.bincount(experts.flatten()).to(bias.dtype)
+    return weights, experts, bias + rate * (load.mean() - load).sign()
+
+
+def _load_of_the_unbiased(logits, bias, k, rate):
+    weights, experts, _ = route_with_bias(logits, bias, k, rate)
+    load = _load(logits.topk(k).indices, bias)
+    return weights, experts, bias + rate * (load.mean() - load).sign()
+
+
 def _in_place(logits, bias, k, rate):
     weights, experts, new = route_with_bias(logits, bias, k, rate)
     bias += new - bias
@@ -127,6 +151,7 @@ EXERCISES = (
         difficulty=2,
         reference=route_with_bias,
         cases=_cases,
+        compare=close(parts=("weights", "experts", "the new bias"), order=(1, 0, 2)),
         alternatives=(_in_two_steps, _expert_by_expert),
         misconceptions=(
             Misconception(
@@ -163,6 +188,22 @@ EXERCISES = (
                 "always moves",
                 _always_moves,
                 "An expert with exactly the mean load was moved too: sign(mean − load) is 0 there, so its bias stays.",
+                variants=(_always_up_or_down,),
+            ),
+            Misconception(
+                "mean of the tokens",
+                _against_the_tokens,
+                "The mean load was taken as T / E: every token makes k assignments, so it is T · k / E, which `load.mean()` gives.",
+            ),
+            Misconception(
+                "idle experts forgotten",
+                _idle_forgotten,
+                "The load stops at the last expert that was chosen, so it is too short: count with minlength=E, for idle experts need a push the most.",
+            ),
+            Misconception(
+                "load of the unbiased choice",
+                _load_of_the_unbiased,
+                "The load was counted from a choice without the bias: count the experts that were really chosen, with it.",
             ),
             Misconception(
                 "in place",

@@ -18,7 +18,7 @@ def keep(experts: Tensor, n_experts: int, factor: float) -> Tensor:
     """Say which assignments fit: every expert accepts the first C of its own, in token order.
 
     Shapes: experts (T, k) → (T, k) bool
-    Units:  C = ceil(factor · T · k / E)
+    Units:  C = ceil(factor · T · k / E); zero tokens give (0, k) bool
     """
     capacity = math.ceil(factor * experts.numel() / n_experts)
     flat = experts.flatten()  # token by token, first choice first

@@ -89,6 +89,26 @@ def _router_of_k(d, h, n_experts, k, shared, tokens):
     return total, active - (n_experts - k) * d, flops - 2 * tokens * (n_experts - k) * d
 
 
+def _router_idle(d, h, n_experts, k, shared, tokens):
+    total, active, _ = cost(d, h, n_experts, k, shared, tokens)
+    return total, active - n_experts * d, 2 * (active - n_experts * d) * tokens
+
+
+def _router_costs_nothing(d, h, n_experts, k, shared, tokens):
+    total, active, _ = cost(d, h, n_experts, k, shared, tokens)
+    return total, active, 2 * (active - n_experts * d) * tokens
+
+
+def _shared_not_in_total(d, h, n_experts, k, shared, tokens):
+    total, _, _ = cost(d, h, n_experts, k, 0, tokens)
+    return total, *cost(d, h, n_experts, k, shared, tokens)[1:]
+
+
+def _active_times_tokens(d, h, n_experts, k, shared, tokens):
+    total, active, flops = cost(d, h, n_experts, k, shared, tokens)
+    return total, active * tokens, flops
+
+
 def _cases(generator: Generator):
     def draw(low, high):
         return int(torch.randint(low, high, (), generator=generator))
@@ -109,17 +129,37 @@ EXERCISES = (
         name="moe.cost",
         title="Counting parameters and FLOPs",
         points=6,
-        minutes=35,
+        minutes=25,
         difficulty=2,
         reference=cost,
         cases=_cases,
-        compare=close(rtol=0, atol=0.5),
+        compare=close(rtol=0, atol=0.5, parts=("the total", "the active parameters", "the FLOPs")),
         alternatives=(_by_building, _by_parts),
         misconceptions=(
             Misconception(
                 "without the router",
                 _without_router,
                 "The router is missing: its matrix has E × d parameters, and every token goes through it.",
+            ),
+            Misconception(
+                "router idle",
+                _router_idle,
+                "The router is in the total but not in what a token uses: every token is scored by it, so its E × d parameters are active.",
+            ),
+            Misconception(
+                "router for nothing",
+                _router_costs_nothing,
+                "The parameters are right, the FLOPs lack the router: scoring a token takes E × d multiply-adds as well.",
+            ),
+            Misconception(
+                "shared experts not in the total",
+                _shared_not_in_total,
+                "The shared experts are in what a token uses but not in the total: they have to be stored too.",
+            ),
+            Misconception(
+                "active times tokens",
+                _active_times_tokens,
+                "The active parameters were multiplied by the tokens: they are what one token uses; only the FLOPs grow with the batch.",
             ),
             Misconception(
                 "two matrices",

@@ -86,10 +86,19 @@ def _descending(x, experts, n_experts):
 def _right_but_out_of_order(want, got) -> bool:
     """Whether each expert has its own tokens, in another order than theirs."""
     (_, tokens, load), mine = want, got[1]
-    if mine.shape != tokens.shape or not torch.equal(load, got[2]):
+    if mine.shape != tokens.shape:
         return False
     parts = zip(tokens.split(load.tolist()), mine.split(load.tolist()))
     return all(torch.equal(theirs, part.sort().values) for theirs, part in parts)
+
+
+def _last_expert_first(want, got) -> bool:
+    """Whether the experts stand in descending order, each with its own tokens in any order."""
+    (_, tokens, load), mine = want, got[1]
+    if mine.shape != tokens.shape:
+        return False
+    parts = reversed(mine.split(load.flip(0).tolist()))
+    return _right_but_out_of_order(want, (got[0], torch.cat(list(parts)), got[2]))
 
 
 def _assignments_as_tokens(x, experts, n_experts):
@@ -173,6 +182,7 @@ EXERCISES = (
                 "descending",
                 _descending,
                 "The experts stand in descending order: sort upwards, expert 0 first, or the slices that `load` cuts belong to other experts.",
+                seen=_last_expert_first,
             ),
             Misconception(
                 "order inside lost",

@@ -17,12 +17,14 @@ from breakthrough.errors import InputError, expected
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 
 Weights = dict[str, Tensor]
+LARGE = 2.0  # times 1/√d: the root mean square from which a router's first choices are no longer soft
 
 
 def upcycle(dense: Weights, n_experts: int, generator: Generator) -> Weights:
     """Weights of a sparse layer that starts with the output of a dense SwiGLU.
 
     Shapes: gate_up (2H, d), down (d, H) → router (E, d), gate_up (E, 2H, d), down (E, d, H)
+    Units:  all of the dtype and device of dense; the router is small random numbers from the generator
     """
     gate_up, down = dense["gate_up"], dense["down"]
     router = 0.02 * torch.randn(n_experts, gate_up.shape[1], generator=generator)
@@ -84,6 +86,21 @@ def _wrong_dtype(dense, n_experts, generator):
     return weights | {"router": weights["router"].float()}
 
 
+def _not_from_the_generator(dense, n_experts, generator):
+    weights = upcycle(dense, n_experts, generator)
+    with torch.random.fork_rng(devices=[]):
+        return weights | {"router": 0.02 * torch.randn(weights["router"].shape).to(weights["router"])}
+
+
+def _seeded_alike(dense, n_experts, generator):
+    return upcycle(dense, n_experts, torch.Generator().manual_seed(0))
+
+
+def _large_router(dense, n_experts, generator):
+    weights = upcycle(dense, n_experts, generator)
+    return weights | {"router": weights["router"] / 0.02}
+
+
 def start_up(answer: Any, case: Case) -> dict[str, Any] | None:
     """Make the weights and say what a layer with them does.
 
@@ -91,18 +108,31 @@ def start_up(answer: Any, case: Case) -> dict[str, Any] | None:
     """
     dense, n_experts, x, seed = case.args
     before = {name: weight.clone() for name, weight in dense.items()}
-    weights = answer(dense, n_experts, torch.Generator().manual_seed(seed))
+    weights = _made(answer, case, seed, 0)
     if weights is None:
         return None
     _validate(weights, dense, n_experts)
+    again, other = _made(answer, case, seed, 1)["router"], _made(answer, case, seed + 1, 1)["router"]
+    router = weights["router"].clone()
+    repeats = torch.equal(router, again)
     outputs = {f"y, k = {k}": _sparse(weights, x, k) for k in sorted({1, 2, n_experts})}
     probe = torch.randn(200, x.shape[1], generator=torch.Generator().manual_seed(seed)).to(x)
     busy = (probe @ weights["router"].T).topk(1).indices.unique().numel()
     return outputs | {
         "different tokens go to different experts": busy > 1,
+        "the generator decides the router": repeats and (busy == 1 or not torch.equal(router, other)),
+        "the router's numbers are small": busy == 1 or bool(router.square().mean().sqrt() <= LARGE * x.shape[1] ** -0.5),
         "every expert has memory of its own": _separate(weights, dense),
         "the dense weights are left as they were": all(torch.equal(before[n], dense[n]) for n in dense),
     }
+
+
+def _made(answer: Any, case: Case, seed: int, elsewhere: int) -> Any:
+    """The weights that an answer makes with a generator; torch's own is seeded apart from it."""
+    dense, n_experts, _, _ = case.args
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(elsewhere)
+        return answer(dense, n_experts, torch.Generator().manual_seed(seed))
 
 
 def _validate(weights: Any, dense: Weights, n_experts: int) -> None:
@@ -159,7 +189,7 @@ EXERCISES = (
         name="moe.upcycle",
         title="Upcycling",
         points=5,
-        minutes=30,
+        minutes=25,
         difficulty=2,
         reference=upcycle,
         cases=_cases,
@@ -190,6 +220,17 @@ EXERCISES = (
                 "router of zeros",
                 _zero_router,
                 "With equal rows in the router every token goes to the same experts, for ties have no better answer: draw small random numbers.",
+            ),
+            Misconception(
+                "not from the generator",
+                _not_from_the_generator,
+                "The router does not come from the generator that was given: pass generator=generator to torch.randn, so that a run can be repeated.",
+                variants=(_seeded_alike,),
+            ),
+            Misconception(
+                "large router",
+                _large_router,
+                "The router's numbers are large, so it has strong favourites before it has learned anything: make them small, 0.02 times torch.randn, say.",
             ),
             Misconception(
                 "halves swapped",

@@ -16,9 +16,9 @@ def zloss(logits: Tensor) -> Tensor:
     """The mean over tokens of logsumexp(logits)²: it keeps the router's scores small.
 
     Shapes: logits (T, E) → ()
-    Units:  0 for zero tokens
+    Units:  0 for zero tokens; finite for scores of 1,000 too
     """
-    z = logits.logsumexp(dim=-1)  # (T,)
+    z = logits.logsumexp(dim=-1)  # (T,): takes the largest score out first, so scores of 1,000 stay finite
     return z.square().sum() / max(len(logits), 1)
 
 
@@ -57,6 +57,18 @@ def _summed(logits):
 
 def _over_tokens(logits):
     return logits.logsumexp(0).square().mean() if len(logits) else logits.sum()
+
+
+def _largest_score(logits):
+    return logits.amax(-1).square().sum() / max(len(logits), 1)
+
+
+def _as_a_number(logits):
+    return zloss(logits).item()
+
+
+def _over_no_tokens(logits):
+    return logits.logsumexp(0).square().mean()
 
 
 def _overflows(logits):
@@ -121,6 +133,12 @@ EXERCISES = (
                 "over tokens",
                 _over_tokens,
                 "The logsumexp runs over the tokens (dim 0): it belongs over a token's experts, the last dimension.",
+                variants=(_over_no_tokens,),
+            ),
+            Misconception(
+                "largest score",
+                _largest_score,
+                "This squares each token's largest score, and only that expert gets a gradient: take the logsumexp over all of its scores.",
             ),
             Misconception(
                 "overflow",
@@ -131,6 +149,7 @@ EXERCISES = (
                 "no gradient",
                 _detached_z,
                 "The value is right, but no gradient reaches the scores (detach, no_grad, .item() or a new tensor cuts it off): compute from `logits` itself.",
+                variants=(_as_a_number,),
             ),
             Misconception(
                 "NaN for no tokens",
@@ -140,7 +159,7 @@ EXERCISES = (
         ),
         hints=(
             "logsumexp is the logarithm of softmax's denominator: it is large when the scores are. Its square pulls it to zero from both sides; softmax does not change when all scores move together, so nothing is lost.",
-            "logits (T, E) → logsumexp over dim -1 (T,) → square (T,) → sum () → / max(T, 1)",
+            "logits (T, E) → logsumexp over dim -1 (T,) → square (T,) → sum () → / max(T, 1); finite for scores of 1,000 too",
             "z = logsumexp of each row\nreturn the sum of z², divided by the number of tokens (at least 1)",
         ),
     ),

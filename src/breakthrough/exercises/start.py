@@ -37,6 +37,11 @@ def _over_everything(logits: Tensor) -> Tensor:
     return torch.softmax(logits.flatten(), dim=0).view_as(logits)
 
 
+def _largest_of_all(logits: Tensor) -> Tensor:
+    exp = (logits - logits.max()).exp()
+    return exp / exp.sum(dim=-1, keepdim=True)
+
+
 def _overflows(logits: Tensor) -> Tensor:
     return logits.exp() / logits.exp().sum(dim=-1, keepdim=True)
 
@@ -53,6 +58,8 @@ def _cases(generator: Generator):
     yield Case("5 tokens, 4 experts", (torch.randn(5, 4, generator=generator),))
     yield Case("one token", (torch.randn(1, 8, generator=generator),))
     yield Case("scores around 1,000", (1000 + 100 * torch.randn(3, 4, generator=generator),))
+    spread = torch.tensor([[400.0], [0.0], [-400.0]])
+    yield Case("rows far apart", (spread + torch.randn(3, 4, generator=generator),))
 
 
 EXERCISES = (
@@ -81,6 +88,11 @@ EXERCISES = (
                 "overflow",
                 _overflows,
                 "exp of a large score is infinite, and inf / inf is NaN: subtract each row's largest score first.",
+            ),
+            Misconception(
+                "largest of all",
+                _largest_of_all,
+                "The largest score of the whole batch was subtracted, so rows far below it vanish into 0 / 0: subtract each row's own largest score.",
             ),
             Misconception(
                 "logarithm",
