@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from breakthrough.errors import type_of
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -154,7 +156,7 @@ def _compare_numbers(want, got, where, rtol, atol) -> Difference | None:
 
 def _compare_tensors(want, got, where, rtol, atol, dtype) -> Difference | None:
     if not isinstance(got, Tensor):
-        text = f"{_name(where)} is a {type(got).__name__}, not a tensor"
+        text = f"{_name(where)} is {type_of(got)}, not a tensor"
         return Difference("type", text, _short(want), _short(got))
     if got.shape != want.shape:
         text = f"the shape of {_name(where)} is {tuple(got.shape)}, not {tuple(want.shape)}"
