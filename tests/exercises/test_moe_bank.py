@@ -299,3 +299,19 @@ def test_the_questions_numbers():
     assert load("moe.q_active").reference == round(moe.cost(config, 1).active_params / 1e6)
     room = math.ceil(1.25 * 16 * 2 / 4)
     assert load("moe.q_capacity").reference == sum(max(0, n - room) for n in (14, 9, 6, 3))
+
+
+@pytest.mark.parametrize(("name", "answer", "says"), [
+    ("moe.q_active", 352.3, "whole number of millions"),
+    ("moe.q_active", "352,321,536", "whole number of millions"),
+    ("moe.q_active", "352 thousand", "write a number"),
+    ("moe.q_parallel", "two", "write a number"),
+    ("moe.q_parallel", True, "write a number"),
+    ("moe.q_capacity", 2, "You divided by k"),
+    ("moe.q_collapse", 3, "write the letter"),
+    ("moe.q_collapse", "the third", "write the letter"),
+    ("moe.q_collapse", "F", "not the answer"),
+])
+def test_an_answer_in_another_form_is_told_which_form(name, answer, says):
+    verdict = judge(load(name), answer, 0)
+    assert verdict.status == "wrong" and says in card.plain(verdict, 1).splitlines()[0]
