@@ -62,6 +62,11 @@ def _averaged(rows, tokens, weights, n_tokens):
     return combine(rows, tokens, weights, n_tokens) / count[:, None]
 
 
+def _mean_of_rows(rows, tokens, weights, n_tokens):
+    count = torch.bincount(tokens, minlength=n_tokens).clamp_min(1)
+    return _no_weights(rows, tokens, weights, n_tokens) / count[:, None]
+
+
 def _in_row_order(rows, tokens, weights, n_tokens):
     return (rows * weights[:, None]).view(n_tokens, -1, rows.shape[1]).sum(1)
 
@@ -127,6 +132,11 @@ EXERCISES = (
                 "averaged",
                 _averaged,
                 "The sum is divided by the number of rows as well: the weights already sum to 1, so adding is all there is to do.",
+            ),
+            Misconception(
+                "mean of the rows",
+                _mean_of_rows,
+                "A token's rows are averaged and their weights left out: multiply each row by its own weight, and add.",
             ),
             Misconception(
                 "in row order",

@@ -7,6 +7,7 @@ Shapes: T tokens, E experts, k experts a token, d the width, H hidden
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -127,6 +128,11 @@ def start_up(answer: Any, case: Case) -> dict[str, Any] | None:
     }
 
 
+def _is_false(fact: str) -> Callable[[Any, Any], bool]:
+    """Recognises a misconception by one thing that does not hold, whatever else is wrong."""
+    return lambda want, got: got[fact] is False
+
+
 def _made(answer: Any, case: Case, seed: int, elsewhere: int) -> Any:
     """The weights that an answer makes with a generator; torch's own is seeded apart from it."""
     dense, n_experts, _, _ = case.args
@@ -204,6 +210,7 @@ EXERCISES = (
                 "shared memory",
                 _shared_memory,
                 "The experts are views of the same memory (`expand` copies nothing), so training one changes all: make copies with `repeat` or `clone`.",
+                seen=_is_false("every expert has memory of its own"),
             ),
             Misconception(
                 "divided by E",
@@ -224,17 +231,20 @@ EXERCISES = (
                 "router of zeros",
                 _zero_router,
                 "With equal rows in the router every token goes to the same experts, for ties have no better answer: draw small random numbers.",
+                seen=_is_false("different tokens go to different experts"),
             ),
             Misconception(
                 "not from the generator",
                 _not_from_the_generator,
                 "The router does not come from the generator that was given: pass generator=generator to torch.randn, so that a run can be repeated.",
                 variants=(_seeded_alike,),
+                seen=_is_false("the generator decides the router"),
             ),
             Misconception(
                 "large router",
                 _large_router,
                 "The router's numbers are large, so it has strong favourites before it has learned anything: make them small, 0.02 times torch.randn, say.",
+                seen=_is_false("the router's numbers are small"),
             ),
             Misconception(
                 "halves swapped",
