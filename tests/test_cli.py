@@ -115,6 +115,23 @@ def test_progress_says_what_is_next(course_folder, capsys):
     assert "next: toy.q_one, in notebooks/01_toy.ipynb" in shown and "(aim 70%)" in shown
 
 
+@pytest.mark.parametrize("command", ["progress", "claims", "report"])
+def test_damaged_lines_of_the_log_are_told_and_never_fatal(course_folder, capsys, command):
+    events.append("check", exercise="start.softmax", status="passed", points=1, of=1)
+    assert run(command) == 0 and capsys.readouterr().err == ""
+    with (course_folder / ".progress" / events.FILE).open("a") as log:
+        log.write("{cut short\n")
+    assert run(command) == 0
+    assert "note: 1 line is unreadable" in capsys.readouterr().err
+
+
+def test_progress_names_what_the_course_does_not_know_once(course_folder, capsys):
+    for status in ("wrong", "passed"):
+        events.append("check", exercise="toy.halff", status=status, points=30, of=30)
+    assert run("progress") == 0
+    assert capsys.readouterr().out.count("toy.halff") == 1
+
+
 def test_claims_lists_them_all(course_folder, capsys):
     assert run("claims") == 0
     shown = capsys.readouterr().out

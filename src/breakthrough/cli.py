@@ -168,16 +168,20 @@ def hint(
 @app.command()
 def progress() -> None:
     """Show points, attempts, hints, minutes, what to do next."""
+    from breakthrough import events
     from breakthrough.course import progress as progresses, terminal
 
+    terminal.print_damaged(events.folder())
     terminal.print_progress(progresses.measure(_course()))
 
 
 @app.command()
 def claims() -> None:
     """Show each claim of the article with what was measured."""
+    from breakthrough import events
     from breakthrough.course import claims as ledgers, terminal
 
+    terminal.print_damaged(events.folder())
     terminal.print_ledger(ledgers.ledger(_course()))
 
 
@@ -189,9 +193,12 @@ def report(profile: Profile = "quick") -> None:
       breakthrough report
       breakthrough report --profile tiny
     """
-    from breakthrough.course import report as reports, runs
+    from breakthrough import events
+    from breakthrough.course import report as reports, runs, terminal
 
-    print(reports.write(runs.Plan(_course(), profile)))
+    plan = runs.Plan(_course(), profile)
+    terminal.print_damaged(events.folder(), plan.log)
+    print(reports.write(plan))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

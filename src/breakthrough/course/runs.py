@@ -106,6 +106,11 @@ class Plan:
         """Where executed notebooks, log, artifacts and results of this profile lie."""
         return (self.build or self.course.root / "build") / "run" / self.profile
 
+    @property
+    def log(self) -> Path:
+        """The folder of the run's own event log."""
+        return self.folder / "progress"
+
     def tasks(self, modules: Sequence[Module] | None = None) -> list[Task]:
         """The notebooks of these modules, of all that are built when none is given, in course order."""
         chosen = [m for m in self.course.built if modules is None or m in modules]
@@ -122,7 +127,7 @@ class Plan:
         """The variables that keep a learner's own log and artifacts untouched by a run."""
         return {
             devices.VARIABLE: self.device,
-            events.VARIABLE: str(self.folder / "progress"),
+            events.VARIABLE: str(self.log),
             artifacts.VARIABLE: str(self.folder / "artifacts"),
         }
 

@@ -91,6 +91,11 @@ class Syllabus(_Entry):
         return tuple(module for module in self.modules if module.built)
 
     @cached_property
+    def exercises(self) -> tuple[str, ...]:
+        """The names of all exercises and questions, in course order."""
+        return tuple(name for m in self.modules for name in (*m.exercises, *m.questions))
+
+    @cached_property
     def labs(self) -> tuple[Module, ...]:
         """The modules that have an assignment, in order."""
         return tuple(module for module in self.built if module.has_lab)
@@ -137,8 +142,7 @@ class Syllabus(_Entry):
         for module in self.modules:
             if exercise in (*module.exercises, *module.questions):
                 return module
-        every = [name for m in self.modules for name in (*m.exercises, *m.questions)]
-        raise unknown("exercise", exercise, every)
+        raise unknown("exercise", exercise, self.exercises)
 
     def lesson(self, module: Module) -> Path:
         """Where the module's lesson lies."""

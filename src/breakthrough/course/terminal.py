@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from breakthrough import events
 from breakthrough.course.runs import Result, Task, Watcher
 from breakthrough.course.schema import KINDS
 
@@ -75,6 +77,8 @@ def print_progress(progress: Progress) -> None:
     shares = [f"{100 * getattr(earned, kind) / earned.total if earned.total else 0:.0f}% (aim {getattr(shape, kind):g}%)" for kind in KINDS]
     table.add_row("share", *shares)
     _print(table)
+    if progress.unknown:
+        print(f"note: the log has {', '.join(progress.unknown)}, which course.yml does not name: not counted")
     print(f"next: {progress.next}")
 
 
@@ -87,6 +91,15 @@ def print_ledger(entries: Sequence[Entry]) -> None:
         table.add_row(one.claim.id, _plain(one.claim.claim), _plain(verdict), _plain(measured))
     _print(table)
     print(f"{sum(one.recorded for one in entries)} of {len(entries)} claims measured")
+
+
+def print_damaged(*logs: Path) -> None:
+    """One line on stderr for every event log with lines that cannot be read."""
+    for log in dict.fromkeys(logs):
+        count = events.damaged(log)
+        if count:
+            lines = "1 line is" if count == 1 else f"{count} lines are"
+            print(f"note: {lines} unreadable in {log / events.FILE}, and skipped", file=sys.stderr)
 
 
 def _table(*columns: str):
