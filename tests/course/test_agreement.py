@@ -60,7 +60,7 @@ def respelled(course, old, new):
 def test_a_misspelled_exercise_names_line_and_nearest_and_what_is_left_out(course, bank):
     assert respelled(course, "toy.half]", "toy.halff]") == [
         "course.yml:18: modules[1].exercises[1]: expected the name of a known exercise, got 'toy.halff'; try toy.half or toy.double or toy.q_one",
-        "course.yml:11: modules[1]: expected the exercise 'toy.half' to be listed, got no such line",
+        "course.yml:12: modules[1]: expected the exercise 'toy.half' to be listed, got no such line",
     ]
 
 
