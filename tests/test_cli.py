@@ -50,7 +50,13 @@ def test_the_list_of_commands_is_not_cut(capsys):
 
 
 @pytest.mark.parametrize(("arguments", "code", "said"), [
-    (["run", "09"], 2, "expected the name of a known module, got '09'; try 00_start or 01_toy or 02_later"),
+    (["run", "09"], 2, "expected the name of a known module, got '09'; try 00_start or 01_toy"),
+    (["check", "09"], 2, "expected the name of a known module, got '09'; try 01_toy"),
+    (["check", "02"], 2, "expected a module that is built, got 02_later, in preparation; try 01_toy"),
+    (["run", "--profile", "tinny"], 2, "expected a profile out of tiny, quick, full, got 'tinny'; try tiny"),
+    (["check", "01", "--profile", "tinny"], 2, "breakthrough release 01_toy"),
+    (["progres"], 2, "expected the name of a known command, got 'progres'; try progress"),
+    (["hint"], 2, "expected an exercise, got none; try breakthrough hint start.softmax"),
     (["run", "02"], 2, "expected a module that is built, got 02_later, in preparation"),
     (["run", "--profile", "fast"], 2, "expected a profile out of tiny, quick, full, got 'fast'"),
     (["run", "--device", "tpu"], 2, "expected a device out of auto, cpu, cuda, got 'tpu'"),
@@ -102,7 +108,8 @@ def test_release_then_check_then_solve(course_folder, course, capsys):
     capsys.readouterr()
     assert run("check", "toy") == 1
     shown = capsys.readouterr().out
-    assert shown.count("not attempted") >= 2 and "0 of 70 points" in shown
+    assert shown.count("not attempted") == 2 and "0 of 70 points" in shown and "claim C01: not recorded" in shown
+    assert max(map(len, shown.splitlines())) <= 100
     write_notebook(course.lab(course.find("toy")), *lab_cells())
     assert run("check", "toy") == 0
     assert "70 of 70 points" in capsys.readouterr().out

@@ -74,6 +74,12 @@ def measure(course: Syllabus | None = None, log: Iterable[Mapping[str, Any]] | N
     return Progress(course, modules, _next(course, _passed(seen)), tuple(sorted(unknown)))
 
 
+def next_exercise(course: Syllabus) -> str | None:
+    """The exercise or question to do next according to the learner's own log; none when all are passed."""
+    passed = _passed([event for event in events.read() if isinstance(event.get("exercise"), str)])
+    return next((name for name in course.exercises if name not in passed), None)
+
+
 def figure(progress: Progress | None = None) -> Figure:
     """Draw the points earned of those there are, by module and by kind, against the course's shape.
 
