@@ -50,7 +50,13 @@ def test_the_list_of_commands_is_not_cut(capsys):
 
 
 @pytest.mark.parametrize(("arguments", "code", "said"), [
-    (["run", "09"], 2, "expected the name of a known module, got '09'; try 00_start or 01_toy or 02_later"),
+    (["run", "09"], 2, "expected the name of a known module, got '09'; try 00_start or 01_toy"),
+    (["check", "09"], 2, "expected the name of a known module, got '09'; try 01_toy"),
+    (["check", "02"], 2, "expected a module that is built, got 02_later, in preparation; try 01_toy"),
+    (["run", "--profile", "tinny"], 2, "expected a profile out of tiny, quick, full, got 'tinny'; try tiny"),
+    (["check", "01", "--profile", "tinny"], 2, "breakthrough release 01_toy"),
+    (["progres"], 2, "expected the name of a known command, got 'progres'; try progress"),
+    (["hint"], 2, "expected an exercise, got none; try breakthrough hint start.softmax"),
     (["run", "02"], 2, "expected a module that is built, got 02_later, in preparation"),
     (["run", "--profile", "fast"], 2, "expected a profile out of tiny, quick, full, got 'fast'"),
     (["run", "--device", "tpu"], 2, "expected a device out of auto, cpu, cuda, got 'tpu'"),
@@ -102,7 +108,8 @@ def test_release_then_check_then_solve(course_folder, course, capsys):
     capsys.readouterr()
     assert run("check", "toy") == 1
     shown = capsys.readouterr().out
-    assert shown.count("not attempted") >= 2 and "0 of 70 points" in shown
+    assert shown.count("not attempted") == 2 and "0 of 70 points" in shown and "claim C01: not recorded" in shown
+    assert max(map(len, shown.splitlines())) <= 100
     write_notebook(course.lab(course.find("toy")), *lab_cells())
     assert run("check", "toy") == 0
     assert "70 of 70 points" in capsys.readouterr().out
@@ -113,6 +120,23 @@ def test_progress_says_what_is_next(course_folder, capsys):
     assert run("progress") == 0
     shown = capsys.readouterr().out
     assert "next: toy.q_one, in notebooks/01_toy.ipynb" in shown and "(aim 70%)" in shown
+
+
+@pytest.mark.parametrize("command", ["progress", "claims", "report"])
+def test_damaged_lines_of_the_log_are_told_and_never_fatal(course_folder, capsys, command):
+    events.append("check", exercise="start.softmax", status="passed", points=1, of=1)
+    assert run(command) == 0 and capsys.readouterr().err == ""
+    with (course_folder / ".progress" / events.FILE).open("a") as log:
+        log.write("{cut short\n")
+    assert run(command) == 0
+    assert "note: 1 line is unreadable" in capsys.readouterr().err
+
+
+def test_progress_names_what_the_course_does_not_know_once(course_folder, capsys):
+    for status in ("wrong", "passed"):
+        events.append("check", exercise="toy.halff", status=status, points=30, of=30)
+    assert run("progress") == 0
+    assert capsys.readouterr().out.count("toy.halff") == 1
 
 
 def test_claims_lists_them_all(course_folder, capsys):
@@ -172,3 +196,11 @@ def test_nbval_compares_outputs_in_a_log_of_its_own(course_folder, course):
     path.write_text(json.dumps(made))
     assert validate.nbval(course, [course.find("00")]) == 1
     assert not (course_folder / ".progress").exists()
+
+
+def test_validate_checks_the_names_of_every_module_whichever_is_asked(course_folder, capsys, monkeypatch):
+    from breakthrough.course import validate
+
+    monkeypatch.setattr(validate, "nbval", lambda course, modules: 0)
+    assert run("validate", "00") == 1
+    assert "modules[1].exercises[1]: expected the name of a known exercise, got 'toy.half'" in capsys.readouterr().out
