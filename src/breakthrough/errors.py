@@ -17,11 +17,20 @@ Messages follow one form, `expected …, got …; try …`, which `expected` bui
 from __future__ import annotations
 
 import difflib
+import sysconfig
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class BreakthroughError(Exception):
     """Base of all errors raised on purpose."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message, and below it the reader's own functions on the way there."""
+        frames = [frame for frame in own_frames(self) if frame.name != "<module>"]
+        lines = [f"  in {frame.name}, line {frame.lineno}: {frame.line}" for frame in frames]
+        return [f"{type(self).__name__}: {self}", *lines]
 
 
 class InputError(BreakthroughError, ValueError):
@@ -66,9 +75,24 @@ def expected(what: str, got: object, hint: str | None = None) -> str:
     return f"{text}; try {hint}" if hint else text
 
 
+def type_of(value: object) -> str:
+    """The type of a value with its article: `an int`, `a Tensor`."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """The error for a name that is not in a list, with the nearest names that are."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     hint = " or ".join(near or names[:6]) or None
     return UnknownNameError(expected(f"the name of a known {kind}", repr(name), hint))
+
+
+def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The steps of a traceback in the reader's own code: not in this package, not in another library."""
+    paths = sysconfig.get_paths()
+    folders = (str(Path(__file__).parent), *(paths[name] for name in ("stdlib", "purelib", "platlib")))
+    elsewhere = ("<frozen", *(f"{folder}/" for folder in folders))
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f for f in frames if not f.filename.startswith(elsewhere) and "-packages/" not in f.filename]

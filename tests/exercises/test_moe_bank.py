@@ -268,13 +268,27 @@ def test_a_small_profiles_model_does_not_pass_as_a_larger_one(store):
     small = experiment()
     for profile in ("quick", "full", "any name"):
         verdict = judge(load("moe.experiment"), save_model(load_model(small), small.metrics, profile))
-        assert verdict.diagnosis.name == "stopped early"
+        assert (verdict.status, verdict.diagnosis.name) == ("wrong", "another profile")
 
 
-def test_a_folder_without_an_artifact_is_a_verdict(store):
-    verdict = judge(load("moe.experiment"), store / "nothing")
-    assert verdict.diagnosis.name == "does not load"
-    assert "manifest.json" in card.plain(verdict, 1)
+def test_a_small_model_trained_too_little_is_not_excused_by_its_profile(store):
+    from breakthrough.train import PROFILES, ByteLM
+    from breakthrough.train.handover import save_model
+
+    model = ByteLM(PROFILES["tiny"].model, torch_generator(0))
+    assert judge(load("moe.experiment"), save_model(model, {"valid_loss": 2.6}, "quick")).diagnosis.name == "untrained"
+
+
+def test_what_is_no_artifact_is_told_what_it_is(store):
+    def shown(answer):
+        verdict = judge(load("moe.experiment"), answer)
+        assert verdict.status == "wrong" and verdict.traceback == ""
+        return card.plain(verdict, 1)
+
+    assert "There is no artifact at this path" in shown(store / "nothing") and "no such folder" in shown("nothing")
+    assert "the folder holds no artifact" in shown(store)
+    assert "this is an int, not an artifact" in shown(5)
+    assert "a function that needs arguments" in shown(lambda model, loss, profile: None)
 
 
 # the questions' numbers, computed
@@ -285,3 +299,19 @@ def test_the_questions_numbers():
     assert load("moe.q_active").reference == round(moe.cost(config, 1).active_params / 1e6)
     room = math.ceil(1.25 * 16 * 2 / 4)
     assert load("moe.q_capacity").reference == sum(max(0, n - room) for n in (14, 9, 6, 3))
+
+
+@pytest.mark.parametrize(("name", "answer", "says"), [
+    ("moe.q_active", 352.3, "whole number of millions"),
+    ("moe.q_active", "352,321,536", "whole number of millions"),
+    ("moe.q_active", "352 thousand", "write a number"),
+    ("moe.q_parallel", "two", "write a number"),
+    ("moe.q_parallel", True, "write a number"),
+    ("moe.q_capacity", 2, "You divided by k"),
+    ("moe.q_collapse", 3, "write the letter"),
+    ("moe.q_collapse", "the third", "write the letter"),
+    ("moe.q_collapse", "F", "not the answer"),
+])
+def test_an_answer_in_another_form_is_told_which_form(name, answer, says):
+    verdict = judge(load(name), answer, 0)
+    assert verdict.status == "wrong" and says in card.plain(verdict, 1).splitlines()[0]

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import copy
-import sysconfig
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import torch
-
-from breakthrough.errors import BreakthroughError
+from breakthrough.errors import BreakthroughError, own_frames
 from breakthrough.exercises.compare import Difference, same
 from breakthrough.exercises.exercise import Case, Exercise
 
@@ -58,14 +54,7 @@ def raised(error: BaseException) -> Difference:
 
 def own_traceback(error: BaseException) -> str:
     """The learner's own lines of a traceback; empty when none of them is theirs."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_own(f.filename)]
+    frames = own_frames(error)
     if not frames:
         return ""
     return "".join(traceback.format_list(frames) + traceback.format_exception_only(error)).rstrip()
-
-
-def _is_own(filename: str) -> bool:
-    """Whether a line is the learner's: not of the course, of torch, or of another library."""
-    paths = sysconfig.get_paths()
-    others = (Path(__file__).parents[1], Path(torch.__file__).parent, *(paths[k] for k in ("stdlib", "purelib", "platlib")))
-    return not filename.startswith(("<frozen", *(f"{folder}/" for folder in others)))

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from breakthrough.errors import type_of
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Outcome:
     got: str = ""
 
 
+UNITS = "(?:millions?|m|assignments?|parameters?|exchanges?|times)"  # may follow a number
 Compare = Callable[[Any, Any], Difference | None]
 
 
@@ -75,19 +79,26 @@ def by_fault(want: Outcome, got: Any) -> Difference | None:
 
 
 def choice(want: Any, got: Any) -> Difference | None:
-    """A comparison for concept questions: letters in any case, numbers in any type."""
-    if _plain(want) == _plain(got):
+    """A comparison for concept questions: letters in any case, numbers in any type, with their unit or without."""
+    theirs, mine = _plain(want), _plain(got)
+    if theirs == mine:
         return None
+    if isinstance(theirs, float) and not isinstance(mine, float):
+        return Difference("value", "write a number, in digits", "", repr(got))
+    if isinstance(theirs, str) and (not isinstance(mine, str) or len(mine) != 1):
+        return Difference("value", "write the letter of one answer, in quotes", "", repr(got))
     return Difference("value", "that is not the answer", "", repr(got))
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
         text = value.strip().rstrip(".)").lower()
-        try:
-            return float(text)
-        except ValueError:
-            return text
+        number = re.fullmatch(rf"([\d_,]*\d(?:\.\d+)?)\s*(?:{UNITS}\s*)*", text)  # 352, 352,321,536, "352 million"
+        return float(re.sub("[_,]", "", number[1])) if number else text
+    if isinstance(value, Tensor) and value.numel() == 1:
+        value = value.item()
+    if isinstance(value, bool):  # or True would be the number 1
+        return str(value)
     return float(value) if isinstance(value, (int, float)) else value
 
 
@@ -154,7 +165,7 @@ def _compare_numbers(want, got, where, rtol, atol) -> Difference | None:
 
 def _compare_tensors(want, got, where, rtol, atol, dtype) -> Difference | None:
     if not isinstance(got, Tensor):
-        text = f"{_name(where)} is a {type(got).__name__}, not a tensor"
+        text = f"{_name(where)} is {type_of(got)}, not a tensor"
         return Difference("type", text, _short(want), _short(got))
     if got.shape != want.shape:
         text = f"the shape of {_name(where)} is {tuple(got.shape)}, not {tuple(want.shape)}"

@@ -127,7 +127,11 @@ def question(
     minutes: int = 3,
     difficulty: int = 1,
 ) -> Exercise:
-    """A concept question: a letter or a number. `wrong` maps wrong answers to the sentence that helps."""
+    """A concept question: a letter or a number. `wrong` maps wrong answers to the sentence that helps.
+
+    A key of `wrong` may be a tuple of answers that share a sentence.
+    """
+    ways = {key if isinstance(key, tuple) else (key,): says for key, says in wrong.items()}
     return Exercise(
         name=name,
         title=title,
@@ -136,7 +140,7 @@ def question(
         difficulty=difficulty,
         reference=answer,
         cases=lambda generator: (Case("the question"),),
-        misconceptions=tuple(Misconception(str(key), key, says) for key, says in wrong.items()),
+        misconceptions=tuple(Misconception(str(first), first, says, variants=tuple(more)) for (first, *more), says in ways.items()),
         hints=hints,
         alternatives=alternatives,
         compare=choice,

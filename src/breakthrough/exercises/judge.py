@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from breakthrough.devices import threads
+from breakthrough.errors import type_of
 from breakthrough.exercises.calling import Attempt, attempt, own_traceback, raised, unchanged, wanted
 from breakthrough.exercises.compare import Difference
 from breakthrough.exercises.diagnosis import MAIN, Finding, diagnose
@@ -119,7 +120,7 @@ def _judge(exercise: Exercise, answer: Any, seed: int) -> tuple[str, _Failure | 
 def _check_callable(exercise: Exercise, answer: Any) -> None:
     if exercise.call is not call_directly or callable(answer):
         return
-    text = f"the answer is a {type(answer).__name__}, not a function: pass it without calling it"
+    text = f"the answer is {type_of(answer)}, not a function: pass it without calling it"
     raise _Failure("not-callable", Difference("type", text, "a function", type(answer).__name__))
 
 

@@ -1,4 +1,4 @@
-"""Module 1: the trained sparse model. The weights are measured here; what a learner prints counts for nothing.
+"""Module 1: the trained sparse model, handed over as an artifact; see `moe_measure` for how it is judged.
 
 Units: losses in nats per byte
 """
@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,34 +19,13 @@ from torch import Generator
 
 from breakthrough import artifacts, devices
 from breakthrough.artifacts import Artifact
-from breakthrough.errors import ArtifactError
 from breakthrough.exercises.compare import Outcome, by_fault
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
+from breakthrough.exercises.moe_measure import measure
 from breakthrough.seeds import torch_generator
-from breakthrough.train import PROFILES, ByteLM, History, Point, corpus, train
-from breakthrough.train.handover import KIND, load_model, save_model
-from breakthrough.train.loop import evaluate
+from breakthrough.train import PROFILES, ByteLM, History, corpus, train
+from breakthrough.train.handover import KIND, save_model
 from breakthrough.train.profiles import arms
-
-UNTRAINED = 4.5  # a model that knows nothing about the text is above; ln 256 is 5.5
-MAX_CV = 1.1  # of the load in any block: balanced runs stay below 0.9, collapsed ones pass 1.3
-DEAD = 1 / 16  # of a block's experts may be dead
-
-
-@dataclass(frozen=True)
-class Bar:
-    """What a model of a profile must reach.
-
-    Units:  loss at most; windows to measure on; agree is how far the manifest's loss may be away
-    """
-
-    loss: float
-    windows: int
-    agree: float
-
-
-# measured over seeds: tiny 2.56–2.66 (byte frequencies alone give 3.09), quick 1.49–1.56
-BARS = {"tiny": Bar(2.95, 512, 0.25), "quick": Bar(1.68, 512, 0.15), "full": Bar(1.35, 256, 0.1)}
 
 
 def experiment(profile: str = "tiny", seed: int = 0) -> Artifact:
@@ -64,78 +40,6 @@ def experiment(profile: str = "tiny", seed: int = 0) -> Artifact:
         "config.json": lambda path: path.write_text(json.dumps(config)),
     }
     return artifacts.save("moe_lm", files, metrics={"valid_loss": history.last.valid_loss}, profile=profile)
-
-
-def measure(answer: Any, case: Case) -> Outcome:
-    """Load an artifact's weights into the course's own net, and measure.
-
-    A function is called, with a store of its own, for the artifact it returns.
-    """
-    if callable(answer) and not isinstance(answer, ByteLM):
-        with _own_store():
-            return measure(answer(), case)
-    if not isinstance(answer, (Artifact, str, Path)):
-        return Outcome("no artifact", "that is no artifact", "what artifacts.save returns", type(answer).__name__)
-    try:
-        found = artifacts.load(answer.folder if isinstance(answer, Artifact) else answer)
-        model = load_model(found) if found.kind == KIND else None
-    except ArtifactError as error:
-        fault = "changed after saving" if "was changed" in str(error) else "does not load"
-        return Outcome(fault, str(error))
-    if model is None:
-        return Outcome("another kind", "the artifact is of another kind", KIND, found.kind)
-    return _judge(found, model, case.args[0])
-
-
-def _judge(found: Artifact, model: ByteLM, seed: int) -> Outcome:
-    profile = found.profile if found.profile in BARS else "quick"
-    bar, layers = BARS[profile], model.sparse_layers()
-    if not layers or any(layer.config.top_k >= layer.config.n_experts for layer in layers):
-        return Outcome("dense net", "a block uses all of its weights for every token", "top_k < n_experts", "dense")
-    point = _measured(model, profile, seed)
-    if not point.valid_loss <= bar.loss:
-        fault = "stopped early" if point.valid_loss < UNTRAINED else "untrained"
-        text = f"the loss on fresh validation windows is too high for profile {profile}"
-        return Outcome(fault, text, f"{bar.loss} or less", f"{point.valid_loss:.3f}")
-    dead, cv = max(point.dead), max(point.load_cv)
-    if cv > MAX_CV or dead > DEAD * layers[0].config.n_experts:
-        text = "the load is on too few experts"
-        return Outcome("collapsed", text, f"load CV up to {MAX_CV}", f"CV {cv:.2f}, {dead} dead experts in a block")
-    return _agrees(found.metrics.get("valid_loss"), point.valid_loss, bar)
-
-
-def _agrees(told: Any, loss: float, bar: Bar) -> Outcome:
-    if isinstance(told, bool) or not isinstance(told, (int, float)) or not math.isfinite(told):
-        return Outcome("no number", "the manifest has no valid_loss", 'metrics={"valid_loss": …}', repr(told))
-    if abs(told - loss) <= bar.agree:
-        return Outcome()
-    fault = "too good to be true" if told < loss else "another number"
-    text = "the manifest's valid_loss is not that of the weights"
-    return Outcome(fault, text, f"{loss:.3f} ± {bar.agree}, as measured", f"{told:.3f}")
-
-
-def _measured(model: ByteLM, profile: str, seed: int) -> Point:
-    """Loss and load on freshly drawn validation windows."""
-    device = devices.choose()
-    text = corpus.load(with_tests=PROFILES[profile].with_tests)
-    valid = corpus.to_tensor(text.valid, device)
-    generator = torch_generator(seed, "windows")
-    windows = next(corpus.batches(valid, BARS[profile].windows, model.config.context + 1, generator))
-    loss, load, dropped = evaluate(model.to(device), windows)
-    return Point(0, 0, 0.0, 0.0, math.nan, loss, load, dropped)
-
-
-@contextmanager
-def _own_store() -> Iterator[None]:
-    before = os.environ.get(artifacts.VARIABLE)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ[artifacts.VARIABLE] = folder
-        try:
-            yield
-        finally:
-            os.environ.pop(artifacts.VARIABLE)
-            if before is not None:
-                os.environ[artifacts.VARIABLE] = before
 
 
 def _cases(generator: Generator):
@@ -184,6 +88,15 @@ def _other_config() -> Artifact:
     files = {"model.safetensors": artifact.path("model.safetensors"), "config.json": other.path("config.json")}
     return artifacts.save(KIND, files, metrics=artifact.metrics, profile="tiny")
 
+
+def _resaved(change: Callable[[dict[str, Path]], dict[str, Any]], profile: str = "tiny") -> Artifact:
+    artifact = _saved()
+    files = {name: artifact.path(name) for name in artifact.files}
+    return artifacts.save(KIND, change(files), metrics=artifact.metrics, profile=profile)
+
+
+def _junk(path: Path) -> None:
+    path.write_bytes(b"junk")
 
 
 EXERCISES = (
@@ -234,7 +147,8 @@ EXERCISES = (
             Misconception(
                 "no number",
                 lambda: _saved(loss=lambda loss: None),
-                'The manifest says nothing about the loss: save with metrics={"valid_loss": …}, a number in nats per byte.',
+                'The loss in the manifest is not a number: save with metrics={"valid_loss": …}, a finite float in nats per byte.',
+                variants=(lambda: _saved(loss=str), lambda: _saved(loss=lambda loss: [loss])),
             ),
             Misconception(
                 "changed after saving",
@@ -247,14 +161,42 @@ EXERCISES = (
                 "Weights and config.json are not of one model: save both from the same model, as `to_files()` gives them.",
             ),
             Misconception(
+                "nothing there",
+                lambda: Path("no/such/folder"),
+                "There is no artifact at this path: pass what `artifacts.save` returns.",
+                variants=(lambda: artifacts.store(),),
+            ),
+            Misconception(
+                "a file is missing",
+                lambda: _resaved(lambda files: {n: files[n] for n in files if n != "config.json"}),
+                "The artifact lacks a file: save model.safetensors with the weights and config.json with the configuration, under these names.",
+            ),
+            Misconception(
+                "unreadable",
+                lambda: _resaved(lambda files: files | {"model.safetensors": _junk}),
+                "A file cannot be read: write the weights with `save_file` of safetensors, and the configuration with json.dumps.",
+                variants=(lambda: _resaved(lambda files: files | {"config.json": _junk}),),
+            ),
+            Misconception(
+                "another profile",
+                lambda: _resaved(dict, profile="quick"),
+                "The manifest tells another profile than the one whose net this is, so the net is judged by the wrong bar: pass profile=profile to `artifacts.save`.",
+            ),
+            Misconception(
                 "another kind",
                 lambda: _saved(kind="dense_lm"),
                 'The artifact is of another kind: the modules after this one look for kind "moe_lm".',
             ),
             Misconception(
-                "no artifact",
+                "the model",
                 lambda: _trained("moe")[0],
                 "This is the model, not the artifact: save it, and pass what `artifacts.save` returns.",
+            ),
+            Misconception(
+                "no artifact",
+                5,
+                "This is not an artifact: pass what `artifacts.save` returns, or the path of its folder.",
+                variants=(lambda model, valid_loss, profile: None,),
             ),
         ),
         hints=(

@@ -166,13 +166,13 @@ class _NoBalance(Layer):
 
 
 HEALTHY = (Layer, SortedLayer, TokenLayer, BlockwiseLayer)
-BROKEN = {
-    "balance": _NoBalance,
+BROKEN = {  # in the order of the lab's table
     "router": _NoRouter,
+    "per_token": _OneChoice,
     "weights": _EvenWeights,
     "normalised": _NotNormalised,
     "sparse": _Dense,
-    "per_token": _OneChoice,
+    "balance": _NoBalance,
 }
 
 

@@ -7,12 +7,13 @@ Shapes: T tokens, E experts, k experts a token, d the width
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
-from breakthrough.errors import InputError, expected
+from breakthrough.errors import InputError, expected, type_of
 from breakthrough.exercises import moe_layers as layers
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 from breakthrough.exercises.moe_layers import Expert, Layer
@@ -49,6 +50,7 @@ def watch(answer: Any, case: Case) -> dict[str, Any]:
 
     Raises: InputError when the layer has other parameters, or forward returns something else or changes x
     """
+    _check_class(answer)
     sizes, weights, x, pull = case.args
     layer = _build(answer, sizes, weights)
     rows, before = [0] * sizes[2], x.clone()
@@ -56,28 +58,54 @@ def watch(answer: Any, case: Case) -> dict[str, Any]:
         expert.register_forward_pre_hook(lambda _, args, e=e: rows.__setitem__(e, rows[e] + args[0].numel()))
     out = layer(x)
     if not (isinstance(out, tuple) and len(out) == 2 and all(isinstance(part, Tensor) for part in out)):
-        raise InputError(expected("forward to return (y, balance loss), two tensors", type(out).__name__))
+        raise InputError(expected("forward to return (y, balance loss), two tensors", _in_words(out)))
     if not torch.equal(before, x):
         raise InputError(expected("x left as it was", "a changed x", "new tensors instead of changes in place"))
     y, balance = out
     return {
         "y": y,
-        "balance loss": balance,
-        "rows seen by each expert": [n // sizes[0] for n in rows],
-        "router gradient": _gradient(layer.router.weight, y, balance, pull),
+        "the balance loss": balance,
+        "the rows seen by each expert": torch.tensor(rows) // sizes[0],
+        "the router's gradient": _gradient(layer.router.weight, y, balance, pull),
     }
+
+
+def _check_class(answer: Any) -> None:
+    """Say at once what was passed instead of the class."""
+    what = "the class of your layer"
+    if isinstance(answer, nn.Module):
+        name = type(answer).__name__
+        raise InputError(expected(what, f"an instance of it, {name}(…)", f'check("moe.mend", {name}), without calling it'))
+    if not callable(answer):
+        raise InputError(expected(what, type_of(answer), 'check("moe.mend", MendedMoE)'))
+    try:
+        inspect.signature(answer).bind(1, 1, 1, 1)
+    except (TypeError, ValueError) as error:
+        hint = "def __init__(self, d_model, d_hidden, n_experts, top_k)"
+        raise InputError(expected(f"{what}, made from four sizes", f"other arguments ({error})", hint)) from None
+
+
+def _in_words(out: Any) -> str:
+    if isinstance(out, Tensor):
+        return "y alone"
+    return f"{len(out)} of them" if isinstance(out, tuple) else type_of(out)
 
 
 def _build(answer: Any, sizes: tuple[int, ...], weights: dict[str, Tensor]) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         layer = answer(*sizes)
     if not isinstance(layer, nn.Module):
-        raise InputError(expected("a class that makes an nn.Module", type(layer).__name__))
+        got = f"one that makes {type_of(layer)}"
+        raise InputError(expected("a class that makes an nn.Module", got, "class MendedMoE(nn.Module): …"))
     names = {name for name, _ in layer.named_parameters()}
     if names != set(weights):
-        odd = ", ".join(sorted(names ^ set(weights))[:4])
+        odd = [*(f"without {n}" for n in sorted(set(weights) - names)[:2]), *(f"with {n}" for n in sorted(names - set(weights))[:2])]
         hint = "self.router = nn.Linear(d_model, n_experts, bias=False) and self.experts = nn.ModuleList(Expert(…) …)"
-        raise InputError(expected("the parameters of `router` and `experts`", f"others or fewer ({odd})", hint))
+        raise InputError(expected("the parameters of `router` and `experts`", ", ".join(odd), hint))
+    wrong = [(name, tuple(p.shape)) for name, p in layer.named_parameters() if p.shape != weights[name].shape]
+    if wrong:
+        name, shape = wrong[0]
+        raise InputError(expected(f"{name} of shape {tuple(weights[name].shape)}", shape))
     layer.load_state_dict(weights, strict=False)
     return layer
 
@@ -132,6 +160,21 @@ class _OnlyOutput(Layer):
 class _BalanceDetached(Layer):
     def balance(self, scores, experts):
         return super().balance(scores, experts).detach()
+
+
+class _WeightsInTokenOrder(Layer):
+    def mix(self, x, weights, experts):
+        flat = experts.flatten()
+        order = flat.argsort(stable=True)
+        slices = x[order // self.top_k].split(torch.bincount(flat, minlength=len(self.experts)).tolist())
+        rows = torch.cat([expert(rows) for expert, rows in zip(self.experts, slices)])
+        return torch.zeros_like(x).index_add(0, order // self.top_k, weights.flatten()[:, None] * rows)
+
+
+class _BalanceOfScores(Layer):
+    def balance(self, scores, experts):
+        share = torch.bincount(experts.flatten(), minlength=scores.shape[1]) / max(experts.numel(), 1)
+        return scores.shape[1] * (share * scores.sum(0) / max(len(scores), 1)).sum()
 
 
 def _cases(generator: Generator):
@@ -208,6 +251,16 @@ EXERCISES = (
                 "weights detached",
                 _Detached,
                 "The output is right, but the weights are cut from the router (detach, no_grad or .item()), so the task never teaches it.",
+            ),
+            Misconception(
+                "weights in token order",
+                _WeightsInTokenOrder,
+                "The rows are sorted by expert, but their weights still stand in token order: sort them alike, weights.flatten()[order].",
+            ),
+            Misconception(
+                "balance of the scores",
+                _BalanceOfScores,
+                "The balance loss takes the scores themselves for P: it is the mean probability, so put the scores through a softmax first.",
             ),
             Misconception(
                 "divided by k",

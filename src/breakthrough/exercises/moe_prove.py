@@ -96,6 +96,10 @@ def _equal_experts(layer):
     return layer(x)[0], layer.experts[0](x)
 
 
+def _equal_experts_agree(layer):
+    torch.testing.assert_close(*_equal_experts(layer), rtol=1e-3, atol=1e-4)
+
+
 def _loose(layer):
     torch.testing.assert_close(*_equal_experts(layer), rtol=0, atol=100.0)
 
@@ -131,6 +135,18 @@ def _one_size(layer):
 def _crashes(layer):
     layer(inputs(layer))[1].backward()
     assert layer.router.weight.grad.abs().sum() > 0
+
+
+def _divides_by_zero(layer):
+    assert layer(inputs(layer))[1] > 1 / 0
+
+
+def _counts_rows(layer):
+    seen, x = [], inputs(layer)
+    for expert in layer.experts:
+        expert.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    layer(x)
+    assert any(n < len(x) for n in seen)  # holds in the layer with one choice, whose idle experts see nothing
 
 
 def _one_missing() -> dict[str, Test]:
@@ -209,6 +225,21 @@ EXERCISES = (
                 "one size",
                 _with(router=_one_size),
                 "A function crashes on a layer of another size or style: take the sizes from the layer (`layer.router.in_features`, `len(layer.experts)`, `layer.top_k`).",
+            ),
+            Misconception(
+                "crashes everywhere",
+                _with(balance=_divides_by_zero),
+                "A function crashes on healthy layers too: run it on `make_layer()` first, and mend what it raises there.",
+            ),
+            Misconception(
+                "counts the rows",
+                _with(per_token=_counts_rows),
+                "This test passes on the layer that makes one choice for the batch: compare a token alone with the same token in a batch.",
+            ),
+            Misconception(
+                "another defect",
+                _with(weights=_equal_experts_agree),
+                "A function notices another defect than the one it is named for: ask what that one layer does, and what a healthy one does in its place.",
             ),
             Misconception(
                 "crashes instead",

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from breakthrough.errors import type_of
 from breakthrough.exercises.compare import Outcome
 from breakthrough.exercises.exercise import Case
 from breakthrough.exercises.moe_layers import BROKEN, BlockwiseLayer, Layer, SortedLayer, TokenLayer, make_layer
@@ -24,6 +25,14 @@ Test = Callable[[nn.Module], None]
 ASSERTED, PASSED, RETURNED, CRASHED = "asserted", "passed", "returned", "crashed"
 SIZES = ((16, 32, 4, 2), (12, 24, 5, 3))  # d, H, E, k of the broken layers
 PROBED = SIZES[0]
+MISSED = {  # what the broken layer does, and what would show it
+    "router": "the layer never asks its router; change the router's weights and see whether y changes",
+    "per_token": "the layer makes one choice for the whole batch; compare a token alone with the same token in a batch",
+    "weights": "the layer gives all chosen experts the same weight; scale the router's weights, or ask for its gradient",
+    "normalised": "a token's weights do not sum to 1; make all experts equal and compare with one of them",
+    "sparse": "every expert works on every token; count the rows that reach the experts",
+    "balance": "the balance loss is always 0; look at the second output",
+}
 DECIMALS = 3  # with so few, every right way to compute gives the same bits
 
 
@@ -31,7 +40,7 @@ def try_out(answer: Any, case: Case) -> Outcome:
     """Let every test judge layers with its defect and healthy ones, up to the first bad test."""
     tests = answer if isinstance(answer, Mapping) else answer()
     if not isinstance(tests, Mapping):
-        return Outcome("no dict", f"expected a dict of functions, got a {type(tests).__name__}")
+        return Outcome("no dict", f"expected a dict of functions, got {type_of(tests)}")
     missing = [name for name in BROKEN if not callable(tests.get(name))]
     if missing:
         return Outcome("one missing", f"there is no function for {', '.join(missing)}")
@@ -55,7 +64,7 @@ class _Trial:
         results = [self.run(layer) for layer in healthy]
         crash = next((r for r in results if r.startswith(CRASHED)), None)
         if crash:
-            return self.says("one size", f"on a healthy layer it {crash}")
+            return self.crashed(results, crash)
         killed = [layer for layer, result in zip(healthy, results) if result == ASSERTED]
         return self.killed(killed, len(killed) == len(healthy)) if killed else Outcome()
 
@@ -75,21 +84,37 @@ class _Trial:
 
     def missed(self, result: str) -> Outcome:
         """Why a broken layer did not make it raise AssertionError."""
-        on_healthy = {self.run(layer).partition(" ")[0] for layer in healthy_layers(self.seed)}
+        results = [self.run(layer) for layer in healthy_layers(self.seed)]
+        on_healthy = {healthy.partition(" ")[0] for healthy in results}
         if result.startswith(CRASHED):
-            fault = "one size" if CRASHED in on_healthy else "crashes instead"
-            return self.says(fault, f"on the broken layer it {result}")
+            if CRASHED in on_healthy:
+                return self.crashed(results, result)
+            return self.says("crashes instead", f"on the broken layer it {result}")
         notices = {name: self.run(probe(*PROBED)) == ASSERTED for name, probe in PROBES.items()}
+        another = self.notices_another()
         faults = {
             "returns instead of asserting": result == RETURNED,
             "upside down": ASSERTED in on_healthy,
             "never calls the layer": not self.run(_Alarm(*PROBED)).startswith(CRASHED),
+            "counts the rows": another and self.name == "per_token",
+            "another defect": another,
             "too loose": notices["noise"],
             "only the shape": notices["shape"],
             "compared with itself": notices["nan"],
         }
         fault = next((name for name, is_so in faults.items() if is_so), "untouched input")
-        return self.says(fault, "it does not raise AssertionError on the layer with that defect")
+        return self.says(fault, f"it passes on the layer with that defect: {MISSED[self.name]}")
+
+    def notices_another(self) -> bool:
+        """Whether it raises AssertionError on a layer with another defect."""
+        others = (layer for name in BROKEN if name != self.name for layer in _broken_layers(name, self.seed))
+        return any(self.run(layer) == ASSERTED for layer in others)
+
+    def crashed(self, results: list[str], crash: str) -> Outcome:
+        """A crash on healthy layers: on all of them, or not on the first, whose size is `make_layer`'s own."""
+        fault = "crashes everywhere" if results[0].startswith(CRASHED) else "one size"
+        first = next((r for r in results if r.startswith(CRASHED)), crash)
+        return self.says(fault, f"on a healthy layer it {first}")
 
     def killed(self, layers: list[nn.Module], all_of_them: bool) -> Outcome:
         """Why healthy layers made it raise AssertionError."""

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from breakthrough.errors import InputError, expected
+from breakthrough.errors import InputError, expected, type_of
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 
 Weights = dict[str, Tensor]
@@ -139,12 +139,16 @@ def _validate(weights: Any, dense: Weights, n_experts: int) -> None:
     width, d = dense["gate_up"].shape
     shapes = {"router": (n_experts, d), "gate_up": (n_experts, width, d), "down": (n_experts, d, width // 2)}
     if not isinstance(weights, dict) or set(weights) != set(shapes):
-        got = sorted(map(str, weights)) if isinstance(weights, dict) else type(weights).__name__
+        got = ", ".join(sorted(map(str, weights))) if isinstance(weights, dict) else type_of(weights)
         raise InputError(expected("a dict with router, gate_up and down", got))
     for name, shape in shapes.items():
-        got = tuple(weights[name].shape), weights[name].dtype
-        if got != (shape, dense["down"].dtype):
-            raise InputError(expected(f"{name} {shape} of {dense['down'].dtype}", f"{got[0]} of {got[1]}"))
+        weight, dtype = weights[name], dense["down"].dtype
+        if not isinstance(weight, Tensor):
+            raise InputError(expected(f"a tensor for {name}", type_of(weight)))
+        if weight.shape != shape:
+            raise InputError(expected(f"{name} of shape {shape}", tuple(weight.shape)))
+        if weight.dtype != dtype:
+            raise InputError(expected(f"{name} of {dtype}, as the dense weights are", weight.dtype))
 
 
 def _sparse(weights: Weights, x: Tensor, k: int) -> Tensor:
