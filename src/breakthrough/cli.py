@@ -154,7 +154,8 @@ def check_lab(
 
     \b
     It runs a copy: your file stays as it is. A cell over its limit is interrupted and the rest goes
-    on, for three times the limit in all. Exit code 0 when all points are earned.
+    on, with a quarter of the limit for a cell from then on, and three times the limit in all. Exit
+    code 0 when all points are earned.
       breakthrough check 01
       breakthrough check moe --profile quick
       breakthrough check moe --limit 30
