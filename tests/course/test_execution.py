@@ -52,6 +52,14 @@ def test_errors_may_be_allowed(tmp_path):
     assert "after\n" in printed(done) and (outcome.status, outcome.error) == ("passed", None)
 
 
+def test_an_error_that_is_meant_is_no_failure_and_one_that_is_not_is(tmp_path):
+    meant = ("code", "1 / 0", {"tags": ["raises-exception"]})
+    outcome, done = run(tmp_path, meant, ("code", "print('after')"))
+    assert (outcome.status, printed(done)) == ("passed", "after\n")
+    outcome, _ = run(tmp_path, meant, ("code", "int('x')"))
+    assert outcome.status == "failed" and "In [2]: ValueError" in outcome.error
+
+
 def test_a_notebook_that_hangs_is_ended_and_what_ran_is_kept(tmp_path):
     outcome, done = run(tmp_path, ("code", "print('before', flush=True)"), ("code", "while True: pass"), limit_s=5)
     assert (outcome.status, outcome.error) == ("timeout", "longer than 5 s, in cell cell-01")
