@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -38,7 +39,7 @@ def test_help_teaches_by_examples(capsys):
         assert example in shown
 
 
-@pytest.mark.parametrize("command", ["doctor", "run", "validate", "release", "check", "hint", "report", "bench"])
+@pytest.mark.parametrize("command", ["doctor", "run", "keep", "validate", "release", "check", "hint", "report", "bench"])
 def test_every_command_shows_an_example(capsys, command):
     assert run(command, "--help") == 0
     assert f"  breakthrough {command}" in capsys.readouterr().out
@@ -145,6 +146,21 @@ def test_claims_lists_them_all(course_folder, capsys):
     assert all(claim in shown for claim in ("C01", "C03", "C14", "C28")) and "0 of 4 claims measured" in shown
 
 
+def test_claims_says_whose_a_verdict_is(course_folder, course, capsys):
+    from breakthrough.course import claims, runs
+
+    measured = {"verdict": "holds", "measured": "1 of 2", "reason": "", "profile": "quick", "figures": {}}
+    kept = runs.Result("01_toy lab", "01_toy", "lab", "passed", 1.0, 70, 70, claims={n: {"claim": n} | measured for n in ("C01", "C14")})
+    plan = runs.Plan(course)
+    plan.folder.mkdir(parents=True)
+    (plan.folder / runs.RESULTS).write_text(json.dumps({kept.name: vars(kept)}))
+    claims.record("C01", "does not hold", "0 of 2", profile="tiny")
+    capsys.readouterr()
+    assert run("claims") == 0
+    shown = capsys.readouterr().out
+    assert "2 of 4 claims measured: 1 yours, 1 the course's own run" in shown and "does not hold (tiny)" in shown
+
+
 def test_a_hint_climbs_the_ladder_and_is_counted(course_folder, capsys):
     assert run("hint", "start.softmax") == 0
     assert "hint 1 of 4: concept" in capsys.readouterr().out
@@ -180,8 +196,6 @@ def test_validate_names_each_fault_and_fails(course_folder, capsys, monkeypatch)
 
 
 def test_nbval_compares_outputs_in_a_log_of_its_own(course_folder, course):
-    import json
-
     from breakthrough.course import validate
 
     path = course.lesson(course.find("00"))
@@ -204,3 +218,14 @@ def test_validate_checks_the_names_of_every_module_whichever_is_asked(course_fol
     monkeypatch.setattr(validate, "nbval", lambda course, modules: 0)
     assert run("validate", "00") == 1
     assert "modules[1].exercises[1]: expected the name of a known exercise, got 'toy.half'" in capsys.readouterr().out
+
+
+def test_keep_goes_on_after_a_lesson_that_fails(course_folder, course, capsys):
+    write_notebook(course.lesson(course.find("00")), ("code", "1 / 0"))
+    assert run("keep") == 1
+    failed, kept = capsys.readouterr().out.splitlines()
+    assert failed.startswith("notebooks/00_start.ipynb: expected") and "ZeroDivisionError" in failed
+    assert kept == "notebooks/01_toy.ipynb: outputs kept"
+    assert run("keep", "01") == 0
+    assert capsys.readouterr().out == "notebooks/01_toy.ipynb: unchanged\n"
+    assert run("keep", "--device", "tpu") == 2

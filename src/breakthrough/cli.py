@@ -144,6 +144,26 @@ def release(
     _exit(check and any(one.differ for one in done))
 
 
+@app.command()
+def keep(modules: Modules = None, device: Device = "cpu") -> None:
+    """Execute lessons in place and keep their outputs (maintainers).
+
+    \b
+    Questions stay unanswered and the parameters as they stand; log and artifacts are fresh, times and
+    machines left out of the metadata. A lesson that fails stays as it was; the exit code is then 1.
+      breakthrough keep
+      breakthrough keep 00
+    """
+    from breakthrough.course import keeping, terminal
+
+    failed = False
+    course = _course()
+    for one in keeping.keep_lessons(course, _chosen(course, modules), device, terminal.CellBar):
+        print(one.line(), flush=True)
+        failed |= bool(one.error)
+    _exit(failed)
+
+
 @app.command(name="check")
 def check_lab(
     module: Annotated[str, typer.Argument(help="01, moe or 01_moe.")],
@@ -154,7 +174,8 @@ def check_lab(
 
     \b
     It runs a copy: your file stays as it is. A cell over its limit is interrupted and the rest goes
-    on, for three times the limit in all. Exit code 0 when all points are earned.
+    on, with a quarter of the limit for a cell from then on, and three times the limit in all. Exit
+    code 0 when all points are earned.
       breakthrough check 01
       breakthrough check moe --profile quick
       breakthrough check moe --limit 30
@@ -194,20 +215,18 @@ def hint(
 @app.command()
 def progress() -> None:
     """Show points, attempts, hints, minutes, what to do next."""
-    from breakthrough import events
     from breakthrough.course import progress as progresses, terminal
 
-    terminal.print_damaged(events.folder())
+    terminal.print_damaged()
     terminal.print_progress(progresses.measure(_course()))
 
 
 @app.command()
 def claims() -> None:
     """Show each claim of the article with what was measured."""
-    from breakthrough import events
     from breakthrough.course import claims as ledgers, terminal
 
-    terminal.print_damaged(events.folder())
+    terminal.print_damaged()
     terminal.print_ledger(ledgers.ledger(_course()))
 
 
@@ -219,11 +238,10 @@ def report(profile: Profile = "quick") -> None:
       breakthrough report
       breakthrough report --profile tiny
     """
-    from breakthrough import events
     from breakthrough.course import report as reports, runs, terminal
 
     plan = runs.Plan(_course(), profile)
-    terminal.print_damaged(events.folder(), plan.log)
+    terminal.print_damaged(plan.log)
     print(reports.write(plan))
 
 

@@ -74,9 +74,10 @@ def test_the_learners_own_record_stands_above_the_courses(course):
     plan.folder.mkdir(parents=True)
     kept = runs.Result("01_toy lab", "01_toy", "lab", "passed", 1.0, 70, 70, claims={"C01": record("does not hold")})
     (plan.folder / runs.RESULTS).write_text(json.dumps({"01_toy lab": vars(kept)}))
-    assert entry(course).verdict == "does not hold"
-    claims.record("C01", "holds", "1 of 1")
-    assert entry(course).verdict == "holds"
+    assert (entry(course).verdict, entry(course).source) == ("does not hold", claims.COURSES)
+    claims.record("C01", "holds", "1 of 1", profile="tiny")  # whatever the profile: it is the learner's
+    assert (entry(course).verdict, entry(course).source) == ("holds", claims.YOURS)
+    assert entry(course, "C14").source == ""
 
 
 def test_a_card_escapes_what_it_shows(course):

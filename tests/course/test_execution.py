@@ -52,6 +52,14 @@ def test_errors_may_be_allowed(tmp_path):
     assert "after\n" in printed(done) and (outcome.status, outcome.error) == ("passed", None)
 
 
+def test_an_error_that_is_meant_is_no_failure_and_one_that_is_not_is(tmp_path):
+    meant = ("code", "1 / 0", {"tags": ["raises-exception"]})
+    outcome, done = run(tmp_path, meant, ("code", "print('after')"))
+    assert (outcome.status, printed(done)) == ("passed", "after\n")
+    outcome, _ = run(tmp_path, meant, ("code", "int('x')"))
+    assert outcome.status == "failed" and "In [2]: ValueError" in outcome.error
+
+
 def test_a_notebook_that_hangs_is_ended_and_what_ran_is_kept(tmp_path):
     outcome, done = run(tmp_path, ("code", "print('before', flush=True)"), ("code", "while True: pass"), limit_s=5)
     assert (outcome.status, outcome.error) == ("timeout", "longer than 5 s, in cell cell-01")
@@ -59,8 +67,9 @@ def test_a_notebook_that_hangs_is_ended_and_what_ran_is_kept(tmp_path):
 
 
 def test_a_cell_over_its_limit_is_interrupted_and_the_rest_goes_on(tmp_path):
-    outcome, done = run(tmp_path, ("code", "while True: pass"), ("code", "print('after')"), cell_limit_s=2, allow_errors=True)
-    assert (outcome.status, outcome.slow) == ("passed", ("cell-00",))
+    endless = ("code", "while True: pass")
+    outcome, done = run(tmp_path, endless, endless, ("code", "print('after')"), cell_limit_s=2, allow_errors=True)
+    assert (outcome.status, outcome.slow) == ("passed", {"cell-00": 2, "cell-01": 0.5})
     assert printed(done) == "after\n" and notebooks.code_cells(done)[0]["outputs"][0]["ename"] == "KeyboardInterrupt"
 
 
@@ -68,7 +77,7 @@ def test_a_cell_that_does_not_end_when_interrupted_loses_its_kernel(tmp_path, mo
     monkeypatch.setattr(execution, "GRACE_S", 1)
     stubborn = "import time\nwhile True:\n    try: time.sleep(60)\n    except KeyboardInterrupt: pass"
     outcome, done = run(tmp_path, ("code", "print('before')"), ("code", stubborn), cell_limit_s=2, allow_errors=True)
-    assert (outcome.status, outcome.slow) == ("failed", ("cell-01",))
+    assert (outcome.status, outcome.slow) == ("failed", {"cell-01": 2})
     assert outcome.error == "cell cell-01 did not end when it was interrupted" and printed(done) == "before\n"
 
 

@@ -80,7 +80,7 @@ def run_lab(course: Syllabus, module: Module, profile: str = "tiny", *, limit_s:
     )
     executed = notebooks.read(target)
     ended = "" if outcome.status == "passed" else f"the lab ended early: {outcome.error}"
-    stopped = [*_slow(module, executed, outcome.slow, limit_s), *([ended] if ended else [])]
+    stopped = [*_slow(module, executed, outcome.slow), *([ended] if ended else [])]
     verdicts = notebooks.claims(executed)
     return Checked(
         tuple(score(module, executed, outcome.slow, ended)),
@@ -88,10 +88,10 @@ def run_lab(course: Syllabus, module: Module, profile: str = "tiny", *, limit_s:
     )
 
 
-def score(module: Module, executed: Notebook, slow: Sequence[str] = (), ended: str = "") -> list[Score]:
+def score(module: Module, executed: Notebook, slow: Mapping[str, float] | None = None, ended: str = "") -> list[Score]:
     """The score of every exercise of a module in an executed lab.
 
-    `slow` are the ids of cells that were interrupted; `ended` says why the rest was not reached.
+    `slow` has the seconds after which cells were interrupted, by id; `ended` says why the rest was not reached.
     """
     checks, graded = notebooks.checks(executed), _graded(executed)
     scores = []
@@ -104,28 +104,29 @@ def score(module: Module, executed: Notebook, slow: Sequence[str] = (), ended: s
             grade_id = name.replace(".", "-")
             cells = [graded[one] for one in (grade_id, f"{grade_id}-answer") if one in graded]
             points = cells[0]["metadata"]["nbgrader"].get("points", 0) if cells else 0
-            scores.append(Score(name, *_unchecked(cells, slow, ended, points)))
+            scores.append(Score(name, *_unchecked(cells, slow or {}, ended, points)))
     return scores
 
 
-def _unchecked(cells: Sequence[Cell], slow: Sequence[str], ended: str, points: float) -> tuple[str, float, float, str]:
+def _unchecked(cells: Sequence[Cell], slow: Mapping[str, float], ended: str, points: float) -> tuple[str, float, float, str]:
     """Status, points and reason of an exercise whose check showed nothing; its cells, the check first."""
-    if any(cell.get("id") in slow for cell in cells):
-        return STOPPED, 0, points, "it took too long and was interrupted: does a loop never end?"
+    for cell in cells:
+        if cell.get("id") in slow:
+            return STOPPED, 0, points, f"interrupted after {slow[cell['id']]:g} s: does a loop never end?"
     errors = [f"{one['ename']}: {one['evalue']}" for cell in cells[:1] for one in cell["outputs"] if one["output_type"] == "error"]
     if errors:
         return NOT_REACHED, 0, points, f"its check cell raised {errors[0]}"
     return NOT_REACHED, 0, points, ended or "its check did not run: is the cell still there?"
 
 
-def _slow(module: Module, executed: Notebook, slow: Sequence[str], limit_s: float) -> Iterator[str]:
+def _slow(module: Module, executed: Notebook, slow: Mapping[str, float]) -> Iterator[str]:
     names = {name.replace(".", "-"): name for name in module.exercises}
     for cell in executed["cells"]:
         if cell.get("id") in slow:
             grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id", "")
             exercise = names.get(grade_id.removesuffix("-answer"))
             where = f"cell {cell['id']} ({exercise})" if exercise else f"cell {cell['id']}"
-            yield f"{where} ran longer than {limit_s:g} s and was interrupted; --limit SECONDS gives it more"
+            yield f"{where} ran longer than {slow[cell['id']]:g} s and was interrupted; --limit SECONDS gives it more"
 
 
 def _graded(notebook: Notebook) -> dict[str, Cell]:

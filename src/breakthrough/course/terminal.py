@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -113,18 +114,20 @@ def print_progress(progress: Progress) -> None:
 
 def print_ledger(entries: Sequence[Entry]) -> None:
     """Every claim with its verdict and what was measured, or why there is none yet."""
-    table = _table("", "the claim", "verdict", "measured")
+    table = _table("", "the claim", "verdict", "whose", "measured")
     for one in entries:
         verdict = f"{one.verdict} ({one.profile})" if one.recorded else one.state
         measured = ". ".join(text.rstrip(".") for text in (one.measured, one.reason) if text)
-        table.add_row(one.claim.id, _plain(one.claim.claim), _plain(verdict), _plain(measured))
+        table.add_row(one.claim.id, _plain(one.claim.claim), _plain(verdict), _plain(one.source), _plain(measured))
     _print(table)
-    print(f"{sum(one.recorded for one in entries)} of {len(entries)} claims measured")
+    recorded = [one for one in entries if one.recorded]
+    whose = ", ".join(f"{count} {name}" for name, count in Counter(one.source for one in recorded).items())
+    print(f"{len(recorded)} of {len(entries)} claims measured" + (f": {whose}" if whose else ""))
 
 
-def print_damaged(*logs: Path) -> None:
-    """One line on stderr for every event log with lines that cannot be read."""
-    for log in dict.fromkeys(logs):
+def print_damaged(*others: Path) -> None:
+    """One line on stderr for every event log, the learner's own and others, with lines that cannot be read."""
+    for log in dict.fromkeys((events.folder(), *others)):
         count = events.damaged(log)
         if count:
             lines = "1 line is" if count == 1 else f"{count} lines are"
