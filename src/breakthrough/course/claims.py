@@ -68,7 +68,8 @@ def record(
         numbers = _numbers(figures or {})
     except InputError as error:
         # IPython shows this in place of the library's frames: what to mend is all in the sentence
-        error._render_traceback_ = lambda: [f"{type(error).__name__}: {error}"]
+        shown = [f"{type(error).__name__}: {error}"]
+        error._render_traceback_ = lambda: shown
         raise
     event = events.append("claim", claim=claim, verdict=verdict, measured=measured, reason=reason,
                           profile=profile, figures=numbers)
