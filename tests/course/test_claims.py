@@ -37,9 +37,11 @@ def test_a_record_is_an_event_and_in_a_script_one_text(course, capsys):
     (("C01", "holds", "1"), {"profile": "fast"}, "expected a profile"),
 ])
 def test_what_is_no_record_is_refused_and_not_written(course, arguments, options, said):
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=said) as caught:
         claims.record(*arguments, **options)
     assert own() == []
+    [shown] = caught.value._render_traceback_()  # what a notebook shows: no frames
+    assert shown.startswith("InputError: expected") and "\n" not in shown
 
 
 def test_an_unknown_claim_is_refused(course):

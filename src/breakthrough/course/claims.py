@@ -62,9 +62,15 @@ def record(
     Raises: UnknownNameError for an unknown claim; InputError for an unknown verdict, a sentence
             without figures, a figure that is no finite number, or a missing reason
     """
-    found = syllabus.load().find_claim(claim)
-    _validate(verdict, measured, reason, profile)
-    numbers = _numbers(figures or {})
+    try:
+        found = syllabus.load().find_claim(claim)
+        _validate(verdict, measured, reason, profile)
+        numbers = _numbers(figures or {})
+    except InputError as error:
+        # IPython shows this in place of the library's frames: what to mend is all in the sentence
+        shown = [f"{type(error).__name__}: {error}"]
+        error._render_traceback_ = lambda: shown
+        raise
     event = events.append("claim", claim=claim, verdict=verdict, measured=measured, reason=reason,
                           profile=profile, figures=numbers)
     shown = {key: value for key, value in event.items() if key not in ("kind", "time_s")}
