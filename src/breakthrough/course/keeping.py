@@ -6,7 +6,6 @@ that no card depends on what the maintainer did before; metadata of machines and
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from breakthrough import artifacts, devices, events
+from breakthrough import artifacts, devices, events, files
 from breakthrough.course import notebooks, runs
 from breakthrough.course.notebooks import Notebook
 from breakthrough.course.schema import Module, Syllabus
@@ -98,7 +97,5 @@ def _write(path: Path, lesson: Notebook) -> bool:
     text = nbformat.writes(nbformat.from_dict(lesson)) + "\n"
     if path.read_text(encoding="utf-8") == text:
         return False
-    aside = path.with_suffix(".partial")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
+    files.write_text(path, text)
     return True

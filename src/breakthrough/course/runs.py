@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from breakthrough import artifacts, devices, events
+from breakthrough import artifacts, devices, events, files
 from breakthrough.course import doctor, notebooks
 from breakthrough.course.schema import Module, Syllabus
 from breakthrough.errors import ConfigError, expected
@@ -253,10 +252,7 @@ def _keep(plan: Plan, result: Result) -> None:
 
 
 def _write(path: Path, data: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".partial")
-    aside.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(aside, path)
+    files.write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
 def count_cells(source: Path) -> int:
