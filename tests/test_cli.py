@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -38,7 +39,7 @@ def test_help_teaches_by_examples(capsys):
         assert example in shown
 
 
-@pytest.mark.parametrize("command", ["doctor", "run", "validate", "release", "check", "hint", "report", "bench"])
+@pytest.mark.parametrize("command", ["doctor", "run", "keep", "validate", "release", "check", "hint", "report", "bench"])
 def test_every_command_shows_an_example(capsys, command):
     assert run(command, "--help") == 0
     assert f"  breakthrough {command}" in capsys.readouterr().out
@@ -50,7 +51,13 @@ def test_the_list_of_commands_is_not_cut(capsys):
 
 
 @pytest.mark.parametrize(("arguments", "code", "said"), [
-    (["run", "09"], 2, "expected the name of a known module, got '09'; try 00_start or 01_toy or 02_later"),
+    (["run", "09"], 2, "expected the name of a known module, got '09'; try 00_start or 01_toy"),
+    (["check", "09"], 2, "expected the name of a known module, got '09'; try 01_toy"),
+    (["check", "02"], 2, "expected a module that is built, got 02_later, in preparation; try 01_toy"),
+    (["run", "--profile", "tinny"], 2, "expected a profile out of tiny, quick, full, got 'tinny'; try tiny"),
+    (["check", "01", "--profile", "tinny"], 2, "breakthrough release 01_toy"),
+    (["progres"], 2, "expected the name of a known command, got 'progres'; try progress"),
+    (["hint"], 2, "expected an exercise, got none; try breakthrough hint start.softmax"),
     (["run", "02"], 2, "expected a module that is built, got 02_later, in preparation"),
     (["run", "--profile", "fast"], 2, "expected a profile out of tiny, quick, full, got 'fast'"),
     (["run", "--device", "tpu"], 2, "expected a device out of auto, cpu, cuda, got 'tpu'"),
@@ -102,7 +109,8 @@ def test_release_then_check_then_solve(course_folder, course, capsys):
     capsys.readouterr()
     assert run("check", "toy") == 1
     shown = capsys.readouterr().out
-    assert shown.count("not attempted") >= 2 and "0 of 70 points" in shown
+    assert shown.count("not attempted") == 2 and "0 of 70 points" in shown and "claim C01: not recorded" in shown
+    assert max(map(len, shown.splitlines())) <= 100
     write_notebook(course.lab(course.find("toy")), *lab_cells())
     assert run("check", "toy") == 0
     assert "70 of 70 points" in capsys.readouterr().out
@@ -115,10 +123,42 @@ def test_progress_says_what_is_next(course_folder, capsys):
     assert "next: toy.q_one, in notebooks/01_toy.ipynb" in shown and "(aim 70%)" in shown
 
 
+@pytest.mark.parametrize("command", ["progress", "claims", "report"])
+def test_damaged_lines_of_the_log_are_told_and_never_fatal(course_folder, capsys, command):
+    events.append("check", exercise="start.softmax", status="passed", points=1, of=1)
+    assert run(command) == 0 and capsys.readouterr().err == ""
+    with (course_folder / ".progress" / events.FILE).open("a") as log:
+        log.write("{cut short\n")
+    assert run(command) == 0
+    assert "note: 1 line is unreadable" in capsys.readouterr().err
+
+
+def test_progress_names_what_the_course_does_not_know_once(course_folder, capsys):
+    for status in ("wrong", "passed"):
+        events.append("check", exercise="toy.halff", status=status, points=30, of=30)
+    assert run("progress") == 0
+    assert capsys.readouterr().out.count("toy.halff") == 1
+
+
 def test_claims_lists_them_all(course_folder, capsys):
     assert run("claims") == 0
     shown = capsys.readouterr().out
     assert all(claim in shown for claim in ("C01", "C03", "C14", "C28")) and "0 of 4 claims measured" in shown
+
+
+def test_claims_says_whose_a_verdict_is(course_folder, course, capsys):
+    from breakthrough.course import claims, runs
+
+    measured = {"verdict": "holds", "measured": "1 of 2", "reason": "", "profile": "quick", "figures": {}}
+    kept = runs.Result("01_toy lab", "01_toy", "lab", "passed", 1.0, 70, 70, claims={n: {"claim": n} | measured for n in ("C01", "C14")})
+    plan = runs.Plan(course)
+    plan.folder.mkdir(parents=True)
+    (plan.folder / runs.RESULTS).write_text(json.dumps({kept.name: vars(kept)}))
+    claims.record("C01", "does not hold", "0 of 2", profile="tiny")
+    capsys.readouterr()
+    assert run("claims") == 0
+    shown = capsys.readouterr().out
+    assert "2 of 4 claims measured: 1 yours, 1 the course's own run" in shown and "does not hold (tiny)" in shown
 
 
 def test_a_hint_climbs_the_ladder_and_is_counted(course_folder, capsys):
@@ -156,8 +196,6 @@ def test_validate_names_each_fault_and_fails(course_folder, capsys, monkeypatch)
 
 
 def test_nbval_compares_outputs_in_a_log_of_its_own(course_folder, course):
-    import json
-
     from breakthrough.course import validate
 
     path = course.lesson(course.find("00"))
@@ -172,3 +210,22 @@ def test_nbval_compares_outputs_in_a_log_of_its_own(course_folder, course):
     path.write_text(json.dumps(made))
     assert validate.nbval(course, [course.find("00")]) == 1
     assert not (course_folder / ".progress").exists()
+
+
+def test_validate_checks_the_names_of_every_module_whichever_is_asked(course_folder, capsys, monkeypatch):
+    from breakthrough.course import validate
+
+    monkeypatch.setattr(validate, "nbval", lambda course, modules: 0)
+    assert run("validate", "00") == 1
+    assert "modules[1].exercises[1]: expected the name of a known exercise, got 'toy.half'" in capsys.readouterr().out
+
+
+def test_keep_goes_on_after_a_lesson_that_fails(course_folder, course, capsys):
+    write_notebook(course.lesson(course.find("00")), ("code", "1 / 0"))
+    assert run("keep") == 1
+    failed, kept = capsys.readouterr().out.splitlines()
+    assert failed.startswith("notebooks/00_start.ipynb: expected") and "ZeroDivisionError" in failed
+    assert kept == "notebooks/01_toy.ipynb: outputs kept"
+    assert run("keep", "01") == 0
+    assert capsys.readouterr().out == "notebooks/01_toy.ipynb: unchanged\n"
+    assert run("keep", "--device", "tpu") == 2

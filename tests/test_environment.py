@@ -121,6 +121,36 @@ def test_make_alone_lists_the_commands(tmp_path):
         assert f"make {command}" in shown
 
 
+def executable(path, script):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
+def test_lab_opens_on_the_project_and_in_a_container_too(tmp_path, user, allowed):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    executable(tmp_path / "bin" / "id", f"echo {user}")
+    shown = subprocess.run(["make", "-n", "lab"], cwd=tmp_path, capture_output=True, text=True,
+                           env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}).stdout.splitlines()[-1]
+    assert f"--ServerApp.root_dir='{tmp_path}'" in shown and "notebooks/00_start.ipynb" in shown
+    assert ("--allow-root" in shown) is allowed
+
+
+@pytest.mark.parametrize(("version", "code", "said"), [("3.11", 0, "test PYTHON"), ("3.12", 2, "try apt-get install g++ python3-dev")])
+def test_ci_installs_a_compiler_only_for_a_python_without_wheels(tmp_path, version, code, said):
+    for name in ("bash", "dirname", "sh"):
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+    executable(tmp_path / "bin" / "id", "echo 1000")
+    executable(tmp_path / "bin" / "make", 'echo "$@"')
+    newer = version == "3.12"
+    executable(tmp_path / "bin" / f"python{version}", f'case "$*" in *version_info*|*sysconfig*) exit {int(newer)};; esac')
+    done = subprocess.run([ROOT / ".ci" / "run"], capture_output=True, text=True, env={"PATH": str(tmp_path / "bin")})
+    assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done.stderr
+
+
 def test_ci_calls_make_test():
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111 and re.search(r"^make test\b", script.read_text(), re.MULTILINE)

@@ -33,6 +33,14 @@ def test_a_damaged_line_is_skipped_and_the_rest_is_read(log, damage):
         file.write(damage)
     events.append("hint", exercise="a.b", level=2)
     assert [event["level"] for event in events.read()] == [1, 2]
+    assert events.damaged() == (0 if damage.isspace() else 1)
+
+
+def test_a_whole_log_and_no_log_have_no_damaged_lines(log):
+    assert events.damaged() == 0
+    events.append("hint", exercise="a.b", level=1)
+    events.append("hint", exercise="a.b", level=2)
+    assert events.damaged() == 0
 
 
 def test_text_of_any_language_survives(log):

@@ -8,6 +8,10 @@ COURSE = syllabus.load()
 built = pytest.mark.parametrize("module", COURSE.built, ids=lambda module: module.id)
 
 
+def test_course_yml_names_the_exercises_there_are():
+    assert agreement.name_faults(COURSE) == []
+
+
 @built
 def test_a_modules_notebooks_have_the_shape(module):
     assert validate.shape_faults(COURSE, module) == []

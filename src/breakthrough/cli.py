@@ -7,15 +7,27 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperGroup
 
-from breakthrough.errors import BreakthroughError, InputError, MissingDependency
+from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected, unknown
 
 if TYPE_CHECKING:
     from breakthrough.course.schema import Module, Syllabus
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
+
+class _Commands(TyperGroup):
+    """The commands; a name that is none of them is an error in the form of all others."""
+
+    def resolve_command(self, ctx, args):
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            raise unknown("command", args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=_Commands,
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -85,7 +97,8 @@ def run(
 
     course = _course()
     plan = runs.Plan(course, profile, device, seed)
-    results = runs.run(plan, _chosen(course, modules), resume=resume, watcher=terminal.RunWatcher())
+    with terminal.RunWatcher() as watcher:
+        results = runs.run(plan, _chosen(course, modules), resume=resume, watcher=watcher)
     print(reports.write(plan))
     _exit(not all(result.whole for result in results))
 
@@ -131,26 +144,55 @@ def release(
     _exit(check and any(one.differ for one in done))
 
 
+@app.command()
+def keep(modules: Modules = None, device: Device = "cpu") -> None:
+    """Execute lessons in place and keep their outputs (maintainers).
+
+    \b
+    Questions stay unanswered and the parameters as they stand; log and artifacts are fresh, times and
+    machines left out of the metadata. A lesson that fails stays as it was; the exit code is then 1.
+      breakthrough keep
+      breakthrough keep 00
+    """
+    from breakthrough.course import keeping, terminal
+
+    failed = False
+    course = _course()
+    for one in keeping.keep_lessons(course, _chosen(course, modules), device, terminal.CellBar):
+        print(one.line(), flush=True)
+        failed |= bool(one.error)
+    _exit(failed)
+
+
 @app.command(name="check")
-def check_lab(module: Annotated[str, typer.Argument(help="01, moe or 01_moe.")], profile: Profile = "tiny") -> None:
+def check_lab(
+    module: Annotated[str, typer.Argument(help="01, moe or 01_moe.")],
+    profile: Profile = "tiny",
+    limit: Annotated[float | None, typer.Option(metavar="SECONDS", min=1, help="Most for one cell: 120 (tiny), 1200 (quick), 14400 (full).")] = None,
+) -> None:
     """Run your own lab from the top: points by exercise.
 
     \b
-    It runs a copy: your file stays as it is. Exit code 0 when all points are earned.
+    It runs a copy: your file stays as it is. A cell over its limit is interrupted and the rest goes
+    on, with a quarter of the limit for a cell from then on, and three times the limit in all. Exit
+    code 0 when all points are earned.
       breakthrough check 01
       breakthrough check moe --profile quick
+      breakthrough check moe --limit 30
     """
-    from breakthrough.course import answers, terminal
+    from breakthrough.course import answers, runs, terminal
 
     course = _course()
-    scores = answers.run_lab(course, course.find_built(module), profile)
-    terminal.print_scores(scores)
-    _exit(not all(score.passed for score in scores))
+    lab = answers.find_lab(course, module)
+    with terminal.CellBar(lab.id, runs.count_cells(course.lab(lab))) as bar:
+        checked = answers.run_lab(course, lab, profile, limit_s=limit, on_cell=bar.cell)
+    terminal.print_checked(checked)
+    _exit(not checked.passed)
 
 
 @app.command()
 def hint(
-    exercise: Annotated[str, typer.Argument(help="The exercise, as in its heading: moe.route.")],
+    exercise: Annotated[str | None, typer.Argument(help="The exercise, as in its heading: moe.route.", show_default=False)] = None,
     level: Annotated[int | None, typer.Argument(help="1 concept, 2 shapes, 3 pseudocode, 4 solution.")] = None,
 ) -> None:
     """Print the next hint of an exercise, or one of a level.
@@ -159,7 +201,12 @@ def hint(
       breakthrough hint moe.route
       breakthrough hint moe.route 3
     """
-    _course().owner(exercise)
+    course = _course()
+    if exercise is None:
+        from breakthrough.course import progress as progresses
+
+        raise InputError(expected("an exercise", "none", f"breakthrough hint {progresses.next_exercise(course) or course.exercises[0]}"))
+    course.owner(exercise)
     from breakthrough import exercises
 
     exercises.hint(exercise, level)
@@ -170,6 +217,7 @@ def progress() -> None:
     """Show points, attempts, hints, minutes, what to do next."""
     from breakthrough.course import progress as progresses, terminal
 
+    terminal.print_damaged()
     terminal.print_progress(progresses.measure(_course()))
 
 
@@ -178,6 +226,7 @@ def claims() -> None:
     """Show each claim of the article with what was measured."""
     from breakthrough.course import claims as ledgers, terminal
 
+    terminal.print_damaged()
     terminal.print_ledger(ledgers.ledger(_course()))
 
 
@@ -189,9 +238,11 @@ def report(profile: Profile = "quick") -> None:
       breakthrough report
       breakthrough report --profile tiny
     """
-    from breakthrough.course import report as reports, runs
+    from breakthrough.course import report as reports, runs, terminal
 
-    print(reports.write(runs.Plan(_course(), profile)))
+    plan = runs.Plan(_course(), profile)
+    terminal.print_damaged(plan.log)
+    print(reports.write(plan))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

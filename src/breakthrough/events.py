@@ -49,13 +49,20 @@ def append(kind: str, **fields: Any) -> dict[str, Any]:
 
 def read(path: Path | None = None) -> Iterator[dict[str, Any]]:
     """All whole events in the order they were written; damaged lines are skipped."""
-    source = (path or folder()) / FILE
-    if not source.is_file():
-        return
-    for line in source.read_bytes().splitlines():
+    for line in _lines(path):
         event = _parse(line)
         if event is not None:
             yield event
+
+
+def damaged(path: Path | None = None) -> int:
+    """How many lines of the log `read` skips because they are no events."""
+    return sum(_parse(line) is None for line in _lines(path))
+
+
+def _lines(path: Path | None) -> list[bytes]:
+    source = (path or folder()) / FILE
+    return [line for line in source.read_bytes().splitlines() if line.strip()] if source.is_file() else []
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 from toy_course import lab_cells, notebook
 
-from breakthrough.course import agreement
+from breakthrough.course import agreement, syllabus
 
 BANK = {
     "toy.double": SimpleNamespace(name="toy.double", points=40, minutes=240),
@@ -34,6 +34,45 @@ def test_a_module_that_agrees_has_no_faults(toy):
     assert list(agreement.bank_faults(toy, BANK)) == []
     assert list(agreement.lab_faults(toy, lab(), BANK)) == []
     assert list(agreement.lesson_faults(toy, lesson(), BANK)) == []
+
+
+@pytest.fixture
+def bank(monkeypatch):
+    """Make the toy's exercises those that there are."""
+    from breakthrough import exercises
+
+    there = {name: SimpleNamespace(**vars(one), lesson="q_" in name) for name, one in BANK.items()}
+    there["start.softmax"] = SimpleNamespace(name="start.softmax", points=1, minutes=3, lesson=True)
+    monkeypatch.setattr(exercises, "every", lambda: iter(there.values()))
+    return there
+
+
+def test_names_that_agree_are_no_fault(course, bank):
+    assert agreement.name_faults(course) == []
+
+
+def respelled(course, old, new):
+    path = course.root / "course.yml"
+    path.write_text(path.read_text().replace(old, new))
+    return agreement.name_faults(syllabus.load(course.root))
+
+
+def test_a_misspelled_exercise_names_line_and_nearest_and_what_is_left_out(course, bank):
+    assert respelled(course, "toy.half]", "toy.halff]") == [
+        "course.yml:18: modules[1].exercises[1]: expected the name of a known exercise, got 'toy.halff'; try toy.half or toy.double or toy.q_one",
+        "course.yml:12: modules[1]: expected the exercise 'toy.half' to be listed, got no such line",
+    ]
+
+
+def test_a_question_is_no_exercise_of_the_lab(course, bank):
+    bank["toy.half"].lesson = True
+    assert agreement.name_faults(course) == [
+        "course.yml:18: modules[1].exercises[1]: expected 'toy.half' under questions, got it under exercises"]
+
+
+def test_an_exercise_of_no_module_is_named_at_the_modules(course, bank):
+    bank["moon.walk"] = SimpleNamespace(name="moon.walk", points=1, minutes=1, lesson=False)
+    assert agreement.name_faults(course) == ["course.yml:4: modules: expected the exercise 'moon.walk' to be listed, got no such line"]
 
 
 def test_points_may_stand_in_a_table(toy):

@@ -37,9 +37,11 @@ def test_a_record_is_an_event_and_in_a_script_one_text(course, capsys):
     (("C01", "holds", "1"), {"profile": "fast"}, "expected a profile"),
 ])
 def test_what_is_no_record_is_refused_and_not_written(course, arguments, options, said):
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=said) as caught:
         claims.record(*arguments, **options)
     assert own() == []
+    [shown] = caught.value._render_traceback_()  # what a notebook shows: no frames
+    assert shown.startswith("InputError: expected") and "\n" not in shown
 
 
 def test_an_unknown_claim_is_refused(course):
@@ -74,9 +76,10 @@ def test_the_learners_own_record_stands_above_the_courses(course):
     plan.folder.mkdir(parents=True)
     kept = runs.Result("01_toy lab", "01_toy", "lab", "passed", 1.0, 70, 70, claims={"C01": record("does not hold")})
     (plan.folder / runs.RESULTS).write_text(json.dumps({"01_toy lab": vars(kept)}))
-    assert entry(course).verdict == "does not hold"
-    claims.record("C01", "holds", "1 of 1")
-    assert entry(course).verdict == "holds"
+    assert (entry(course).verdict, entry(course).source) == ("does not hold", claims.COURSES)
+    claims.record("C01", "holds", "1 of 1", profile="tiny")  # whatever the profile: it is the learner's
+    assert (entry(course).verdict, entry(course).source) == ("holds", claims.YOURS)
+    assert entry(course, "C14").source == ""
 
 
 def test_a_card_escapes_what_it_shows(course):

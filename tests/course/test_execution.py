@@ -34,7 +34,7 @@ def test_the_kernel_is_this_interpreter_whatever_the_user_has(tmp_path, monkeypa
     seen = "import os, shutil, sys\nprint(sys.executable)\nprint(os.environ['MARK'])\nprint(PROFILE, SEED)\nprint(os.listdir())"
     calls = []
     outcome, done = run(tmp_path, PARAMETERS, ("code", seen), parameters={"PROFILE": "tiny", "SEED": 7},
-                        environment={"MARK": "given"}, on_cell=calls.append)
+                        environment={"MARK": "given"}, on_cell=lambda index, name: calls.append(index))
     assert outcome.status == "passed" and outcome.error is None
     assert printed(done).splitlines() == [sys.executable, "given", "tiny 7", "[]"]
     assert calls == [0, 1, 2]  # the injected parameters are a cell of their own
@@ -49,18 +49,41 @@ def test_a_failing_cell_is_an_outcome_and_what_ran_is_kept(tmp_path):
 
 def test_errors_may_be_allowed(tmp_path):
     outcome, done = run(tmp_path, ("code", "1 / 0"), ("code", "print('after')"), allow_errors=True)
-    assert "after\n" in printed(done)
+    assert "after\n" in printed(done) and (outcome.status, outcome.error) == ("passed", None)
+
+
+def test_an_error_that_is_meant_is_no_failure_and_one_that_is_not_is(tmp_path):
+    meant = ("code", "1 / 0", {"tags": ["raises-exception"]})
+    outcome, done = run(tmp_path, meant, ("code", "print('after')"))
+    assert (outcome.status, printed(done)) == ("passed", "after\n")
+    outcome, _ = run(tmp_path, meant, ("code", "int('x')"))
+    assert outcome.status == "failed" and "In [2]: ValueError" in outcome.error
 
 
 def test_a_notebook_that_hangs_is_ended_and_what_ran_is_kept(tmp_path):
     outcome, done = run(tmp_path, ("code", "print('before', flush=True)"), ("code", "while True: pass"), limit_s=5)
-    assert (outcome.status, outcome.error) == ("timeout", "longer than 5 s")
+    assert (outcome.status, outcome.error) == ("timeout", "longer than 5 s, in cell cell-01")
     assert printed(done) == "before\n"
+
+
+def test_a_cell_over_its_limit_is_interrupted_and_the_rest_goes_on(tmp_path):
+    endless = ("code", "while True: pass")
+    outcome, done = run(tmp_path, endless, endless, ("code", "print('after')"), cell_limit_s=2, allow_errors=True)
+    assert (outcome.status, outcome.slow) == ("passed", {"cell-00": 2, "cell-01": 0.5})
+    assert printed(done) == "after\n" and notebooks.code_cells(done)[0]["outputs"][0]["ename"] == "KeyboardInterrupt"
+
+
+def test_a_cell_that_does_not_end_when_interrupted_loses_its_kernel(tmp_path, monkeypatch):
+    monkeypatch.setattr(execution, "GRACE_S", 1)
+    stubborn = "import time\nwhile True:\n    try: time.sleep(60)\n    except KeyboardInterrupt: pass"
+    outcome, done = run(tmp_path, ("code", "print('before')"), ("code", stubborn), cell_limit_s=2, allow_errors=True)
+    assert (outcome.status, outcome.slow) == ("failed", {"cell-01": 2})
+    assert outcome.error == "cell cell-01 did not end when it was interrupted" and printed(done) == "before\n"
 
 
 def test_a_kernel_that_dies_is_an_outcome(tmp_path):
     outcome, _ = run(tmp_path, ("code", "import os\nos._exit(3)"))
-    assert outcome.status == "failed" and "died" in outcome.error
+    assert outcome.status == "failed" and "died in cell cell-00" in outcome.error
 
 
 def test_only_the_executed_notebook_is_left(tmp_path):

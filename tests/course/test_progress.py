@@ -63,6 +63,12 @@ def test_strange_events_are_never_fatal_and_earn_nothing_beyond_the_module(cours
     assert found.earned.total <= found.of.total
 
 
+def test_an_exercise_that_the_course_does_not_name_is_named_once(course):
+    found = progress.measure(course, [check("toy.halff", "passed", 30), check("toy.halff", "wrong", 0), check("toy.half", "passed", 30)])
+    assert found.unknown == ("toy.halff",) and toy(found).earned.lab == 30
+    assert progress.measure(course, [check("toy.half", "passed", 30)]).unknown == ()
+
+
 def test_the_log_is_the_learners_own_by_default(course):
     events.append("check", exercise="toy.half", status="passed", points=30, of=30)
     assert toy(progress.measure(course)).earned.lab == 30

@@ -113,15 +113,16 @@ def test_the_watcher_sees_every_notebook_and_cell(plan):
         def begin(self, task, cells):
             seen.append(("begin", task.name, cells))
 
-        def cell(self, task, index):
-            seen.append(index)
+        def cell(self, task, index, name):
+            seen.append((index, name))
 
         def end(self, task, result):
             seen.append(("end", result.status))
 
     toy(plan, watcher=Watcher())
-    assert seen[0] == ("begin", "01_toy lesson", 5) and seen.count(("end", "passed")) == 2
-    assert seen[1:7] == [0, 1, 2, 3, 4, 5]
+    assert seen[0] == ("begin", "01_toy lesson", 6) and seen.count(("end", "passed")) == 2
+    assert [index for index, _ in seen[1:7]] == [0, 1, 2, 3, 4, 5]
+    assert (0, "cell-00") in seen and (5, "cell-04") in seen  # the injected parameters are a cell of their own
 
 
 @pytest.mark.parametrize("options", [{"profile": "fast"}, {"device": "tpu"}])

@@ -152,3 +152,14 @@ def test_an_exercise_has_an_owner(course):
 def test_a_folder_without_course_yml(tmp_path):
     with pytest.raises(ConfigError, match="running inside the project"):
         syllabus.load(tmp_path)
+
+
+def test_hours_that_are_left_out_are_said_to_be_missing():
+    text = re.sub(r"    hours: \{lab: 7,.*\n", "", REAL)
+    with pytest.raises(ConfigError, match=r"modules\[1\]\.hours: expected hours for a module that is built, got no such field"):
+        syllabus.parse(text, Path())
+
+
+def test_a_name_is_offered_once_when_it_stands_there_twice():
+    message = broken('id: "01_moe"', 'id: "00_start"')
+    assert message.endswith("got '01_moe'; try 00_start")

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from breakthrough.course import notebooks
+from breakthrough.course import notebooks, syllabus
 from breakthrough.course.notebooks import Cell, Notebook
 from breakthrough.course.release import BEGIN, END
 from breakthrough.course.schema import Module, Syllabus
+from breakthrough.errors import expected, unknown
 
 
 def faults(course: Syllabus, module: Module) -> list[str]:
@@ -25,6 +26,32 @@ def faults(course: Syllabus, module: Module) -> list[str]:
     if module.has_lab:
         found += lab_faults(module, notebooks.read(course.solution(module)), bank)
     return found
+
+
+def name_faults(course: Syllabus) -> list[str]:
+    """Where the names in course.yml and the exercises differ, for every module, whichever is asked for."""
+    from breakthrough import exercises
+
+    bank = {exercise.name: exercise for exercise in exercises.every()}
+    return syllabus.located(course.root, [*_unknown_names(course, bank), *_unlisted_names(course, bank)])
+
+
+def _unknown_names(course: Syllabus, bank: dict[str, Any]) -> Iterator[syllabus.Fault]:
+    for i, module in enumerate(course.modules):
+        for key, lesson in (("exercises", False), ("questions", True)):
+            for j, name in enumerate(getattr(module, key)):
+                if name not in bank:
+                    yield ("modules", i, key, j), str(unknown("exercise", name, bank))
+                elif bank[name].lesson != lesson:
+                    other = "questions" if key == "exercises" else "exercises"
+                    yield ("modules", i, key, j), expected(f"{name!r} under {other}", f"it under {key}")
+
+
+def _unlisted_names(course: Syllabus, bank: dict[str, Any]) -> Iterator[syllabus.Fault]:
+    for name in bank:
+        if name not in course.exercises:
+            homes = [i for i, module in enumerate(course.modules) if module.room == name.partition(".")[0]]
+            yield ("modules", *homes[:1]), expected(f"the exercise {name!r} to be listed", "no such line")
 
 
 def bank_faults(module: Module, bank: dict[str, Any]) -> Iterator[str]:

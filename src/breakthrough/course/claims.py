@@ -23,6 +23,7 @@ VERDICTS = {
     "cannot be tested here": ("○", "#7f7f7f"),
 }
 UNTESTABLE = "cannot be tested here"
+YOURS, COURSES = "yours", "the course's own run"
 _PROFILES = ("tiny", "quick", "full")  # a better profile's record stands above a later one of a lesser
 
 
@@ -37,6 +38,7 @@ class Entry:
     reason: str = ""
     profile: str = ""
     figures: Mapping[str, float] | None = None
+    source: str = ""  # whose record it is: yours, or the course's own run
 
     @property
     def recorded(self) -> bool:
@@ -60,9 +62,15 @@ def record(
     Raises: UnknownNameError for an unknown claim; InputError for an unknown verdict, a sentence
             without figures, a figure that is no finite number, or a missing reason
     """
-    found = syllabus.load().find_claim(claim)
-    _validate(verdict, measured, reason, profile)
-    numbers = _numbers(figures or {})
+    try:
+        found = syllabus.load().find_claim(claim)
+        _validate(verdict, measured, reason, profile)
+        numbers = _numbers(figures or {})
+    except InputError as error:
+        # IPython shows this in place of the library's frames: what to mend is all in the sentence
+        shown = [f"{type(error).__name__}: {error}"]
+        error._render_traceback_ = lambda: shown
+        raise
     event = events.append("claim", claim=claim, verdict=verdict, measured=measured, reason=reason,
                           profile=profile, figures=numbers)
     shown = {key: value for key, value in event.items() if key not in ("kind", "time_s")}
@@ -70,14 +78,13 @@ def record(
 
 
 def ledger(course: Syllabus, records: Iterable[Mapping[str, Any]] | None = None) -> list[Entry]:
-    """Where every claim stands, from records or else the learner's own log and then the last runs."""
-    found = [*_last_runs(course), *_own()] if records is None else list(records)
-    best: dict[str, Mapping[str, Any]] = {}
-    for one in filter(_well_formed, found):
-        before = best.get(one["claim"])
-        if before is None or _rank(one) >= _rank(before):
-            best[one["claim"]] = one
-    return [_entry(course, claim, best.get(claim.id)) for claim in course.claims]
+    """Where every claim stands: from records, else from the learner's own log and, below it, the last runs."""
+    if records is not None:
+        best = {name: (one, "") for name, one in _best(records).items()}
+    else:
+        best = {name: (one, COURSES) for name, one in _best(_last_runs(course)).items()}
+        best |= {name: (one, YOURS) for name, one in _best(_own()).items()}
+    return [_entry(course, claim, *best.get(claim.id, (None, ""))) for claim in course.claims]
 
 
 def plain(claim: Claim, record: Mapping[str, Any]) -> str:
@@ -124,6 +131,15 @@ def _numbers(figures: Mapping[str, Any]) -> dict[str, float]:
     return numbers
 
 
+def _best(records: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    best: dict[str, Mapping[str, Any]] = {}
+    for one in filter(_well_formed, records):
+        before = best.get(one["claim"])
+        if before is None or _rank(one) >= _rank(before):
+            best[one["claim"]] = one
+    return best
+
+
 def _well_formed(record: Mapping[str, Any]) -> bool:
     texts = all(isinstance(record.get(key), str) for key in ("claim", "verdict", "measured"))
     return texts and record["verdict"] in VERDICTS
@@ -144,11 +160,11 @@ def _last_runs(course: Syllabus) -> Iterable[Mapping[str, Any]]:
             yield from result.claims.values()
 
 
-def _entry(course: Syllabus, claim: Claim, record: Mapping[str, Any] | None) -> Entry:
+def _entry(course: Syllabus, claim: Claim, record: Mapping[str, Any] | None, source: str) -> Entry:
     if record is None:
         return Entry(claim, _state(course, claim))
     reason, profile, figures = (record.get(key) or "" for key in ("reason", "profile", "figures"))
-    return Entry(claim, "recorded", record["verdict"], record["measured"], str(reason), str(profile), figures or None)
+    return Entry(claim, "recorded", record["verdict"], record["measured"], str(reason), str(profile), figures or None, source)
 
 
 def _state(course: Syllabus, claim: Claim) -> str:

@@ -74,18 +74,18 @@ def gpu_finding(deep: bool = False) -> Finding:
 
 
 def sandbox() -> Finding:
-    """Whether bubblewrap can confine a process here: grading a cohort needs it, learning does not."""
+    """Whether bubblewrap can confine a process here; only a note when not: learning does not need it."""
     if shutil.which(PROBE[0]) is None:
-        return Finding("sandbox", MISSING, "no bubblewrap: only grading a cohort needs it", "apt-get install bubblewrap")
+        return Finding("sandbox", NOTE, "no bubblewrap: only grading a cohort needs it", "apt-get install bubblewrap")
     try:
         done = subprocess.run(PROBE, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding("sandbox", MISSING, f"bubblewrap does not run: {error}", "running on a machine of your own")
+        return Finding("sandbox", NOTE, f"bubblewrap does not run: {error}", "running on a machine of your own")
     if done.returncode == 0:
         return Finding("sandbox", OK, "bubblewrap confines processes")
     why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
     mend = "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-    return Finding("sandbox", MISSING, f"bubblewrap may not make namespaces: {why}", mend)
+    return Finding("sandbox", NOTE, f"bubblewrap may not make namespaces, which only grading a cohort needs: {why}", mend)
 
 
 def facts(device: str = "auto") -> dict[str, str]:

@@ -40,6 +40,7 @@ class Progress:
     course: Syllabus
     modules: tuple[ModuleProgress, ...]
     next: str
+    unknown: tuple[str, ...] = ()  # exercises in the log that course.yml does not name: not counted
 
     @property
     def earned(self) -> Split:
@@ -60,7 +61,8 @@ def measure(course: Syllabus | None = None, log: Iterable[Mapping[str, Any]] | N
     course = course or syllabus.load()
     homes = {name: m.id for m in course.built for name in (*m.exercises, *m.questions)}
     every = events.read() if log is None else log
-    seen = [event for event in every if isinstance(event.get("exercise"), str) and event["exercise"] in homes]
+    named = [event for event in every if isinstance(event.get("exercise"), str)]
+    seen = [event for event in named if event["exercise"] in homes]
     best: dict[str, float] = {}
     for event in seen:
         points = event.get("points")
@@ -68,7 +70,14 @@ def measure(course: Syllabus | None = None, log: Iterable[Mapping[str, Any]] | N
             best[event["exercise"]] = max(points, best.get(event["exercise"], 0))
     spent = _spent_min(seen, homes)
     modules = tuple(_of_module(module, seen, best, spent.get(module.id, 0.0)) for module in course.built)
-    return Progress(course, modules, _next(course, _passed(seen)))
+    unknown = {event["exercise"] for event in named} - set(course.exercises)
+    return Progress(course, modules, _next(course, _passed(seen)), tuple(sorted(unknown)))
+
+
+def next_exercise(course: Syllabus) -> str | None:
+    """The exercise or question to do next according to the learner's own log; none when all are passed."""
+    passed = _passed([event for event in events.read() if isinstance(event.get("exercise"), str)])
+    return next((name for name in course.exercises if name not in passed), None)
 
 
 def figure(progress: Progress | None = None) -> Figure:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from breakthrough import files
 from breakthrough.course import claims, notebooks, runs
 from breakthrough.course.charts import module_points, shares
 from breakthrough.errors import NotebookError
@@ -30,10 +30,7 @@ class Picture:
 def write(plan: runs.Plan) -> Path:
     """Write build/report/index.html from the last run of a profile, aside and then renamed; its path."""
     target = (plan.build or plan.course.root / "build") / "report" / "index.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_suffix(".partial")
-    aside.write_text(render(plan), encoding="utf-8")
-    os.replace(aside, target)
+    files.write_text(target, render(plan))
     return target
 
 

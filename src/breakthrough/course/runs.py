@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from breakthrough import artifacts, devices, events
+from breakthrough import artifacts, devices, events, files
 from breakthrough.course import doctor, notebooks
 from breakthrough.course.schema import Module, Syllabus
 from breakthrough.errors import ConfigError, expected
@@ -96,15 +96,18 @@ class Plan:
     build: Path | None = None  # build/ of the project unless given
 
     def __post_init__(self) -> None:
-        if self.profile not in LIMIT_S:
-            raise ConfigError(expected(f"a profile out of {', '.join(LIMIT_S)}", repr(self.profile)))
-        if self.device not in devices.CHOICES:
-            raise ConfigError(expected(f"a device out of {', '.join(devices.CHOICES)}", repr(self.device)))
+        validate_profile(self.profile)
+        _validate_choice("device", self.device, devices.CHOICES)
 
     @property
     def folder(self) -> Path:
         """Where executed notebooks, log, artifacts and results of this profile lie."""
         return (self.build or self.course.root / "build") / "run" / self.profile
+
+    @property
+    def log(self) -> Path:
+        """The folder of the run's own event log."""
+        return self.folder / "progress"
 
     def tasks(self, modules: Sequence[Module] | None = None) -> list[Task]:
         """The notebooks of these modules, of all that are built when none is given, in course order."""
@@ -122,7 +125,7 @@ class Plan:
         """The variables that keep a learner's own log and artifacts untouched by a run."""
         return {
             devices.VARIABLE: self.device,
-            events.VARIABLE: str(self.folder / "progress"),
+            events.VARIABLE: str(self.log),
             artifacts.VARIABLE: str(self.folder / "artifacts"),
         }
 
@@ -133,8 +136,8 @@ class Watcher:
     def begin(self, task: Task, cells: int) -> None:
         """A notebook begins."""
 
-    def cell(self, task: Task, index: int) -> None:
-        """A cell begins, counted from 0."""
+    def cell(self, task: Task, index: int, name: str) -> None:
+        """A cell begins, counted from 0; its id is its name."""
 
     def end(self, task: Task, result: Result) -> None:
         """A notebook ended."""
@@ -155,12 +158,26 @@ def run(plan: Plan, modules: Sequence[Module] | None = None, *, resume: bool = F
     for task in tasks:
         key = input_key(plan, task, library)
         result = _resumed(task, before.get(task.name), key) if resume else None
-        watch.begin(task, _count_cells(task))
-        result = result or _execute(plan, task, key, lambda index, task=task: watch.cell(task, index))
+        watch.begin(task, count_cells(task.source))
+        result = result or _execute(plan, task, key, lambda index, name, task=task: watch.cell(task, index, name))
         _keep(plan, result)
         results.append(result)
         watch.end(task, result)
     return results
+
+
+def validate_profile(name: str) -> None:
+    """Raise unless there is a profile of this name.
+
+    Raises: ConfigError with the nearest one
+    """
+    _validate_choice("profile", name, LIMIT_S)
+
+
+def _validate_choice(what: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise ConfigError(expected(f"a {what} out of {', '.join(known)}", repr(name), near[0] if near else None))
 
 
 def load_results(plan: Plan) -> dict[str, Result]:
@@ -203,7 +220,7 @@ def _resumed(task: Task, before: Result | None, key: str) -> Result | None:
     return Result(**{**asdict(before), "resumed": True})
 
 
-def _execute(plan: Plan, task: Task, key: str, on_cell: Callable[[int], None]) -> Result:
+def _execute(plan: Plan, task: Task, key: str, on_cell: Callable[[int, str], None]) -> Result:
     if not task.source.is_file():
         error = f"no file {task.source.relative_to(plan.course.root)}"
         return Result(task.name, task.module.id, task.kind, "missing", 0.0, 0.0, task.of, error=error, key=key)
@@ -235,11 +252,9 @@ def _keep(plan: Plan, result: Result) -> None:
 
 
 def _write(path: Path, data: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".partial")
-    aside.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(aside, path)
+    files.write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
-def _count_cells(task: Task) -> int:
-    return len(notebooks.read(task.source)["cells"]) if task.source.is_file() else 0
+def count_cells(source: Path) -> int:
+    """How many cells an execution goes through: those of the file, and the parameters that are injected."""
+    return len(notebooks.read(source)["cells"]) + 1 if source.is_file() else 0

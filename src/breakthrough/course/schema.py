@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -91,31 +93,38 @@ class Syllabus(_Entry):
         return tuple(module for module in self.modules if module.built)
 
     @cached_property
+    def exercises(self) -> tuple[str, ...]:
+        """The names of all exercises and questions, in course order."""
+        return tuple(name for m in self.modules for name in (*m.exercises, *m.questions))
+
+    @cached_property
     def labs(self) -> tuple[Module, ...]:
         """The modules that have an assignment, in order."""
         return tuple(module for module in self.built if module.has_lab)
 
-    def find(self, name: str) -> Module:
+    def find(self, name: str, offer: Sequence[Module] | None = None) -> Module:
         """The module with this id, number or room, or whose id or room begins so: 01_moe, 01, moe.
 
-        Raises: UnknownNameError when none fits, or more than one
+        Raises: UnknownNameError when none fits, or more than one; it names those to offer, all if not given
         """
         exact = [m for m in self.modules if name in (m.id, m.id[:2], m.room)]
         near = exact or [m for m in self.modules if name and (m.id.startswith(name) or m.room.startswith(name))]
         if not near:
-            raise unknown("module", name, [m.id for m in self.modules])
+            ids = [m.id for m in offer or self.modules]
+            likely = difflib.get_close_matches(name, ids, n=3, cutoff=0.4) or ids
+            raise UnknownNameError(expected("the name of a known module", repr(name), " or ".join(likely)))
         if len(near) > 1:
             raise UnknownNameError(expected("the name of one module", repr(name), " or ".join(m.id for m in near)))
         return near[0]
 
-    def find_built(self, name: str) -> Module:
+    def find_built(self, name: str, offer: Sequence[Module] | None = None) -> Module:
         """Like `find`, for a module that is there.
 
-        Raises: UnknownNameError also when the module is only planned
+        Raises: UnknownNameError also when the module is only planned; it names those to offer, all built if not given
         """
-        module = self.find(name)
+        module = self.find(name, offer or self.built)
         if not module.built:
-            ready = " or ".join(m.id for m in self.built)
+            ready = " or ".join(m.id for m in offer or self.built)
             raise UnknownNameError(expected("a module that is built", f"{module.id}, in preparation", ready))
         return module
 
@@ -137,8 +146,7 @@ class Syllabus(_Entry):
         for module in self.modules:
             if exercise in (*module.exercises, *module.questions):
                 return module
-        every = [name for m in self.modules for name in (*m.exercises, *m.questions)]
-        raise unknown("exercise", exercise, every)
+        raise unknown("exercise", exercise, self.exercises)
 
     def lesson(self, module: Module) -> Path:
         """Where the module's lesson lies."""

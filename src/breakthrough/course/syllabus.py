@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,12 @@ def parse(text: str, root: Path) -> Syllabus:
     return syllabus.model_copy(update={"root": root})
 
 
+def located(root: Path, faults: Sequence[Fault]) -> list[str]:
+    """Faults that were found elsewhere in what a course.yml says, each with its line and field."""
+    node, _ = _yaml((root / FILE).read_text(encoding="utf-8"))
+    return _told(node, faults)
+
+
 def _yaml(text: str) -> tuple[yaml.Node, Any]:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -99,8 +105,11 @@ def _model_at(at: Location) -> type[BaseModel]:
 
 
 def _error(node: yaml.Node, faults: list[Fault]) -> ConfigError:
-    lines = [f"{FILE}:{_line(node, at)}: {_field(at)}{text}" for at, text in faults]
-    return ConfigError("\n".join(lines))
+    return ConfigError("\n".join(_told(node, faults)))
+
+
+def _told(node: yaml.Node, faults: Sequence[Fault]) -> list[str]:
+    return [f"{FILE}:{_line(node, at)}: {_field(at)}{text}" for at, text in faults]
 
 
 def _field(at: Location) -> str:
@@ -153,11 +162,11 @@ def _order(course: Syllabus) -> Iterator[Fault]:
     for i, module in enumerate(course.modules):
         for j, name in enumerate(module.prerequisites):
             if name not in ids:
-                hint = ", ".join(ids) or "removing it"
+                hint = ", ".join(dict.fromkeys(ids)) or "removing it"
                 yield ("modules", i, "prerequisites", j), expected("a module that comes before", repr(name), hint)
         for j, kind in enumerate(module.takes):
             if kind not in given:
-                hint = ", ".join(given) or "removing it"
+                hint = ", ".join(dict.fromkeys(given)) or "removing it"
                 yield ("modules", i, "takes", j), expected("an artifact that a module before gives", repr(kind), hint)
         ids.append(module.id)
         given += module.gives
@@ -179,7 +188,8 @@ def _module(course: Syllabus, index: int, module: Module) -> Iterator[Fault]:
                 yield (*at, key), expected("none while the module is planned", f"{getattr(module, key).total:g}")
         return
     if not module.hours.total:
-        yield (*at, "hours"), expected("hours for a module that is built", 0, "'state: planned'")
+        got = "0 in all" if "hours" in module.model_fields_set else "no such field"
+        yield (*at, "hours"), expected("hours for a module that is built", got, "hours: {lab: …, exchange: …, lesson: …}")
     if bool(module.exercises) != bool(module.points.lab):
         yield (*at, "points", "lab"), expected("points exactly when there are exercises", f"{module.points.lab:g}")
     if bool(module.questions) != bool(module.points.lesson):

@@ -3,45 +3,73 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from breakthrough import events
 from breakthrough.course.runs import Result, Task, Watcher
 from breakthrough.course.schema import KINDS
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
-    from breakthrough.course.answers import Score
+    from breakthrough.course.answers import Checked
     from breakthrough.course.claims import Entry
     from breakthrough.course.doctor import Finding
     from breakthrough.course.progress import Progress
 
-_STYLES = {"OK": "green", "missing": "bold red", "note": "yellow", "passed": "green", "wrong": "bold red"}
+WIDTH = 100  # of a table that is to be read at once
+_STYLES = {"OK": "green", "missing": "bold red", "note": "yellow", "passed": "green", "wrong": "bold red", "stopped": "bold red"}
+
+
+class CellBar:
+    """A bar on a terminal that says which cell of a notebook runs, and for how long; on a pipe, nothing."""
+
+    def __init__(self, notebook: str, cells: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("cell {task.fields[cell]}"), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        self._task = self._bar.add_task(notebook, total=cells, cell=f"0/{cells}")
+        self._cells = cells
+
+    def __enter__(self) -> CellBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def cell(self, index: int, name: str) -> None:
+        """Move to the cell that begins."""
+        self._bar.update(self._task, completed=index, cell=f"{index + 1}/{self._cells} {name}")
 
 
 class RunWatcher(Watcher):
     """A bar over the cells of the current notebook, and one line for every notebook that ended."""
 
     def __init__(self) -> None:
-        self._bar: tqdm | None = None
+        self._bars = ExitStack()
+
+    def __enter__(self) -> RunWatcher:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.close()  # after an interrupt too: a bar hides the cursor
 
     def begin(self, task: Task, cells: int) -> None:
-        """Start the bar of a notebook; on a pipe, nothing."""
-        from tqdm import tqdm
+        """Start the bar of a notebook."""
+        self._bar = self._bars.enter_context(CellBar(task.name, cells))
 
-        form = "{desc} {bar} cell {n_fmt}/{total_fmt} {elapsed}"
-        self._bar = tqdm(total=cells, desc=task.name, bar_format=form, leave=False, disable=not sys.stderr.isatty())
-
-    def cell(self, task: Task, index: int) -> None:
+    def cell(self, task: Task, index: int, name: str) -> None:
         """Move the bar to the cell that begins."""
-        if self._bar is not None:
-            self._bar.update(index + 1 - self._bar.n)
+        self._bar.cell(index, name)
 
     def end(self, task: Task, result: Result) -> None:
         """Remove the bar and print the notebook's line."""
-        if self._bar is not None:
-            self._bar.close()
+        self._bars.close()
         print(result.line(), flush=True)
 
 
@@ -53,13 +81,17 @@ def print_findings(findings: Sequence[Finding]) -> None:
     _print(table)
 
 
-def print_scores(scores: Sequence[Score]) -> None:
-    """Points by exercise of a learner's lab, with the diagnosis of what is wrong."""
+def print_checked(checked: Checked) -> None:
+    """Points by exercise of a learner's lab, with the diagnosis of what is wrong; claims; cells that took too long."""
     table = _table("exercise", "points", "status", "what to look at")
-    for one in scores:
+    for one in checked.scores:
         table.add_row(one.exercise, f"{one.points:g} / {one.of:g}", _styled(one.status), _plain(one.says))
-    _print(table)
-    print(f"{sum(s.points for s in scores):g} of {sum(s.of for s in scores):g} points")
+    _print(table, WIDTH)
+    for claim, verdict in checked.claims.items():
+        print(f"claim {claim}: {verdict or 'not recorded'}")
+    for text in checked.stopped:
+        print(text)
+    print(f"{sum(s.points for s in checked.scores):g} of {sum(s.of for s in checked.scores):g} points")
 
 
 def print_progress(progress: Progress) -> None:
@@ -75,18 +107,31 @@ def print_progress(progress: Progress) -> None:
     shares = [f"{100 * getattr(earned, kind) / earned.total if earned.total else 0:.0f}% (aim {getattr(shape, kind):g}%)" for kind in KINDS]
     table.add_row("share", *shares)
     _print(table)
+    if progress.unknown:
+        print(f"note: the log has {', '.join(progress.unknown)}, which course.yml does not name: not counted")
     print(f"next: {progress.next}")
 
 
 def print_ledger(entries: Sequence[Entry]) -> None:
     """Every claim with its verdict and what was measured, or why there is none yet."""
-    table = _table("", "the claim", "verdict", "measured")
+    table = _table("", "the claim", "verdict", "whose", "measured")
     for one in entries:
         verdict = f"{one.verdict} ({one.profile})" if one.recorded else one.state
         measured = ". ".join(text.rstrip(".") for text in (one.measured, one.reason) if text)
-        table.add_row(one.claim.id, _plain(one.claim.claim), _plain(verdict), _plain(measured))
+        table.add_row(one.claim.id, _plain(one.claim.claim), _plain(verdict), _plain(one.source), _plain(measured))
     _print(table)
-    print(f"{sum(one.recorded for one in entries)} of {len(entries)} claims measured")
+    recorded = [one for one in entries if one.recorded]
+    whose = ", ".join(f"{count} {name}" for name, count in Counter(one.source for one in recorded).items())
+    print(f"{len(recorded)} of {len(entries)} claims measured" + (f": {whose}" if whose else ""))
+
+
+def print_damaged(*others: Path) -> None:
+    """One line on stderr for every event log, the learner's own and others, with lines that cannot be read."""
+    for log in dict.fromkeys((events.folder(), *others)):
+        count = events.damaged(log)
+        if count:
+            lines = "1 line is" if count == 1 else f"{count} lines are"
+            print(f"note: {lines} unreadable in {log / events.FILE}, and skipped", file=sys.stderr)
 
 
 def _table(*columns: str):
@@ -111,8 +156,9 @@ def _styled(status: str):
     return Text(status, style=_STYLES.get(status, ""))
 
 
-def _print(table) -> None:
+def _print(table, most: int | None = None) -> None:
     from rich.console import Console
 
-    # on a pipe there is no width to fit: let nothing be cut
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    # on a pipe there is no width to fit
+    console = Console(width=None if sys.stdout.isatty() else most or 140)
+    console.print(table, width=min(console.width, most or console.width))

@@ -12,19 +12,22 @@ from pathlib import Path
 from breakthrough import artifacts, events, optional
 from breakthrough.course import agreement, shape
 from breakthrough.course.schema import Module, Syllabus
-from breakthrough.errors import NotebookError
+from breakthrough.errors import NotebookError, UnknownNameError
 
 SANITIZE = Path(__file__).with_name("nbval.cfg")
 
 
 def structure(course: Syllabus, modules: Sequence[Module] | None = None) -> list[str]:
-    """Every fault in shape and agreement of these modules, of all that are built when none is given."""
-    found = []
+    """Every fault in the names of exercises, and in shape and agreement of these modules, of all when none is given."""
+    found = agreement.name_faults(course)
     for module in modules or course.built:
         try:
-            found += [*shape_faults(course, module), *agreement.faults(course, module)]
+            found += shape_faults(course, module)
+            found += agreement.faults(course, module)
         except NotebookError as error:
             found.append(f"{module.id}: {error}")
+        except UnknownNameError:  # an exercise that is not there: named above, with its line
+            continue
     return found
 
 

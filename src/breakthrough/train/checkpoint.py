@@ -7,7 +7,6 @@ aside and renamed, so that a run stopped while saving leaves the checkpoint befo
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from breakthrough import files
 from breakthrough.errors import ArtifactError, expected
 
 
@@ -32,11 +32,8 @@ def save(
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
     tensors["generator"] = generator.get_state()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    save_file(tensors, aside, metadata={"facts": json.dumps(facts)})
-    os.replace(aside, path)
+    with files.aside(Path(path)) as aside:
+        save_file(tensors, aside, metadata={"facts": json.dumps(facts)})
 
 
 def restore(

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from breakthrough import files
 from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.train.history import History, Point
 
@@ -168,7 +169,7 @@ class Comparison:
 
     def save(self, path: str | Path) -> None:
         """Write it as JSON."""
-        Path(path).write_text(json.dumps(self.to_dict()), encoding="utf-8")
+        files.write_text(Path(path), json.dumps(self.to_dict()))
 
     @classmethod
     def load(cls, path: str | Path) -> Comparison:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -28,7 +27,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from breakthrough import devices
+from breakthrough import devices, files
 from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.seeds import torch_generator
 from breakthrough.train import checkpoint
@@ -221,6 +220,4 @@ def _fingerprint(job: Job, *more: object) -> str:
 
 
 def _write(path: Path, data: object) -> None:
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    aside.write_text(json.dumps(data), encoding="utf-8")
-    os.replace(aside, path)
+    files.write_text(path, json.dumps(data))
