@@ -109,3 +109,10 @@ def test_the_manifest_is_plain_json_without_paths_of_this_machine(store):
     record = json.loads((saved.folder / artifacts.MANIFEST).read_text())
     assert os.fspath(store) not in json.dumps(record)
     assert record["files"] == {"a.json": artifacts.sha256(saved.path("a.json"))}
+
+
+@pytest.mark.parametrize("loss", [float("nan"), {1, 2}, object()])
+def test_a_metric_that_is_no_number_is_named_and_nothing_is_saved(store, loss):
+    with pytest.raises(InputError, match="metric 'valid_loss'"):
+        artifacts.save("toy", {"a.json": text("{}")}, metrics={"valid_loss": loss})
+    assert not (store / "toy").exists()

@@ -72,9 +72,11 @@ def save(
 
     `files` maps names to a path to copy or to a function that writes to the path it is given.
 
-    Raises: InputError for a kind or file name that is not allowed
+    Raises: InputError for a kind or file name that is not allowed, and for metrics that are not plain
+            finite data
     """
     _validate(kind, files)
+    _validate_metrics(metrics or {})
     home = store() / kind
     home.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=home))
@@ -142,6 +144,16 @@ def _validate(kind: str, files: Mapping[str, Writer | Path]) -> None:
     for name in files:
         if Path(name).name != name or Path(name).suffix not in SUFFIXES or name == MANIFEST:
             raise InputError(expected(f"a plain file name ending in {', '.join(SUFFIXES)}", repr(name)))
+
+
+def _validate_metrics(metrics: Mapping[str, Any]) -> None:
+    for name, value in metrics.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            what = f"a finite float or other plain data for the metric {name!r}"
+            got = f"{type(value).__name__} {value!r}"
+            raise InputError(expected(what, got, f"float(…) of {name}")) from None
 
 
 def _describe(kind, aside, names, metrics, parents, profile, staff) -> Artifact:
