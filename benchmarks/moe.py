@@ -1,13 +1,21 @@
 """The sparse layer against a dense SwiGLU of the same active FLOPs and against Hugging Face.
 
     python benchmarks/moe.py [--quick] [--dtype float32|bfloat16] [--threads N] [--json PATH]
+                             [--only T,d,E,k …]
 
 One step is forward and backward, gradients of the input and of all weights, set to None before.
 The ideal is a dense SwiGLU with hidden = k · d_hidden on the same tokens, the faster of two usual
 ways to write it. d_hidden = 3.5 · d, as in Mixtral 8x7B. Contenders take turns (A B C A B C …) on
-fresh random tokens every round, so that loads and matrix shapes change as in training. Figures are
-medians over rounds (one round where a contender takes over 4 times the ideal). On a CPU with one
-thread time is the process's CPU time, which neighbours on the machine disturb least; else wall.
+fresh random tokens every round, so that loads and matrix shapes change as in training: 5 rounds or
+more, 7 where one takes under 10 s, up to 21 (one where a contender takes over 4 times the ideal).
+On a CPU with one thread time is the process's CPU time, which neighbours on the machine disturb
+least; else wall.
+
+A ratio is the median over rounds of the two times of one round. Never slower than another means
+that this median is at most 1.00 at every point: yes. Where it is above 1.00 but the interval that
+holds the true median with a chance of 95% (a pair of order statistics; all values below 6 rounds)
+includes 1 at every such point, noise and difference cannot be told apart, and the verdict is a tie
+within the spread, which is neither yes nor no. The limit itself never moves.
 """
 
 from __future__ import annotations
@@ -15,9 +23,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import itertools
-import json
 import platform
-import statistics
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -26,6 +32,7 @@ from pathlib import Path
 import psutil
 import torch
 import torch.nn.functional as F
+from _moe_report import DENSE, HUGGING_FACE, OURS, markdown, ratios, verdicts, write
 from torch import Tensor, nn
 
 from breakthrough import devices
@@ -34,11 +41,7 @@ from breakthrough.optional import available, require
 from breakthrough.seeds import torch_generator
 
 RESULTS = Path(__file__).parent / "results"
-DENSE = ("dense", "dense fused")
-HUGGING_FACE = ("eager", "batched_mm", "grouped_mm")
 POINT_S = 8.0  # aimed at for the rounds of one point
-OURS = "ours auto"
-HOLDS = {True: "yes", False: "no", None: "–"}
 FAR = 4.0  # times the ideal: one measured round is enough
 
 
@@ -55,17 +58,6 @@ class Point:
     @property
     def d_hidden(self) -> int:
         return self.d_model * 7 // 2
-
-
-# (what, limit of ours / ideal, the points it covers)
-TARGETS = (
-    ("fp32, T ≥ 4096, d = 512, E = 8, k = 2", 1.10,
-     lambda p: (p["dtype"], p["d_model"], p["n_experts"], p["top_k"]) == ("float32", 512, 8, 2)),
-    ("fp32, whole grid", 1.25, lambda p: p["dtype"] == "float32" and p["d_model"] <= 512),
-    ("bf16, whole grid", 1.60, lambda p: p["dtype"] == "bfloat16" and p["d_model"] <= 512),
-    ("GPU, bf16, T = 16384, d = 1024, E = 64, k = 2", 1.30,
-     lambda p: (p["dtype"], p["d_model"]) == ("bfloat16", 1024)),
-)  # fmt: skip
 
 
 class Dense(nn.Module):
@@ -90,6 +82,12 @@ def grid(quick: bool, dtypes: list[str], gpu: bool) -> list[Point]:
     if gpu:
         places.append((16384, 1024, 64, 2))
     return [Point(dtype, *place) for place in places for dtype in dtypes]
+
+
+def only(points: list[Point], places: list[str]) -> list[Point]:
+    """The points at places "T,d,E,k", on the grid or not, in the dtypes of the given points."""
+    dtypes = dict.fromkeys(point.dtype for point in points)
+    return [Point(dtype, *map(int, place.split(","))) for place in places for dtype in dtypes]
 
 
 def contenders(point: Point, dispatches: list[str]) -> dict[str, object]:
@@ -173,6 +171,11 @@ def kept_bytes(model: nn.Module, x: Tensor) -> int:
     return sum(size for place, size in kept.items() if place not in known)
 
 
+def enough(round_s: float) -> int:
+    """Rounds to measure when one takes so many seconds."""
+    return max(7 if round_s < 10 else 5, min(21, round(POINT_S / round_s)))
+
+
 def measure(point: Point, dispatches: list[str], device: torch.device) -> dict:
     """Times, ratios to the ideal and bytes kept, for every contender at one point."""
     dtype, draw = getattr(torch, point.dtype), torch_generator(1)
@@ -186,7 +189,7 @@ def measure(point: Point, dispatches: list[str], device: torch.device) -> dict:
     kept = {name: kept_bytes(model, tokens()) for name, model in models.items()}
     warm = {name: step(model, tokens(), tokens()) for name, model in models.items()}
     far = {name for name in models if warm[name] > FAR * warm["dense"]}
-    rounds = max(3, min(15, round(POINT_S / sum(warm[n] for n in models if n not in far))))
+    rounds = enough(sum(warm[name] for name in models if name not in far))
     times: dict[str, list[float]] = {name: [] for name in models}
     for i in range(rounds):
         x, target = tokens(), tokens()
@@ -195,32 +198,6 @@ def measure(point: Point, dispatches: list[str], device: torch.device) -> dict:
                 times[name].append(step(model, x, target))
     return {**asdict(point), "rounds": rounds, "skipped": skipped, "kept_bytes": kept,
             **ratios(times)}  # fmt: skip
-
-
-def ratios(times: dict[str, list[float]]) -> dict:
-    """Median seconds, their ratio to the ideal's, and the range of the ratio over rounds."""
-    median = {name: statistics.median(values) for name, values in times.items()}
-    ideal = min(DENSE, key=median.__getitem__)
-    spread = {name: sorted(a / b for a, b in zip(values, times[ideal], strict=False))
-              for name, values in times.items()}  # fmt: skip
-    return {
-        "ideal": ideal,
-        "seconds": median,
-        "ratio": {name: value / median[ideal] for name, value in median.items()},
-        "spread": {name: [values[0], values[-1]] for name, values in spread.items()},
-    }
-
-
-def verdicts(points: list[dict]) -> list[dict]:
-    """Each target with the worst point it covers; no point, no verdict."""
-    races = [(f"of the ideal: {name}", limit, [p["ratio"][OURS] for p in points if covers(p)])
-             for name, limit, covers in TARGETS]  # fmt: skip
-    for name in (f"hf {n}" for n in HUGGING_FACE):
-        met = [p["ratio"][OURS] / p["ratio"][name] for p in points if name in p["ratio"]]
-        races.append((f"of {name}, at {len(met)} points", 1.0, met))
-    return [{"target": f"≤ {limit:.2f} {name}", "worst": max(met, default=None),
-             "holds": max(met) <= limit if met else None}
-            for name, limit, met in races]  # fmt: skip
 
 
 def machine(device: torch.device) -> dict:
@@ -238,61 +215,39 @@ def machine(device: torch.device) -> dict:
             "cpu_capability": torch.backends.cpu.get_cpu_capability(), **versions}  # fmt: skip
 
 
-def markdown(report: dict) -> str:
-    """The report as tables."""
-    facts = ", ".join(f"{key} {value}" for key, value in report["machine"].items() if value)
-    names = list(dict.fromkeys(n for p in report["points"] for n in (*p["ratio"], *p["skipped"])))
-    head = ["dtype", "T", "d", "E", "k", "ideal ms", *names, "kept MB: ideal / ours / hf eager"]
-    lines = ["# Sparse layer: time of a step over the ideal's", "", facts, ""]
-    lines += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    lines += ["| " + " | ".join(_cells(p, names)) + " |" for p in report["points"]]
-    lines += ["", "Median ratio (lowest–highest of the rounds). A dash: skipped, see below.", ""]
-    lines += ["| target | worst | holds |", "| --- | --- | --- |"]
-    for v in report["verdicts"]:
-        figure = "not measured" if v["worst"] is None else f"{v['worst']:.3f}"
-        lines += [f"| {v['target']} | {figure} | {HOLDS[v['holds']]} |"]
-    skipped = {f"- skipped: {n} at T = {p['tokens']}, d = {p['d_model']}, k = {p['top_k']}, "
-               f"{p['dtype']}: {w}" for p in report["points"] for n, w in p["skipped"].items()}
-    return "\n".join([*lines, "", *sorted(skipped), "", *__doc__.strip().splitlines()[4:], ""])
-
-
-def _cells(p: dict, names: list[str]) -> list[str]:
-    place = [p["dtype"], *(str(p[n]) for n in ("tokens", "d_model", "n_experts", "top_k"))]
-    ratio = ["–" if n not in p["ratio"] else "{:.2f} ({:.2f}–{:.2f})".format(
-        p["ratio"][n], *p["spread"][n]) for n in names]  # fmt: skip
-    kept = [p["kept_bytes"].get(n) for n in (p["ideal"], OURS, "hf eager")]
-    kept_mb = ("–" if b is None else f"{b / 1e6:.0f}" for b in kept)
-    return [*place, f"{1e3 * p['seconds'][p['ideal']]:.1f}", *ratio, " / ".join(kept_mb)]
-
-
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print and write the results. 1 when a target is missed, else 0."""
+    """Measure, print and write the results. 1 when a target is missed or tied, else 0."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="T = 4096, d = 128 and one more")
+    parser.add_argument("--only", nargs="*", metavar="T,d,E,k", help="these places, not the grid")
     parser.add_argument("--dtype", nargs="*", default=["float32", "bfloat16"])
     parser.add_argument("--dispatch", nargs="*", default=["auto"], help="'auto' is always there")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="where to write; a .md is written beside it")
     options, device = parser.parse_args(argv), devices.choose()
-    path = options.json or RESULTS / f"moe-{'gpu' if device.type == 'cuda' else 'cpu'}.json"
+    points = grid(options.quick, options.dtype, device.type == "cuda")
+    if options.only:
+        points = only(points, options.only)
     dispatches = list(dict.fromkeys(["auto", *options.dispatch]))
+    place = RESULTS / f"moe-{'gpu' if device.type == 'cuda' else 'cpu'}.json"
+    path = options.json or (None if options.only else place)
     with devices.threads(options.threads):
-        report: dict = {"machine": machine(device), "points": [], "verdicts": []}
-        for point in grid(options.quick, options.dtype, device.type == "cuda"):
-            report["points"].append(measure(point, dispatches, device))
-            report["verdicts"] = verdicts(report["points"])
-            write(report, path)  # after every point: a stopped run keeps what it has
-            last = report["points"][-1]["ratio"].items()
-            print(point, {name: round(ratio, 2) for name, ratio in last}, flush=True)
-    print(markdown(report), f"written to {path}", sep="\n")
-    return 1 if any(v["holds"] is False for v in report["verdicts"]) else 0
+        report = survey(points, dispatches, device, path)
+    print(markdown(report, __doc__), f"written to {path}" if path else "", sep="\n")
+    return 1 if any(v["holds"] not in (True, None) for v in report["verdicts"]) else 0
 
 
-def write(report: dict, path: Path) -> None:
-    """The report as JSON, and as Markdown beside it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    path.with_suffix(".md").write_text(markdown(report))
+def survey(points: list[Point], dispatches: list[str], device: torch.device, path: Path | None):
+    """The report on all points."""
+    report: dict = {"machine": machine(device), "points": [], "verdicts": []}
+    for point in points:
+        report["points"].append(measure(point, dispatches, device))
+        report["verdicts"] = verdicts(report["points"])
+        if path:  # after every point: a stopped run keeps what it has
+            write(report, path, __doc__)
+        last = report["points"][-1]["ratio"].items()
+        print(point, {name: round(ratio, 2) for name, ratio in last}, flush=True)
+    return report
 
 
 if __name__ == "__main__":

@@ -12,16 +12,20 @@ PATH = Path(__file__).parents[2] / "benchmarks" / "moe.py"
 
 @pytest.fixture(scope="module")
 def bench():
+    sys.path.insert(0, str(PATH.parent))  # as for a script, which imports its neighbour
     spec = importlib.util.spec_from_file_location("moe_benchmark", PATH)
     module = sys.modules["moe_benchmark"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    sys.path.remove(str(PATH.parent))
     return module
 
 
 def row(bench, ours, hugging_face=2.0, **changes):
     place = {"dtype": "float32", "tokens": 4096, "d_model": 512, "n_experts": 8, "top_k": 2}
+    race = ours / hugging_face
     ratio = {bench.OURS: ours, "hf eager": hugging_face}
-    return {**place, **changes, "ratio": ratio}
+    races = {"hf eager": [race, 0.99 * race, 1.01 * race]}
+    return {**place, **changes, "ratio": ratio, "races": races}
 
 
 def test_ratio_is_to_the_faster_dense_one(bench):
@@ -37,8 +41,37 @@ def test_verdicts_take_the_worst_point(bench, ours, holds):
     assert got[0]["holds"] is holds and got[0]["worst"] == ours
     assert got[1]["holds"] is True and got[1]["worst"] == 1.2
     assert got[2]["holds"] is None and got[2]["worst"] is None
-    slower = bench.verdicts([row(bench, 1.0, hugging_face=0.99)])
-    assert [v["holds"] for v in slower if "hf eager" in v["target"]] == [False]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "holds"), [(1.0, True), (0.995, "tie within the spread"), (0.98, False)]
+)
+def test_never_slower_is_yes_no_or_a_tie(bench, theirs, holds):
+    got = bench.verdicts([row(bench, 1.0), row(bench, 1.0, hugging_face=theirs, top_k=1)])
+    (verdict,) = [v for v in got if "hf eager" in v["target"]]
+    assert verdict["holds"] == holds and verdict["worst"] == pytest.approx(1 / theirs)
+    assert "k=1" in verdict["at"]
+
+
+def test_races_are_paired_by_round(bench):
+    ours, theirs = [1.0, 4.0, 9.0], [2.0, 4.0, 6.0]
+    got = bench.ratios({"dense": ours, "dense fused": [9.0] * 3, "ours auto": ours, "hf x": theirs})
+    assert got["races"] == {"hf x": [1.0, 0.5, 1.5]}
+
+
+@pytest.mark.parametrize(("n", "want"), [(1, (0, 0)), (5, (0, 4)), (7, (0, 6)), (15, (3, 11))])
+def test_interval_of_the_median(bench, n, want):
+    report = sys.modules["_moe_report"]
+    assert report.interval([float(i) for i in reversed(range(n))]) == want
+
+
+def test_only_takes_places_in_every_dtype(bench):
+    points = bench.only(bench.grid(True, ["float32", "bfloat16"], False), ["64,16,4,2"])
+    assert points == [bench.Point(dtype, 64, 16, 4, 2) for dtype in ("float32", "bfloat16")]
+
+
+def test_more_rounds_for_short_points(bench):
+    assert [bench.enough(s) for s in (0.01, 1.0, 9.0, 30.0)] == [21, 8, 7, 5]
 
 
 def test_a_point_is_measured_and_written(bench, tmp_path, monkeypatch):
