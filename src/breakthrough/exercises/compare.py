@@ -45,7 +45,7 @@ class Outcome:
     got: str = ""
 
 
-UNITS = "(?:millions?|m|assignments?|parameters?|exchanges?|times)"  # may follow a number
+UNITS = "(?:millions?|m|assignments?|parameters?|exchanges?|times|mm|millimetres?|steps?|%|per ?cent)"  # may follow a number
 Compare = Callable[[Any, Any], Difference | None]
 
 
