@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from breakthrough.exercises import scenes_sample, scenes_settle
+from breakthrough.exercises import scenes_light, scenes_sample, scenes_settle, scenes_support
 
-EXERCISES = (*scenes_sample.EXERCISES, *scenes_settle.EXERCISES,)
+EXERCISES = (
+    *scenes_light.EXERCISES,
+    *scenes_sample.EXERCISES,
+    *scenes_settle.EXERCISES,
+    *scenes_support.EXERCISES,
+)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 FALSE_ALARM = 1e-8
+Fact = tuple[str, Callable[[], object]]  # what should hold, and whether it does
 
 
 def far_from_uniform(values: np.ndarray) -> bool:
@@ -85,3 +86,15 @@ def alike(one: Any, other: Any) -> bool:
 def is_false(fact: str) -> Callable[[Any, Any], bool]:
     """Recognises a misconception by one fact that does not hold, whatever else is wrong."""
     return lambda want, got: isinstance(got, dict) and got.get(fact) is False
+
+
+def in_turn(facts: Iterable[Fact]) -> dict[str, bool]:
+    """Facts, asked from the plainest on; after the first that does not hold the others are taken as true.
+
+    So the fact that does not hold is what is wrong, and not a consequence of it.
+    """
+    found, sound = {}, True
+    for name, holds in facts:
+        found[name] = bool(holds()) if sound else True
+        sound = sound and found[name]
+    return found

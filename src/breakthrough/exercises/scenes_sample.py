@@ -1,24 +1,20 @@
 """Module 2: drawing a scene's numbers from ranges, with an explicit generator.
 
-The draws of an answer are judged by their statistics and by what repeats, so that any order of drawing
-will do that does not depend on the order of the ranges.
+The draws of an answer are judged by their statistics and by what repeats (see `scenes_sample_trial`), so that
+any order of drawing will do that does not depend on the order of the ranges.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from typing import Any
 
 import numpy as np
 import torch
 
-from breakthrough.errors import InputError, expected, type_of
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
-from breakthrough.exercises.scenes_chance import alike, far_from_uniform, is_false, linked, margin, repeats
-
-Ranges = dict[str, tuple]
-N = 600  # draws that are looked at
+from breakthrough.exercises.scenes_chance import is_false
+from breakthrough.exercises.scenes_sample_trial import Ranges, draw_many
 
 
 def sample(ranges: Ranges, generator: np.random.Generator) -> dict[str, float | str]:
@@ -165,92 +161,6 @@ def _strict(ranges, generator):
     return sample(ranges, generator)
 
 
-def draw_many(answer: Any, case: Case) -> dict[str, Any]:
-    """What holds for an answer's draws.
-
-    Raises: InputError for draws of another kind than asked for
-    """
-    ranges, wrong, fixed, seed = case.args
-    generator = np.random.default_rng(seed)
-    given = dict(ranges)
-    draws = [answer(given, generator) for _ in range(N)]
-    if draws[0] is None:
-        return None
-    _validate(draws[0], ranges)
-    numbers = [name for name, bounds in ranges.items() if not isinstance(bounds[0], str)]
-    places = {name: _places(name, ranges[name], [draw[name] for draw in draws]) for name in numbers}
-    strange = sum(draw[name] not in bounds for name, bounds in ranges.items() if name not in places for draw in draws)
-    linear = [places[name] for name in numbers if not name.endswith("_factor")]
-    factors = [places[name] for name in numbers if name.endswith("_factor")]
-    turned = dict(reversed(ranges.items()))
-    again, same = (answer(r, np.random.default_rng(seed)) for r in (ranges, turned))
-    differ = not alike(draws[0], draws[1])
-    return {
-        # rounding may reach the ends
-        "every value lies in its range": strange == 0 and all(-1e-9 <= p.min() and p.max() <= 1 + 1e-9 for p in places.values()),
-        "the generator decides everything": repeats(lambda g: answer(dict(ranges), g), seed),
-        "a second draw from the generator gives other values": differ or not numbers,
-        "another seed gives other values": not alike(again, answer(dict(ranges), np.random.default_rng(seed + 1))) or not numbers,
-        "the order of the ranges makes no difference": alike(again, same),
-        "the middle of a range is no likelier than its ends": all(_middle(p) <= 0.5 + margin(N) for p in linear),
-        "the middle of a range is no rarer than its ends": all(_middle(p) >= 0.5 - margin(N) for p in linear),
-        "every part of a range is as likely": not any(map(far_from_uniform, linear)),
-        "a factor is uniform in its logarithm": not any(map(far_from_uniform, factors)),
-        "every choice is as likely": all(_fair(ranges[n], [d[n] for d in draws]) for n in ranges if isinstance(ranges[n][0], str)),
-        "each name has a draw of its own": not any(linked(a, b) for i, a in enumerate(linear) for b in linear[:i]),
-        "a range of one value gives that value": _gives(answer, fixed, seed),
-        **_refusal(answer, wrong, seed),
-        "the ranges are left as they were": given == ranges,
-    }
-
-
-def _validate(values: Any, ranges: Ranges) -> None:
-    if not isinstance(values, dict) or set(values) != set(ranges):
-        got = ", ".join(sorted(map(str, values))) if isinstance(values, dict) else type_of(values)
-        raise InputError(expected(f"a dict with {', '.join(sorted(ranges))}", got))
-    for name, bounds in ranges.items():
-        kind = str if isinstance(bounds[0], str) else (int, float, np.integer, np.floating)
-        if not isinstance(values[name], kind) or isinstance(values[name], bool):
-            raise InputError(expected(f"{'a string' if kind is str else 'a number'} for {name}", type_of(values[name])))
-
-
-def _places(name: str, bounds: tuple[float, float], values: list[float]) -> np.ndarray:
-    """Where values lie in their range, from 0 at low to 1 at high."""
-    low, high, drawn = *bounds, np.array(values, dtype=float)
-    if name.endswith("_factor"):
-        return np.log(drawn.clip(1e-300) / low) / math.log(high / low)
-    return (drawn - low) / (high - low)
-
-
-def _middle(places: np.ndarray) -> float:
-    return float(((places > 0.25) & (places < 0.75)).mean())
-
-
-def _fair(choices: tuple[str, ...], drawn: list[str]) -> bool:
-    return all(abs(drawn.count(choice) / len(drawn) - 1 / len(choices)) <= margin(len(drawn)) for choice in choices)
-
-
-def _gives(answer: Any, fixed: Ranges, seed: int) -> bool:
-    """Whether ranges of one value are accepted and give it."""
-    try:
-        values = answer(dict(fixed), np.random.default_rng(seed))
-    except (ValueError, ZeroDivisionError):
-        return False
-    return all(math.isclose(values[name], low) for name, (low, _) in fixed.items())
-
-
-def _refusal(answer: Any, wrong: tuple[str, Ranges], seed: int) -> dict[str, bool]:
-    """What an answer does about a range that is upside down."""
-    name, ranges = wrong
-    says = ""
-    try:
-        answer(dict(ranges), np.random.default_rng(seed))
-    except ValueError as error:
-        says = str(error)
-        return {"low above high is a ValueError": True, "and its message names the range": name in says}
-    return {"low above high is a ValueError": False, "and its message names the range": False}
-
-
 def _cases(generator: torch.Generator):
     def number(low, high):
         return low + (high - low) * float(torch.rand((), generator=generator))
@@ -298,7 +208,7 @@ EXERCISES = (
                 _reseeded,
                 "Every call gives the same values, for a generator is made and seeded inside: draw from the one that was given, which goes on from call to call.",
                 variants=(_reseeded_each,),
-                seen=is_false("a second draw from the generator gives other values"),
+                seen=is_false("the next draw gives other values"),
             ),
             Misconception(
                 "normal",
@@ -365,7 +275,7 @@ EXERCISES = (
                 _nameless,
                 "The error does not say which range is upside down: put its name into the message, as there are dozens of ranges.",
                 variants=(_numpys_message,),
-                seen=is_false("and its message names the range"),
+                seen=is_false("the error's message names the range"),
             ),
             Misconception(
                 "one value refused",
