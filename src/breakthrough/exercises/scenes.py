@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from breakthrough.exercises import scenes_budget, scenes_light, scenes_sample, scenes_settle, scenes_support
+from breakthrough.exercises import scenes_budget, scenes_light, scenes_questions, scenes_sample, scenes_settle, scenes_support
 
 EXERCISES = (
     *scenes_sample.EXERCISES,
@@ -10,4 +10,5 @@ EXERCISES = (
     *scenes_support.EXERCISES,
     *scenes_light.EXERCISES,
     *scenes_budget.EXERCISES,
+    *scenes_questions.EXERCISES,
 )
