@@ -44,7 +44,10 @@ class Labels:
     extrinsics: np.ndarray
 
     def masks(self, frame: Frame) -> np.ndarray:
-        """The instance masks. Shapes: → (K, H, W) bool"""
+        """The instance masks.
+
+        Shapes: → (K, H, W) bool
+        """
         return frame.instance == self.body[:, None, None]
 
 

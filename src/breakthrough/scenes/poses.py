@@ -31,7 +31,10 @@ class Poses:
 
 
 def matrices(poses: Poses) -> np.ndarray:
-    """Body → world for all bodies at once. Shapes: → (B, 4, 4)"""
+    """Body → world for all bodies at once.
+
+    Shapes: → (B, 4, 4)
+    """
     x, y, z, w = poses.orientation.T
     matrix = np.zeros((len(poses.position_m), 4, 4))
     matrix[:, 0, 0], matrix[:, 0, 1], matrix[:, 0, 2] = 1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)
@@ -77,7 +80,10 @@ def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def rotation_matrix(quaternion: np.ndarray) -> np.ndarray:
-    """Shapes: (4,) → (3, 3)"""
+    """A unit quaternion as a matrix.
+
+    Shapes: (4,) → (3, 3)
+    """
     x, y, z, w = quaternion
     return np.array(
         [
