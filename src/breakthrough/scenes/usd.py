@@ -84,9 +84,10 @@ def read(path: str | Path) -> Contents:
 
 
 def check(path: str | Path) -> list[str]:
-    """Run every validator that comes with OpenUSD, as `usdchecker` does, and list what they say: errors and warnings.
+    """Run every validator that comes with OpenUSD, as `usdchecker` does, and list their errors and warnings.
 
-    Those meant for packages, which `usdchecker` leaves out, run as well. Nothing to say: [].
+    Those for packages, which `usdchecker` leaves out by default, run as well; other variants than the
+    selected ones do not.
 
     Raises: InputError when the file does not open
     """
@@ -154,8 +155,9 @@ def _open(path: str | Path) -> Usd.Stage:
 
 
 def _label(prim: Usd.Prim, taxonomy: str) -> str | None:
-    labels = UsdSemantics.LabelsAPI(prim, taxonomy).GetLabelsAttr().Get() if prim.HasAPI(UsdSemantics.LabelsAPI, taxonomy) else None
-    return labels[0] if labels else None
+    if not prim.HasAPI(UsdSemantics.LabelsAPI, taxonomy):
+        return None
+    return next(iter(UsdSemantics.LabelsAPI(prim, taxonomy).GetLabelsAttr().Get() or ()), None)
 
 
 def _to_world(prim: Usd.Prim) -> np.ndarray:

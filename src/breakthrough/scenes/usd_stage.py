@@ -21,6 +21,7 @@ from breakthrough.errors import ConfigError, expected
 from breakthrough.optional import require
 from breakthrough.scenes import meshes
 from breakthrough.scenes.camera import view_matrix
+from breakthrough.scenes.meshes import Solid
 from breakthrough.scenes.poses import Poses
 from breakthrough.scenes.spec import Body, Camera, Light, Material, SceneSpec, Vector
 
@@ -53,6 +54,7 @@ def build(spec: SceneSpec, poses: Poses, textures_folder: str) -> Usd.Stage:
     defect = {"kind": spec.defect.kind, "place": spec.defect.place, "amount_m": spec.defect.amount_m}
     world.SetCustomDataByKey("breakthrough", {"variant": spec.variant, "defect": defect})
     _bodies(stage, spec, poses, _materials(stage, spec, textures_folder))
+    UsdGeom.Scope.Define(stage, f"{WORLD}/Lights")
     for i, light in enumerate(spec.lights):
         _disc(stage, f"{WORLD}/Lights/{f'Fill_{i}' if i else 'Key'}", light)
     _emit(UsdLux.DomeLight.Define(stage, f"{WORLD}/Lights/Ambient"), spec.ambient_linear)
@@ -88,15 +90,7 @@ def _free_path(found: dict[str, str], parent: str, name: str) -> str:
 
 
 def _bodies(stage: Usd.Stage, spec: SceneSpec, poses: Poses, surfaces: dict[Material, UsdShade.Material]) -> None:
-    UsdPhysics.Scene.Define(stage, f"{WORLD}/Physics")
-    scene = UsdPhysics.Scene(stage.GetPrimAtPath(f"{WORLD}/Physics"))
-    scene.CreateGravityDirectionAttr(Gf.Vec3f(0, 0, -1))
-    scene.CreateGravityMagnitudeAttr(GRAVITY_M_S2)
-    rough = UsdShade.Material.Define(stage, f"{WORLD}/Physics/Contact")
-    contact = UsdPhysics.MaterialAPI.Apply(rough.GetPrim())
-    contact.CreateStaticFrictionAttr(FRICTION)
-    contact.CreateDynamicFrictionAttr(FRICTION)
-    contact.CreateRestitutionAttr(0.0)
+    rough = _physics(stage)
     place = spec.defect.place if any(body.name == spec.defect.place for body in spec.bodies) else "bracket"
     for name, path in paths(spec).items():
         i = spec.index(name)
@@ -111,6 +105,18 @@ def _bodies(stage: Usd.Stage, spec: SceneSpec, poses: Poses, surfaces: dict[Mate
         if spec.defect.kind != "none" and name == place:
             _label(surface, "defect", spec.defect.kind)
         _colliders(stage, prim, body, rough)
+
+
+def _physics(stage: Usd.Stage) -> UsdShade.Material:
+    scene = UsdPhysics.Scene.Define(stage, f"{WORLD}/Physics")
+    scene.CreateGravityDirectionAttr(Gf.Vec3f(0, 0, -1))
+    scene.CreateGravityMagnitudeAttr(GRAVITY_M_S2)
+    material = UsdShade.Material.Define(stage, f"{WORLD}/Materials/Contact")
+    contact = UsdPhysics.MaterialAPI.Apply(material.GetPrim())
+    contact.CreateStaticFrictionAttr(FRICTION)
+    contact.CreateDynamicFrictionAttr(FRICTION)
+    contact.CreateRestitutionAttr(0.0)
+    return material
 
 
 def _body(stage: Usd.Stage, path: str, body: Body, local: np.ndarray) -> Usd.Prim:
@@ -159,26 +165,32 @@ def _label(prim: Usd.Prim, taxonomy: str, label: str) -> None:
 
 
 def _colliders(stage: Usd.Stage, prim: Usd.Prim, body: Body, rough: UsdShade.Material) -> None:
-    for n, solid in enumerate(meshes.solids(body.mesh)):
-        path, place = f"{prim.GetPath()}/Collision/Solid_{n}", np.eye(4)
-        place[:3, 3] = solid.center_m
-        if solid.kind == "box":
-            shape = UsdGeom.Cube.Define(stage, path)
-            shape.CreateSizeAttr(2.0)
-        else:
-            shape = UsdGeom.Cylinder.Define(stage, path)
-            shape.CreateAxisAttr(UsdGeom.Tokens.z)
-            shape.CreateRadiusAttr(solid.size_m[0])
-            shape.CreateHeightAttr(2 * solid.size_m[2])
-        _pose(shape.GetPrim(), place)
-        if solid.kind == "box":
-            UsdGeom.Xformable(shape).AddScaleOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Vec3d(*solid.size_m))
+    solids = meshes.solids(body.mesh)
+    if solids:
+        UsdGeom.Scope.Define(stage, f"{prim.GetPath()}/Collision")
+    for n, solid in enumerate(solids):
+        shape = _solid(stage, f"{prim.GetPath()}/Collision/Solid_{n}", solid)
         shape.CreateExtentAttr(UsdGeom.Boundable.ComputeExtentFromPlugins(shape, Usd.TimeCode.Default()))
         shape.CreatePurposeAttr(UsdGeom.Tokens.guide)
         UsdPhysics.CollisionAPI.Apply(shape.GetPrim())
         UsdShade.MaterialBindingAPI.Apply(shape.GetPrim()).Bind(rough, materialPurpose="physics")
-    if scope := stage.GetPrimAtPath(f"{prim.GetPath()}/Collision"):
-        scope.SetTypeName("Scope")
+
+
+def _solid(stage: Usd.Stage, path: str, solid: Solid) -> UsdGeom.Gprim:
+    place = np.eye(4)
+    place[:3, 3] = solid.center_m
+    if solid.kind == "box":
+        cube = UsdGeom.Cube.Define(stage, path)
+        cube.CreateSizeAttr(2.0)
+        _pose(cube.GetPrim(), place)
+        cube.AddScaleOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Vec3d(*solid.size_m))
+        return cube
+    cylinder = UsdGeom.Cylinder.Define(stage, path)
+    cylinder.CreateAxisAttr(UsdGeom.Tokens.z)
+    cylinder.CreateRadiusAttr(solid.size_m[0])
+    cylinder.CreateHeightAttr(2 * solid.size_m[2])
+    _pose(cylinder.GetPrim(), place)
+    return cylinder
 
 
 def _materials(stage: Usd.Stage, spec: SceneSpec, folder: str) -> dict[Material, UsdShade.Material]:
@@ -260,6 +272,7 @@ def _camera(stage: Usd.Stage, camera: Camera) -> None:
     for create in (prim.CreateExposureTimeAttr, prim.CreateExposureFStopAttr, prim.CreateExposureResponsivityAttr):
         create(1.0)
     _pose(prim.GetPrim(), np.linalg.inv(view_matrix(camera)))
+    UsdGeom.Scope.Define(stage, "/Render")
     settings = UsdRender.Settings.Define(stage, SETTINGS)
     settings.CreateResolutionAttr(Gf.Vec2i(camera.width, camera.height))
     settings.CreateCameraRel().SetTargets([CAMERA])
