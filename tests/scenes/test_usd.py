@@ -21,6 +21,7 @@ from breakthrough.scenes.camera import extrinsics, intrinsics, project
 from breakthrough.scenes.poses import Poses, about_z, multiply, start
 from breakthrough.scenes.ranges import preset
 from breakthrough.scenes.sampling import sample
+from breakthrough.scenes.simulator import GRAVITY_M_S2, Simulator
 from breakthrough.scenes.spec import DEFECTS, Body, Camera, Defect, Light, Material, SceneSpec
 from breakthrough.seeds import numpy_generator
 
@@ -240,7 +241,25 @@ def test_physics_finds_the_same_bodies_and_solids_as_the_simulator(tmp_path):
             assert pieces[one.name] == sum(len(meshes.solids(part.mesh)) for part in parts), one.name
     assert pieces["bracket"] > len(meshes.solids(spec.bodies[1].mesh))  # bolts are part of it
     _, (scene,) = parsed[UsdPhysics.ObjectType.Scene]
-    assert tuple(scene.gravityDirection) == (0, 0, -1) and scene.gravityMagnitude == pytest.approx(9.81)
+    assert tuple(scene.gravityDirection) == (0, 0, -1) and scene.gravityMagnitude == pytest.approx(GRAVITY_M_S2)
+
+
+def test_a_settled_scene_keeps_its_poses_and_the_friction_of_the_simulator(tmp_path):
+    pybullet = pytest.importorskip("pybullet")
+    spec = sample(preset("all"), numpy_generator(3, "usd"))
+    with Simulator() as simulator:
+        poses = simulator.settle(spec).poses
+        bodies = [pybullet.getBodyUniqueId(i, simulator.client) for i in range(pybullet.getNumBodies(simulator.client))]
+        friction = {pybullet.getDynamicsInfo(one, -1, simulator.client)[1] for one in bodies}
+    path = usd.export(spec, poses, tmp_path / "s.usda")
+    assert usd.check(path) == []
+    for i, one in enumerate(spec.bodies):
+        np.testing.assert_allclose(usd.read(path).transforms[one.name], poses.matrix(i), atol=1e-9)
+    stage = Usd.Stage.Open(str(path))
+    _, (contact,) = UsdPhysics.UsdPhysicsLoadStageFromPrimRange(stage, ["/World"])[UsdPhysics.ObjectType.RigidBodyMaterial]
+    (each,) = friction
+    assert contact.dynamicFriction == contact.staticFriction == pytest.approx(each**2)
+    assert contact.restitution == 0
 
 
 @pytest.mark.parametrize("variant", ["bracket_a", "bracket_b", "bracket_c", "cap", "block"])
@@ -282,7 +301,7 @@ def test_what_is_fixed_to_a_body_stands_below_it_in_any_order_and_depth(tmp_path
 
 def test_names_that_are_no_identifiers_or_taken_keep_their_labels(tmp_path):
     names = ["nut-1", "nut_1", "nut 1", "1", "Camera", "Materials", "Lights", "Physics", "Mutter süß"]
-    fixed = [body("Geometry", "bolt", attached_to="nut-1"), body("Collision", "bolt", attached_to="nut-1")]
+    fixed = [body("Geometry", "bolt_0", attached_to="nut-1"), body("Collision", "bolt_0", attached_to="nut-1")]
     spec = small(*(body(name) for name in names), *fixed)
     path = usd.export(spec, start(spec), tmp_path / "s.usda")
     found = usd.read(path)
@@ -320,7 +339,7 @@ def test_a_file_written_again_is_read_anew(tmp_path):
 
 def planted(tmp_path, change):
     """A sound export, changed by hand."""
-    spec = small(body("nut", material=replace(STEEL, texture="wood_0")), body("bolt", "bolt", (0, 0, 0.01), attached_to="nut"))
+    spec = small(body("nut", material=replace(STEEL, texture="wood_0")), body("bolt", "bolt_0", (0, 0, 0.01), attached_to="nut"))
     path = usd.export(spec, start(spec), tmp_path / "s.usda")
     assert usd.check(path) == []
     stage = Usd.Stage.Open(str(path))

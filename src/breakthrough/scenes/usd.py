@@ -126,14 +126,18 @@ def _reason(error: Exception) -> str:
 
 
 def _write_layer(stage: Usd.Stage, names: list[str], folder: Path, path: Path) -> None:
+    for name in names:
+        _write_picture(textures.texture(name), folder / f"{name}.png")
+    with aside(path) as target:
+        stage.GetRootLayer().Export(str(target))
+
+
+def _write_picture(pixels: np.ndarray, path: Path) -> None:
     require("PIL", "writes the textures of a scene")
     from PIL import Image
 
-    for name in names:
-        with aside(folder / f"{name}.png") as picture:
-            Image.fromarray(textures.texture(name)).save(picture)
     with aside(path) as target:
-        stage.GetRootLayer().Export(str(target))
+        Image.fromarray(pixels).save(target)
 
 
 def _write_package(stage: Usd.Stage, names: list[str], folder: str, path: Path) -> None:

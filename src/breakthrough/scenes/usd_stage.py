@@ -23,6 +23,7 @@ from breakthrough.scenes import meshes
 from breakthrough.scenes.camera import view_matrix
 from breakthrough.scenes.meshes import Solid
 from breakthrough.scenes.poses import Poses
+from breakthrough.scenes.simulator import GRAVITY_M_S2
 from breakthrough.scenes.spec import Body, Camera, Light, Material, SceneSpec, Vector
 
 pxr = require("pxr", "scenes as OpenUSD")
@@ -33,8 +34,7 @@ RESERVED = {f"{WORLD}/{name}" for name in ("Materials", "Lights", "Camera", "Phy
 TENTHS = 10.0  # USD counts what belongs to a lens in tenths of the stage's unit, here metres
 SENSOR_M = 0.024  # height; the spec has a field of view only, so any will do
 POINT_M = 0.001  # the radius a light without one gets
-GRAVITY_M_S2 = 9.81
-FRICTION = 0.7
+FRICTION = 0.7**2  # PyBullet multiplies the 0.7 of both bodies, others take the mean
 
 
 def build(spec: SceneSpec, poses: Poses, textures_folder: str) -> Usd.Stage:
