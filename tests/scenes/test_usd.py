@@ -385,7 +385,7 @@ def exported(path, spec=None, poses=None):
     return usd.export(spec, poses or start(spec), path)
 
 
-@pytest.mark.parametrize("name", ["scene.obj", "scene", "scene.USDA", "scene.usda.txt"])
+@pytest.mark.parametrize("name", ["scene.obj", "scene", "scene.USDA", "scene.usda.txt", ".usda", ""])
 def test_another_suffix_is_refused(tmp_path, name):
     with pytest.raises(InputError, match=r"expected a path that ends in \.usda.*got .*; try .*\.usda"):
         exported(tmp_path / name)

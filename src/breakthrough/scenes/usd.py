@@ -48,11 +48,12 @@ def export(spec: SceneSpec, poses: Poses, path: str | Path) -> Path:
     Files are written aside and renamed, the layer last: what stood there before stays whole until then.
 
     Raises: InputError for another suffix or a place that cannot be written; ShapeError when the poses are
-            not those of the scene; UnknownNameError for a mesh or texture that does not exist
+            not those of the scene; UnknownNameError for a mesh or texture that does not exist; ConfigError
+            for bodies attached in a circle, or a light that shines on its own place
     """
     path = Path(path)
     if path.suffix not in (*LAYERS, PACKAGE):
-        raise InputError(expected("a path that ends in .usda, .usdc, .usd or .usdz", path, path.with_suffix(".usda")))
+        raise InputError(expected("a path that ends in .usda, .usdc, .usd or .usdz", repr(str(path)), f"{path.stem or 'scene'}.usda"))
     _check_poses(spec, poses)
     names = sorted({body.material.texture for body in spec.bodies} - {None})
     for name in names:
