@@ -1,11 +1,17 @@
 """Pictures of a settled scene by PyBullet: TinyRenderer on the CPU, or OpenGL through the EGL plugin.
 
 TinyRenderer multiplies colours by light in 8-bit linear RGB; the picture is encoded to sRGB afterwards.
-It knows one light: the key gives direction and shadow, the others join the light from everywhere.
+It knows one light: the key gives direction and shadow, the others join the light from everywhere. Its
+shadow takes a fifth of the key's light, whatever the lamp: part of the gap to a photograph.
+
+Its shadow test compares a distance with a depth behind the near plane, plus 0.05 in its own units. It
+works when the near plane is almost at the lens and 0.05 is a few millimetres: hence NEAR_M and SCALE.
+Depth is asked for with that near plane and handed out in metres.
 """
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import dataclass, replace
 from functools import cache
@@ -19,10 +25,15 @@ from breakthrough.scenes import meshes, textures
 from breakthrough.scenes.camera import linearize, projection_matrix, view_matrix
 from breakthrough.scenes.materials import to_linear, to_srgb
 from breakthrough.scenes.poses import Poses, rotation_matrix
-from breakthrough.scenes.simulator import UNIT, Simulator, pybullet
+from breakthrough.scenes.shapes import wavefront
+from breakthrough.scenes.simulator import Simulator, pybullet
 from breakthrough.scenes.spec import Camera, SceneSpec, Vector
 
 RENDERERS = ("tiny", "egl")
+SOFTWARE = ("llvmpipe", "softpipe", "swrast")  # OpenGL without a GPU
+SCALE = 20.0  # lengths in the renderer per metre
+NEAR_M = 0.00025
+LIGHT_AWAY = 1.25  # where the shadow map is taken from, against the camera's distance
 HIDDEN = (0.0, 0.0, 1000.0)  # behind every camera, which look down
 
 
@@ -60,12 +71,13 @@ class Renderer:
         self._pools: dict[str, list[int]] = {}
         self._shown: list[tuple[str, int]] = []
         self._looks: dict[int, tuple] = {}
-        self._index = np.full(4096, -1, dtype=np.int16)  # PyBullet body → index in spec.bodies
-        self._textures = self._load_textures()
         self._renderer = self.bullet.ER_TINY_RENDERER
+        self._corner = 1.0  # TinyRenderer looks through a pixel's corner, not its middle
         if renderer == "egl":
             load_egl(self.bullet, self.client)
-            self._renderer = self.bullet.ER_BULLET_HARDWARE_OPENGL
+            self._renderer, self._corner = self.bullet.ER_BULLET_HARDWARE_OPENGL, 0.0
+        self._index = np.full(4096, -1, dtype=np.int16)  # PyBullet body → index in spec.bodies
+        self._textures = self._load_textures()
 
     def __enter__(self) -> Renderer:
         return self
@@ -92,7 +104,7 @@ class Renderer:
         """Put the scene's surfaces in place, and nothing else."""
         used: dict[str, int] = {}
         shown = []
-        positions, orientations = (UNIT * poses.position_m).tolist(), poses.orientation.tolist()
+        positions, orientations = (SCALE * poses.position_m).tolist(), poses.orientation.tolist()
         self._index[:] = -1
         for i, body in enumerate(spec.bodies):
             nth = used[body.mesh] = used.get(body.mesh, -1) + 1
@@ -109,16 +121,18 @@ class Renderer:
         """A picture of what `show` has put in place, in the looks and from the camera of `spec`."""
         self._paint(spec)
         camera, s = spec.camera, self.supersample
-        view, projection = _bullet_matrices(camera)
+        lens = replace(camera, near_m=NEAR_M) if self._corner else camera
+        view, projection = _bullet_matrices(lens, self._corner / s)
         direction, colour, ambient, diffuse = _one_light(spec)
+        away = SCALE * LIGHT_AWAY * math.dist(camera.eye_m, camera.target_m)  # the shadow map has the lens's angle
         _, _, rgba, zbuffer, segmentation = self.bullet.getCameraImage(
             camera.width * s, camera.height * s, view, projection, lightDirection=direction, lightColor=colour,
-            lightDistance=10.0, shadow=1, lightAmbientCoeff=ambient, lightDiffuseCoeff=diffuse, lightSpecularCoeff=0.0,
+            lightDistance=away, shadow=1, lightAmbientCoeff=ambient, lightDiffuseCoeff=diffuse, lightSpecularCoeff=0.0,
             renderer=self._renderer, physicsClientId=self.client,
         )  # fmt: skip
         rgb = _average(rgba[:, :, :3], s) if s > 1 else _SRGB_8[rgba[:, :, :3]]
         middle = (slice(s // 2, None, s),) * 2
-        return Frame(rgb, self._index[segmentation[middle]], linearize(zbuffer[middle], camera))
+        return Frame(rgb, self._index[segmentation[middle]], linearize(zbuffer[middle], lens))
 
     def _paint(self, spec: SceneSpec) -> None:
         for (_, surface), body in zip(self._shown, spec.bodies):
@@ -140,15 +154,25 @@ class Renderer:
         return pool[nth]
 
     def _load(self, name: str) -> int:
-        mesh = meshes.mesh(name)
-        shape = self.bullet.createVisualShape(
-            self.bullet.GEOM_MESH, vertices=(UNIT * mesh.vertices).tolist(), normals=mesh.normals.tolist(),
-            uvs=mesh.uvs.tolist(), indices=mesh.faces.ravel().tolist(), physicsClientId=self.client,
-        )  # fmt: skip
+        shape = self._shape_from_file(name) if self._renderer == self.bullet.ER_BULLET_HARDWARE_OPENGL else self._shape(name)
         surface = self.bullet.createMultiBody(0, -1, shape, HIDDEN, physicsClientId=self.client)
         if surface >= len(self._index):
-            raise InputError(expected(f"fewer than {len(self._index)} bodies in one simulator", surface))
+            raise InputError(expected(f"fewer than {len(self._index)} bodies in one renderer", surface))
         return surface
+
+    def _shape(self, name: str) -> int:
+        mesh = meshes.mesh(name)
+        return self.bullet.createVisualShape(
+            self.bullet.GEOM_MESH, vertices=(SCALE * mesh.vertices).tolist(), normals=mesh.normals.tolist(),
+            uvs=mesh.uvs.tolist(), indices=mesh.faces.ravel().tolist(), physicsClientId=self.client,
+        )  # fmt: skip
+
+    def _shape_from_file(self, name: str) -> int:
+        # the EGL plugin takes meshes from files only
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{name}.obj"
+            path.write_text(wavefront(meshes.mesh(name), SCALE))
+            return self.bullet.createVisualShape(self.bullet.GEOM_MESH, fileName=str(path), physicsClientId=self.client)
 
     def _load_textures(self) -> dict[str, int]:
         image = require("PIL.Image", "writes pictures")
@@ -200,15 +224,17 @@ def probe_egl() -> tuple[bool, str]:
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     except subprocess.TimeoutExpired:
         return False, "EGL did not answer within 60 s"
-    answer = run.stdout.strip().splitlines()[-1:] if run.returncode == 0 else []
-    if answer and answer[0].startswith("EGL on "):
-        return True, answer[0]
-    last = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
-    return False, f"EGL does not work here: {last}"
+    if run.returncode or "EGL draws" not in run.stdout:
+        last = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
+        return False, f"EGL does not work here: {last}"
+    driver = next((line[12:] for line in run.stdout.splitlines() if line.startswith("GL_RENDERER=")), "an unnamed driver")
+    if any(name in driver.lower() for name in SOFTWARE):
+        return False, f"EGL draws in software here ({driver}), slower than TinyRenderer"
+    return True, f"EGL on {driver}"
 
 
 def draw_by_egl() -> str:
-    """Draw one picture through EGL and say on what.
+    """Draw one picture through EGL; the driver says on stdout what it is.
 
     Raises: ConfigError when it cannot
     """
@@ -221,7 +247,7 @@ def draw_by_egl() -> str:
         frame = renderer.render(spec, simulator.settle(spec).poses)
     if np.all(frame.instance < 0):
         raise ConfigError(expected("EGL to draw the scene", "an empty picture", "--renderer tiny"))
-    return "EGL on OpenGL"
+    return "EGL draws"
 
 
 def load_egl(bullet: object, client: int) -> None:
@@ -253,17 +279,20 @@ def _average(rgb: np.ndarray, s: int) -> np.ndarray:
     return _SRGB_16[(total.astype(np.uint32) * 4095) // (255 * s * s)]
 
 
-def _bullet_matrices(camera: Camera) -> tuple[list[float], list[float]]:
-    # PyBullet wants columns first, and its own units
+def _bullet_matrices(camera: Camera, corner: float = 0.0) -> tuple[list[float], list[float]]:
+    # PyBullet wants columns first, and its own units; `corner` shifts the picture by so many half pixels
     view = view_matrix(camera)
-    view[:3, 3] *= UNIT
-    scaled = replace(camera, near_m=camera.near_m * UNIT, far_m=camera.far_m * UNIT)
-    return view.T.ravel().tolist(), projection_matrix(scaled).T.ravel().tolist()
+    view[:3, 3] *= SCALE
+    scaled = replace(camera, near_m=camera.near_m * SCALE, far_m=camera.far_m * SCALE)
+    projection = projection_matrix(scaled)
+    projection[0, 2], projection[1, 2] = corner / camera.width, corner / camera.height
+    return view.T.ravel().tolist(), projection.T.ravel().tolist()
 
 
 def _one_light(spec: SceneSpec) -> tuple[Vector, Vector, float, float]:
     key, fills = spec.lights[0], spec.lights[1:]
-    direction = tuple(p - t for p, t in zip(key.position_m, key.target_m))
+    distance = math.dist(key.position_m, key.target_m)
+    direction = tuple((p - t) / distance for p, t in zip(key.position_m, key.target_m))
     power = max(key.power_linear)
     colour = tuple(channel / power for channel in key.power_linear)
     # a lamp to the side gives a table, on average, about a third of what it gives a surface that faces it
