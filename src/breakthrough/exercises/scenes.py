@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from breakthrough.exercises import scenes_budget, scenes_light, scenes_questions, scenes_sample, scenes_settle, scenes_support
-
-EXERCISES = (
-    *scenes_sample.EXERCISES,
-    *scenes_settle.EXERCISES,
-    *scenes_support.EXERCISES,
-    *scenes_light.EXERCISES,
-    *scenes_budget.EXERCISES,
-    *scenes_questions.EXERCISES,
+from breakthrough.exercises import (
+    scenes_budget,
+    scenes_light,
+    scenes_questions,
+    scenes_sample,
+    scenes_settle,
+    scenes_support,
 )
+
+FILES = (
+    scenes_sample,
+    scenes_settle,
+    scenes_support,
+    scenes_light,
+    scenes_budget,
+    scenes_questions,
+)
+EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)

@@ -104,7 +104,7 @@ def _turned(g, n, angle):
 
 
 def _not_from_the_generator(generator, n, max_angle_rad):
-    return draw_look(np.random.default_rng(np.random.randint(2**31)), n, max_angle_rad)
+    return draw_look(np.random.default_rng(), n, max_angle_rad)
 
 
 def _reseeded(generator, n, max_angle_rad):
