@@ -121,13 +121,13 @@ def solids(name: str) -> tuple[Solid, ...]:
 @cache
 def _builders() -> dict[str, Callable[[], Mesh]]:
     return {
-        "tray": lambda: shapes.box(TRAY_HALF_M, 0.4),
+        "tray": _tray,
         **{f"bracket_{key}": (lambda plate=plate: _bracket(plate)) for key, plate in PLATES.items()},
         "bolt": _bolt,
         "cap": _cap,
         **{f"scratch_{i}": (lambda i=i: _scratch(i)) for i in range(SCRATCHES)},
-        "nut": lambda: shapes.washer(0.004, 0.0075, -0.0033, 0.0033, 12, 0.02, corners=6),
-        "washer": lambda: shapes.washer(0.0043, 0.0085, -0.0008, 0.0008, 16, 0.02),
+        "nut": lambda: shapes.washer(0.004, 0.0075, -0.0033, 0.0033, 6, 0.02),
+        "washer": lambda: shapes.washer(0.0043, 0.0085, -0.0008, 0.0008, 10, 0.02),
         **{key: (lambda s=DISTRACTORS[key].size_m: shapes.box(s, 0.03)) for key in ("block", "offcut", "pin")},
     }
 
@@ -137,9 +137,15 @@ def scratch_length_m(i: int) -> float:
     return 0.014 + 0.003 * i
 
 
+def _tray() -> Mesh:
+    # only its top is ever seen
+    x, y, z = TRAY_HALF_M
+    return shapes.polygon(np.array([[-x, -y, z], [x, -y, z], [x, y, z], [-x, y, z]]), 2 * x)
+
+
 def _bracket(plate: Plate) -> Mesh:
     parts = [_plate_top(plate), *(_sides(half) for half in plate.boxes)]
-    boss = shapes.ring(BOSS_RADIUS_M, 24, 0)
+    boss = shapes.ring(BOSS_RADIUS_M, 16, 0)
     parts.append(shapes.prism(boss, PLATE_M / 2, PLATE_M / 2 + BOSS_M, 0.08, base=False))
     if plate.upright:
         y, half_x, half_y, height = plate.upright
@@ -169,7 +175,7 @@ def _plate_top(plate: Plate) -> Mesh:
             holed = any(abs(cx - bx) < patch and abs(cy - by) < patch for bx, by in plate.bolts)
             if inside and not holed:
                 parts.append(shapes.polygon([[x0, y0, z], [x1, y0, z], [x1, y1, z], [x0, y1, z]], 0.08))
-    square = shapes.holed_square(patch, HOLE_RADIUS_M, 12, z, PLATE_M, 0.08)
+    square = shapes.holed_square(patch, HOLE_RADIUS_M, 8, z, PLATE_M, 0.08)
     return shapes.join(*parts, *(shapes.moved(square, (x, y, 0)) for x, y in plate.bolts))
 
 
@@ -183,20 +189,19 @@ def _bracket_solids(plate: Plate) -> tuple[Solid, ...]:
 
 
 def _bolt() -> Mesh:
-    flange = shapes.prism(shapes.ring(FLANGE_RADIUS_M, 12, 0), 0, FLANGE_M, 0.02)
-    head = shapes.prism(shapes.ring(HEAD_RADIUS_M, 6, 0), FLANGE_M, HEAD_M, 0.02, base=False)
-    shaft = shapes.prism(shapes.ring(HOLE_RADIUS_M * 0.93, 8, 0), -PLATE_M, 0, 0.02, base=False)
-    return shapes.join(flange, head, shaft)
+    head = shapes.prism(shapes.ring(HEAD_RADIUS_M, 6, 0), 0, HEAD_M, 0.02, base=False)
+    shaft = shapes.ring(HOLE_RADIUS_M * 0.93, 6, 0)
+    return shapes.join(head, shapes.wall(shaft - [0, 0, PLATE_M], shaft, 0.02))
 
 
 def _cap() -> Mesh:
-    disc = shapes.prism(shapes.ring(CAP_RADIUS_M, 24, 0), -CAP_M / 2, CAP_M / 2, 0.04)
-    knob = shapes.prism(shapes.ring(0.005, 12, 0), CAP_M / 2, CAP_M / 2 + 0.0015, 0.04, base=False)
+    disc = shapes.prism(shapes.ring(CAP_RADIUS_M, 16, 0), -CAP_M / 2, CAP_M / 2, 0.04, base=False)
+    knob = shapes.prism(shapes.ring(0.005, 8, 0), CAP_M / 2, CAP_M / 2 + 0.0015, 0.04, base=False)
     return shapes.join(disc, knob)
 
 
 def _scratch(i: int) -> Mesh:
-    t = np.linspace(-0.5, 0.5, 9)
+    t = np.linspace(-0.5, 0.5, 7)
     length = scratch_length_m(i)
     bend = 0.0012 * np.sin(2 * np.pi * t * (1 + i % 3) + i)
     width = (0.0011 + 0.0002 * (i % 3)) * np.sqrt(np.clip(1 - (2 * np.abs(t)) ** 4, 0.05, 1))

@@ -42,7 +42,7 @@ class Ranges:
     # what else lies there
     distractors: tuple[int, int] = (0, 0)
     distractor_meshes: tuple[str, ...] = tuple(meshes.DISTRACTORS)
-    distractor_distance_m: Range = (0.036, 0.058)
+    distractor_gap_m: Range = (0.001, 0.016)  # from the part's outline
     tossed: Range = (0.0, 0.15)  # the share of distractors that fall from above: a draw below `high` falls
     # physics off: how far things hover, and sink, instead of resting
     hover_m: Range = (0.0, 0.0)
@@ -60,7 +60,7 @@ class Ranges:
     light_azimuth_rad: Range = degrees(-40, -40)
     light_distance_m: Range = (0.5, 0.5)
     light_radius_m: Range = (0.06, 0.06)
-    light_power: Range = (0.9, 0.9)
+    light_power: Range = (0.9, 0.9)  # of all lights together
     light_warmth_factor: Range = (1.0, 1.0)  # red up, blue down by its root
     ambient: Range = (0.3, 0.3)
     # the materials
