@@ -1,11 +1,17 @@
 """Pictures of a settled scene by PyBullet: TinyRenderer on the CPU, or OpenGL through the EGL plugin.
 
 TinyRenderer multiplies colours by light in 8-bit linear RGB; the picture is encoded to sRGB afterwards.
-It knows one light: the key gives direction and shadow, the others join the light from everywhere.
+It knows one light: the key gives direction and shadow, the others join the light from everywhere. Its
+shadow takes a fifth of the key's light, whatever the lamp: part of the gap to a photograph.
+
+Its shadow test compares a distance with a depth behind the near plane, plus 0.05 in its own units. It
+works when the near plane is almost at the lens and 0.05 is a few millimetres: hence NEAR_M and SCALE.
+Depth is asked for with that near plane and handed out in metres.
 """
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import dataclass, replace
 from functools import cache
@@ -19,10 +25,13 @@ from breakthrough.scenes import meshes, textures
 from breakthrough.scenes.camera import linearize, projection_matrix, view_matrix
 from breakthrough.scenes.materials import to_linear, to_srgb
 from breakthrough.scenes.poses import Poses, rotation_matrix
-from breakthrough.scenes.simulator import UNIT, Simulator, pybullet
+from breakthrough.scenes.simulator import Simulator, pybullet
 from breakthrough.scenes.spec import Camera, SceneSpec, Vector
 
 RENDERERS = ("tiny", "egl")
+SCALE = 20.0  # lengths in the renderer per metre
+NEAR_M = 0.00025
+LIGHT_AWAY = 1.25  # where the shadow map is taken from, against the camera's distance
 HIDDEN = (0.0, 0.0, 1000.0)  # behind every camera, which look down
 
 
@@ -92,7 +101,7 @@ class Renderer:
         """Put the scene's surfaces in place, and nothing else."""
         used: dict[str, int] = {}
         shown = []
-        positions, orientations = (UNIT * poses.position_m).tolist(), poses.orientation.tolist()
+        positions, orientations = (SCALE * poses.position_m).tolist(), poses.orientation.tolist()
         self._index[:] = -1
         for i, body in enumerate(spec.bodies):
             nth = used[body.mesh] = used.get(body.mesh, -1) + 1
@@ -109,16 +118,18 @@ class Renderer:
         """A picture of what `show` has put in place, in the looks and from the camera of `spec`."""
         self._paint(spec)
         camera, s = spec.camera, self.supersample
-        view, projection = _bullet_matrices(camera)
+        lens = replace(camera, near_m=NEAR_M)
+        view, projection = _bullet_matrices(lens)
         direction, colour, ambient, diffuse = _one_light(spec)
+        away = SCALE * LIGHT_AWAY * math.dist(camera.eye_m, camera.target_m)  # the shadow map has the lens's angle
         _, _, rgba, zbuffer, segmentation = self.bullet.getCameraImage(
             camera.width * s, camera.height * s, view, projection, lightDirection=direction, lightColor=colour,
-            lightDistance=10.0, shadow=1, lightAmbientCoeff=ambient, lightDiffuseCoeff=diffuse, lightSpecularCoeff=0.0,
+            lightDistance=away, shadow=1, lightAmbientCoeff=ambient, lightDiffuseCoeff=diffuse, lightSpecularCoeff=0.0,
             renderer=self._renderer, physicsClientId=self.client,
         )  # fmt: skip
         rgb = _average(rgba[:, :, :3], s) if s > 1 else _SRGB_8[rgba[:, :, :3]]
         middle = (slice(s // 2, None, s),) * 2
-        return Frame(rgb, self._index[segmentation[middle]], linearize(zbuffer[middle], camera))
+        return Frame(rgb, self._index[segmentation[middle]], linearize(zbuffer[middle], lens))
 
     def _paint(self, spec: SceneSpec) -> None:
         for (_, surface), body in zip(self._shown, spec.bodies):
@@ -142,7 +153,7 @@ class Renderer:
     def _load(self, name: str) -> int:
         mesh = meshes.mesh(name)
         shape = self.bullet.createVisualShape(
-            self.bullet.GEOM_MESH, vertices=(UNIT * mesh.vertices).tolist(), normals=mesh.normals.tolist(),
+            self.bullet.GEOM_MESH, vertices=(SCALE * mesh.vertices).tolist(), normals=mesh.normals.tolist(),
             uvs=mesh.uvs.tolist(), indices=mesh.faces.ravel().tolist(), physicsClientId=self.client,
         )  # fmt: skip
         surface = self.bullet.createMultiBody(0, -1, shape, HIDDEN, physicsClientId=self.client)
@@ -256,14 +267,15 @@ def _average(rgb: np.ndarray, s: int) -> np.ndarray:
 def _bullet_matrices(camera: Camera) -> tuple[list[float], list[float]]:
     # PyBullet wants columns first, and its own units
     view = view_matrix(camera)
-    view[:3, 3] *= UNIT
-    scaled = replace(camera, near_m=camera.near_m * UNIT, far_m=camera.far_m * UNIT)
+    view[:3, 3] *= SCALE
+    scaled = replace(camera, near_m=camera.near_m * SCALE, far_m=camera.far_m * SCALE)
     return view.T.ravel().tolist(), projection_matrix(scaled).T.ravel().tolist()
 
 
 def _one_light(spec: SceneSpec) -> tuple[Vector, Vector, float, float]:
     key, fills = spec.lights[0], spec.lights[1:]
-    direction = tuple(p - t for p, t in zip(key.position_m, key.target_m))
+    distance = math.dist(key.position_m, key.target_m)
+    direction = tuple((p - t) / distance for p, t in zip(key.position_m, key.target_m))
     power = max(key.power_linear)
     colour = tuple(channel / power for channel in key.power_linear)
     # a lamp to the side gives a table, on average, about a third of what it gives a surface that faces it
