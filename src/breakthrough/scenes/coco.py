@@ -14,7 +14,8 @@ from typing import Any
 from breakthrough import files
 from breakthrough.optional import require
 from breakthrough.scenes import disk, shards
-from breakthrough.scenes.manifest import LABELLED, Manifest
+from breakthrough.scenes.labels import LABELLED
+from breakthrough.scenes.manifest import Manifest
 from breakthrough.scenes.reader import Dataset, open_dataset
 from breakthrough.scenes.spec import DEFECTS
 

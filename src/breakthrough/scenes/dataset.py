@@ -15,43 +15,21 @@ import functools
 import importlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from breakthrough import workers as processes
 from breakthrough.artifacts import sha256
 from breakthrough.errors import ArtifactError, ConfigError, InputError, expected
 from breakthrough.scenes import coco, disk, manifest, shards
 from breakthrough.scenes.manifest import NAME, SHARDS, Manifest, Settings, Shard
+from breakthrough.scenes.pipeline import Made, Producer
 from breakthrough.scenes.reader import Dataset, open_dataset
 from breakthrough.scenes.spec import DEFECTS
 
 __all__ = ["Dataset", "Made", "Producer", "Settings", "make", "open_dataset"]
 PIPELINE = "breakthrough.scenes.pipeline:Pipeline"
-
-
-@dataclass(frozen=True)
-class Made:
-    """The pictures of one scene, its class, and what it took: scenes drawn, reasons of those dropped."""
-
-    pictures: list[shards.Picture]
-    kind: str
-    drawn: int = 1
-    invalid: Counter[str] = field(default_factory=Counter)
-
-
-class Producer(Protocol):
-    """What makes scenes: called with the settings, entered once, kept for a worker's life."""
-
-    def __enter__(self) -> Producer:
-        """Start simulator and renderer."""
-
-    def __exit__(self, *error: object) -> None:
-        """Stop them."""
-
-    def scene(self, index: int) -> Made:
-        """Make a scene; the same index gives the same pictures, whatever was made before."""
 
 
 def make(

@@ -15,21 +15,22 @@ from typing import Any
 
 from breakthrough import files
 from breakthrough.errors import ArtifactError, ConfigError, expected
+from breakthrough.scenes.labels import LABELLED
 from breakthrough.scenes.ranges import Ranges, preset, without_physics
-from breakthrough.scenes.spec import CATEGORIES, DEFECTS
+from breakthrough.scenes.spec import DEFECTS
 
 NAME = "manifest.json"
 SHARDS = "shards"
 FORMAT = 1
 CUSTOM = "custom"
-LABELLED = tuple(category for category in CATEGORIES if category != "tray")
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides what the pictures of a dataset are. The number of workers is not among it.
 
-    Units: n pictures, `shots` looks at every settled scene, size in pixels, shard_images pictures a shard
+    Units: n pictures, `shots` looks at every settled scene, size in pixels, shard_images pictures a shard,
+           spp paths a pixel (the path tracer's)
     Raises: ConfigError for a number that is too small; UnknownNameError for ranges that do not exist
     """
 
@@ -41,9 +42,10 @@ class Settings:
     renderer: str = "tiny"
     physics: bool = True
     shard_images: int = 128
+    spp: int = 64
 
     def __post_init__(self) -> None:
-        for name, least in (("n", 1), ("size", 8), ("shots", 1), ("shard_images", 1)):
+        for name, least in (("n", 1), ("size", 8), ("shots", 1), ("shard_images", 1), ("spp", 1)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(expected(f"{name} of at least {least}", repr(value)))
