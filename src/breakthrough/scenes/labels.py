@@ -11,7 +11,7 @@ import numpy as np
 
 from breakthrough.scenes import meshes
 from breakthrough.scenes.camera import extrinsics, intrinsics
-from breakthrough.scenes.poses import Poses, rotation_matrix
+from breakthrough.scenes.poses import Poses
 from breakthrough.scenes.render import Frame
 from breakthrough.scenes.spec import CATEGORIES, DEFECTS, SceneSpec
 
@@ -61,7 +61,7 @@ def annotate(spec: SceneSpec, poses: Poses, frame: Frame) -> Labels:
         categories=tuple(spec.bodies[i].category for i in seen),
         box_px=boxes(frame.instance, count)[seen],
         area_px=area[seen],
-        visible=visible(spec, frame, seen, pose_camera, lens, area[seen]),
+        visible=visible(spec, frame, seen, pose_camera, lens),
         pose_world=pose_world,
         pose_camera=pose_camera,
         intrinsics=lens,
@@ -84,23 +84,47 @@ def boxes(instance: np.ndarray, count: int) -> np.ndarray:
     return np.hstack([low, high - low + 1]) * (high[:, :1] >= 0)
 
 
-def visible(
-    spec: SceneSpec, frame: Frame, seen: np.ndarray, pose_camera: np.ndarray, lens: np.ndarray, area: np.ndarray
-) -> np.ndarray:
-    """The share of each body's own pixels that nothing covers and the frame does not cut off.
+def visible(spec: SceneSpec, frame: Frame, seen: np.ndarray, pose_camera: np.ndarray, lens: np.ndarray) -> np.ndarray:
+    """The share of each body's own pixels that nothing covers and the picture's edge does not cut off.
 
-    A pixel belongs to a body that would show there alone: its middle lies in one of the body's triangles,
-    the rule by which the renderer fills them.
+    A body's own pixels are those it would have alone in an endless picture: whose middle lies in one of
+    its triangles, the rule by which the renderer fills them.
 
-    Shapes: seen (K,), pose_camera (K, 4, 4), lens (3, 3), area (K,) → (K,)
+    Shapes: frame of (H, W), seen (K,), pose_camera (K, 4, 4), lens (3, 3) → (K,)
     """
-    alone = np.array([silhouette(spec.bodies[i].mesh, pose, lens) for i, pose in zip(seen, pose_camera)])
-    return np.minimum(area / np.maximum(alone, 1), 1.0)
+    shares = np.ones(len(seen))
+    for k, i in enumerate(seen):
+        outline = meshes.outline(spec.bodies[i].mesh)  # (T, 3, 3)
+        local = outline.reshape(-1, 3) @ pose_camera[k, :3, :3].T + pose_camera[k, :3, 3]
+        pixels = (local @ lens.T)[:, :2] / local[:, 2:]
+        own = frame.instance == i
+        area = np.count_nonzero(own)
+        shares[k] = area / (area + _hidden(pixels, own))
+    return shares
 
 
-def silhouette(mesh: str, pose_camera: np.ndarray, lens: np.ndarray) -> int:
-    """How many pixel middles the body covers when nothing is in front of it, inside the frame or not."""
-    surface = meshes.mesh(mesh)
-    local = surface.vertices @ pose_camera[:3, :3].T + pose_camera[:3, 3]
-    pixels = (local @ lens.T)[:, :2] / local[:, 2:]
-    return int(covered(pixels, surface.faces).sum())
+def _hidden(pixels: np.ndarray, own: np.ndarray) -> int:
+    # pixels (3 T, 2) of triangles; own (H, W): where the body is seen, which needs no test
+    low = np.floor(pixels.min(axis=0)).astype(int)
+    high = np.ceil(pixels.max(axis=0)).astype(int)
+    ys, xs = np.mgrid[low[1] : high[1], low[0] : high[0]]
+    inside = (ys >= 0) & (ys < own.shape[0]) & (xs >= 0) & (xs < own.shape[1])
+    known = np.zeros(inside.shape, dtype=bool)
+    known[inside] = own[ys[inside], xs[inside]]
+    points = np.stack([xs[~known] + 0.5, ys[~known] + 0.5, np.ones((~known).sum())])  # (3, P)
+    return int(covered(points, pixels.reshape(-1, 3, 2)).sum())
+
+
+def covered(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Which points lie in any of the triangles that face the camera.
+
+    Shapes: points (3, P) as x, y, 1; triangles (T, 3, 2), counter-clockwise in the world → (P,) bool
+    """
+    following = np.roll(triangles, -1, axis=1)
+    edge = following - triangles  # (T, 3, 2)
+    # the half plane left of an edge: with y downwards, a front face turns clockwise
+    lines = np.stack([edge[..., 1], -edge[..., 0], edge[..., 0] * triangles[..., 1] - edge[..., 1] * triangles[..., 0]], axis=-1)
+    area = edge[:, 0, 0] * edge[:, 1, 1] - edge[:, 0, 1] * edge[:, 1, 0]
+    front = area < 0
+    side = lines[front].reshape(-1, 3) @ points  # (3 T', P)
+    return (side >= 0).reshape(-1, 3, points.shape[1]).all(axis=1).any(axis=0)

@@ -37,7 +37,7 @@ class Ranges:
     part_yaw_rad: Range = degrees(-15, 15)
     cap_seated_m: Range = (0.0, 0.0008)
     cap_off_m: Range = (0.006, 0.016)
-    raised_half_turns: tuple[int, int] = (6, 12)  # of an M8 thread, 0.625 mm each
+    raised_half_turns: tuple[int, int] = (6, 12)  # of an M8 thread, 0.625 mm each; at most meshes.MOST_HALF_TURNS
     scratch_meshes: tuple[str, ...] = tuple(f"scratch_{i}" for i in range(meshes.SCRATCHES))
     # what else lies there
     distractors: tuple[int, int] = (0, 0)
@@ -115,6 +115,8 @@ def _check_range(name: str, value: object) -> None:
         raise ConfigError(expected(f"{name} with low ≤ high", f"({low}, {high})", f"({high}, {low})"))
     if name in COUNTS and not (isinstance(low, int) and isinstance(high, int) and low >= 0):
         raise ConfigError(expected(f"{name} in whole numbers from 0", f"({low}, {high})"))
+    if name == "raised_half_turns" and high > meshes.MOST_HALF_TURNS:
+        raise ConfigError(expected(f"{name} up to {meshes.MOST_HALF_TURNS}", f"({low}, {high})"))
     if name == "lights" and low < 1:
         raise ConfigError(expected("at least one light", f"lights = ({low}, {high})", "lights=(1, 2)"))
     if name in SHARES and not 0 <= low <= high <= 1:

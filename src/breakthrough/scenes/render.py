@@ -72,9 +72,10 @@ class Renderer:
         self._index = np.full(4096, -1, dtype=np.int16)  # PyBullet body → index in spec.bodies
         self._textures = self._load_textures()
         self._renderer = self.bullet.ER_TINY_RENDERER
+        self._corner = 1.0  # TinyRenderer looks through a pixel's corner, not its middle
         if renderer == "egl":
             load_egl(self.bullet, self.client)
-            self._renderer = self.bullet.ER_BULLET_HARDWARE_OPENGL
+            self._renderer, self._corner = self.bullet.ER_BULLET_HARDWARE_OPENGL, 0.0
 
     def __enter__(self) -> Renderer:
         return self
@@ -119,7 +120,7 @@ class Renderer:
         self._paint(spec)
         camera, s = spec.camera, self.supersample
         lens = replace(camera, near_m=NEAR_M)
-        view, projection = _bullet_matrices(lens)
+        view, projection = _bullet_matrices(lens, self._corner / s)
         direction, colour, ambient, diffuse = _one_light(spec)
         away = SCALE * LIGHT_AWAY * math.dist(camera.eye_m, camera.target_m)  # the shadow map has the lens's angle
         _, _, rgba, zbuffer, segmentation = self.bullet.getCameraImage(
@@ -264,12 +265,14 @@ def _average(rgb: np.ndarray, s: int) -> np.ndarray:
     return _SRGB_16[(total.astype(np.uint32) * 4095) // (255 * s * s)]
 
 
-def _bullet_matrices(camera: Camera) -> tuple[list[float], list[float]]:
-    # PyBullet wants columns first, and its own units
+def _bullet_matrices(camera: Camera, corner: float = 0.0) -> tuple[list[float], list[float]]:
+    # PyBullet wants columns first, and its own units; `corner` shifts the picture by so many half pixels
     view = view_matrix(camera)
     view[:3, 3] *= SCALE
     scaled = replace(camera, near_m=camera.near_m * SCALE, far_m=camera.far_m * SCALE)
-    return view.T.ravel().tolist(), projection_matrix(scaled).T.ravel().tolist()
+    projection = projection_matrix(scaled)
+    projection[0, 2], projection[1, 2] = corner / camera.width, corner / camera.height
+    return view.T.ravel().tolist(), projection.T.ravel().tolist()
 
 
 def _one_light(spec: SceneSpec) -> tuple[Vector, Vector, float, float]:

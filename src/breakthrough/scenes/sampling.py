@@ -14,12 +14,11 @@ import numpy as np
 
 from breakthrough.scenes import meshes
 from breakthrough.scenes.materials import KINDS, to_linear
-from breakthrough.scenes.meshes import CAP_M, BOSS_M, PLATE_M
+from breakthrough.scenes.meshes import BOSS_M, CAP_M, HALF_TURN_M, PLATE_M
 from breakthrough.scenes.poses import about_z, multiply
 from breakthrough.scenes.ranges import Ranges
 from breakthrough.scenes.spec import Body, Camera, Defect, Light, Material, SceneSpec
 
-HALF_TURN_M = 0.000625  # half the pitch of an M8 thread
 Choice = TypeVar("Choice")
 
 
@@ -101,28 +100,29 @@ def _part(ranges: Ranges, draw: Draw, variant: str, kind: str) -> tuple[list[Bod
     yaw = draw.between(ranges.part_yaw_rad)
     bracket = Body("bracket", "bracket", f"bracket_{variant}", (x, y, PLATE_M / 2), about_z(yaw), BARE, 0.15)
     victim = int(len(plate.bolts) * draw.unit())
-    raised = draw.count(ranges.raised_half_turns) * HALF_TURN_M
-    parts = [bracket, *_bolts(draw, plate, kind, victim, raised), _cap(ranges, draw, (x, y), kind == "misaligned_cap")]
+    turns = draw.count(ranges.raised_half_turns)
+    parts = [bracket, *_bolts(draw, plate, kind, victim, turns), _cap(ranges, draw, (x, y), kind == "misaligned_cap")]
     scratch = _scratch(ranges, draw, plate)
     if kind == "scratch":
         parts.append(scratch)
     flaws = {
         "missing_bolt": Defect(kind, f"bolt_{victim}"),
-        "raised_bolt": Defect(kind, f"bolt_{victim}", raised),
+        "raised_bolt": Defect(kind, f"bolt_{victim}", turns * HALF_TURN_M),
         "misaligned_cap": Defect(kind, "cap", math.dist(parts[-1].position_m[:2], (x, y))),
         "scratch": Defect(kind, "bracket", meshes.scratch_length_m(int(scratch.mesh[-1]))),
     }
     return parts, flaws.get(kind, Defect())
 
 
-def _bolts(draw: Draw, plate: meshes.Plate, kind: str, victim: int, raised_m: float) -> list[Body]:
+def _bolts(draw: Draw, plate: meshes.Plate, kind: str, victim: int, half_turns: int) -> list[Body]:
     bolts = []
     for i, (x, y) in enumerate(plate.bolts):
         turn = about_z(draw.between((0.0, math.pi / 3)))
         if i == victim and kind == "missing_bolt":
             continue
-        z = PLATE_M / 2 + (raised_m if i == victim and kind == "raised_bolt" else 0.0)
-        bolts.append(Body(f"bolt_{i}", "bolt", "bolt", (x, y, z), turn, BARE, 0.02, "bracket"))
+        turns = half_turns if i == victim and kind == "raised_bolt" else 0
+        position = (x, y, PLATE_M / 2 + turns * HALF_TURN_M)
+        bolts.append(Body(f"bolt_{i}", "bolt", f"bolt_{turns}", position, turn, BARE, 0.02, "bracket"))
     return bolts
 
 

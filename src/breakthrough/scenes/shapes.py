@@ -102,7 +102,7 @@ def _annulus(inside: np.ndarray, outside: np.ndarray, flip: bool, uv_size_m: flo
 
 
 def holed_square(half_m: float, hole_m: float, sides: int, z_m: float, depth_m: float, uv_size_m: float) -> Mesh:
-    """A square of a plate's top with a round hole in it, and the hole's wall.
+    """A square of a plate's top with a round hole in it, the hole's wall and its floor.
 
     The part of the top that surrounds a bolt hole; `sides` must be a multiple of 4.
     """
@@ -110,8 +110,9 @@ def holed_square(half_m: float, hole_m: float, sides: int, z_m: float, depth_m: 
     angle = np.pi / 4 + np.arange(sides) * 2 * np.pi / sides
     reach = half_m / np.maximum(np.abs(np.cos(angle)), np.abs(np.sin(angle)))
     outside = np.stack([reach * np.cos(angle), reach * np.sin(angle), np.full(sides, z_m)], axis=1)
-    hole = wall((inside - [0, 0, depth_m])[::-1], inside[::-1], uv_size_m)
-    return join(_annulus(inside, outside, False, uv_size_m), hole)
+    floor = inside - [0, 0, depth_m]
+    hole = wall(floor[::-1], inside[::-1], uv_size_m)
+    return join(_annulus(inside, outside, False, uv_size_m), hole, polygon(floor, uv_size_m))
 
 
 def moved(mesh: Mesh, offset_m: tuple[float, float, float]) -> Mesh:
