@@ -148,8 +148,7 @@ def _make_shard(source: Producer, settings: Settings, job: processes.Job, report
 
     def pictures() -> Iterator[shards.Picture]:
         nonlocal drawn, dropped
-        for index in range(*job["scenes"]):
-            made = source.scene(index)
+        for made in source.shard(range(*job["scenes"])):
             drawn, dropped = drawn + made.drawn, dropped + made.drawn - 1
             invalid.update(made.invalid)
             classes[made.kind] += len(made.pictures)

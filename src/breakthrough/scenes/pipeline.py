@@ -1,19 +1,22 @@
 """What a worker does for a scene: draw, settle, judge, and for every shot look, render, label, encode.
 
-One generator a scene, `("scene", index)`, and a new one for every time it is drawn again: what a scene
-holds depends on the seed and its number alone, not on who makes it or after what.
+One generator a scene, `("scene", index)`, and a new one for every time it is drawn again. Physics
+remembers: where a body comes to rest depends, in the seventh digit, on what the same client has settled
+before, and that decides whether a scene on the edge is valid. So every shard starts with a new client
+and goes through its scenes in order: what it holds depends on the settings and its number alone.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
-from breakthrough.errors import BreakthroughError, expected, unknown
+from breakthrough.errors import BreakthroughError, InputError, expected, unknown
 from breakthrough.scenes import shards, validity
 from breakthrough.scenes.labels import Labels, annotate
 from breakthrough.scenes.manifest import Settings
@@ -43,17 +46,17 @@ class Producer(Protocol):
     """What makes scenes for a dataset: called with the settings, entered once, kept for a worker's life."""
 
     def __enter__(self) -> Producer:
-        """Start simulator and renderer."""
+        """Start what it needs."""
 
     def __exit__(self, *error: object) -> None:
-        """Stop them."""
+        """Stop it."""
 
-    def scene(self, index: int) -> Made:
-        """Make a scene; the same index gives the same pictures, whatever was made before."""
+    def shard(self, scenes: range) -> Iterator[Made]:
+        """Make the scenes of a shard in order; the same ones give the same pictures, whatever was made before."""
 
 
 class Pipeline:
-    """Makes the scenes of a dataset with one simulator and one renderer, both kept. A context manager.
+    """Makes the scenes of a dataset with one renderer, which is kept, and a simulator a shard. A context manager.
 
     Raises: UnknownNameError for an unknown renderer
     """
@@ -66,7 +69,6 @@ class Pipeline:
         self._stack = ExitStack()
 
     def __enter__(self) -> Pipeline:
-        self._simulator = self._stack.enter_context(Simulator())
         if self.settings.renderer != PATHTRACE:
             self._renderer = self._stack.enter_context(Renderer(self.settings.renderer))
         return self
@@ -74,13 +76,18 @@ class Pipeline:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def scene(self, index: int) -> Made:
-        """All shots of a scene, labelled and encoded.
+    def shard(self, scenes: range) -> Iterator[Made]:
+        """All shots of every scene of a shard, labelled and encoded.
 
-        Raises: BreakthroughError when no draw of it is valid
+        Raises: BreakthroughError when no draw of a scene is valid
         """
+        with Simulator() as simulator:
+            for index in scenes:
+                yield self._scene(index, simulator)
+
+    def _scene(self, index: int, simulator: Simulator) -> Made:
         invalid: Counter[str] = Counter()
-        spec, poses, draws, generator = self._draw(index, invalid)
+        spec, poses, draws, generator = self._draw(index, simulator, invalid)
         pictures = []
         for shot in range(self.settings.shots_of(index)):
             if shot:
@@ -90,20 +97,12 @@ class Pipeline:
             pictures.append(shards.encode(f"{index:06d}-{shot:02d}", labels, frame.rgb, frame.instance, frame.depth_m))
         return Made(pictures, spec.defect.kind, draws, invalid)
 
-    def shot(self, index: int, shot: int = 0) -> tuple[SceneSpec, Poses]:
-        """Spec and settled poses of one picture of the dataset, made again."""
-        invalid: Counter[str] = Counter()
-        spec, poses, _, generator = self._draw(index, invalid)
-        for _ in range(shot):
-            spec = self._look(spec, poses, generator, invalid)
-        return spec, poses
-
-    def _draw(self, index: int, invalid: Counter[str]) -> tuple[SceneSpec, Poses, int, np.random.Generator]:
+    def _draw(self, index: int, simulator: Simulator, invalid: Counter[str]) -> tuple[SceneSpec, Poses, int, np.random.Generator]:
         seed, kind = self.settings.seed, self._kind(index)
         for again in range(MOST_DRAWS):
             generator = numpy_generator(seed, "scene", index, *(("again", again) if again else ()))
             spec = sample(self._ranges, generator, size=self.settings.size, defect=kind)
-            poses, reasons = self._settle(spec)
+            poses, reasons = self._settle(spec, simulator)
             if not reasons:
                 return spec, poses, again + 1, generator
             invalid.update(reasons)
@@ -116,9 +115,9 @@ class Pipeline:
         block, place = divmod(index, len(kinds))
         return kinds[numpy_generator(self.settings.seed, "classes", block).permutation(len(kinds))[place]]
 
-    def _settle(self, spec: SceneSpec) -> tuple[Poses, tuple[str, ...]]:
+    def _settle(self, spec: SceneSpec, simulator: Simulator) -> tuple[Poses, tuple[str, ...]]:
         if self.settings.physics:
-            settled = self._simulator.settle(spec)
+            settled = simulator.settle(spec)
             return settled.poses, validity.validity(spec, settled).reasons
         poses = start(spec)
         return poses, ("out of view",) if self._cut(spec, poses) else ()
@@ -140,6 +139,24 @@ class Pipeline:
 
             return pathtrace(spec, poses, spp=self.settings.spp, seed=derive(self.settings.seed, "light", index, shot))
         return self._renderer.render(spec, poses)
+
+
+def replay(settings: Settings, scene: int, shot: int = 0) -> tuple[SceneSpec, Poses]:
+    """Spec and settled poses of one picture of a dataset, made again with its shard up to there.
+
+    Raises: InputError when the dataset has no such picture
+    """
+    if not (0 <= scene < settings.scenes() and 0 <= shot < settings.shots_of(scene)):
+        there = f"a scene from 0 to {settings.scenes() - 1} and a shot below {settings.shots}"
+        raise InputError(expected(there, f"scene {scene}, shot {shot}"))
+    pipeline, invalid = Pipeline(settings), Counter()
+    scenes = next(scenes for scenes in settings.shards() if scene in scenes)
+    with Simulator() as simulator:
+        for index in range(scenes.start, scene + 1):
+            spec, poses, _, generator = pipeline._draw(index, simulator, invalid)
+    for _ in range(shot):
+        spec = pipeline._look(spec, poses, generator, invalid)
+    return spec, poses
 
 
 def to_plain(spec: SceneSpec, poses: Poses, labels: Labels, scene: int, shot: int) -> shards.Labels:

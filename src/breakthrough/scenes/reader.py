@@ -14,7 +14,7 @@ import numpy as np
 
 from breakthrough.errors import ArtifactError, InputError, expected
 from breakthrough.scenes import manifest, shards
-from breakthrough.scenes.manifest import SHARDS, Manifest, Settings, Shard
+from breakthrough.scenes.manifest import SHARDS, Manifest, Settings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +39,7 @@ class Dataset:
     def __init__(self, folder: Path, state: Manifest) -> None:
         self.folder = folder
         self.manifest = state
+        self._shards = {shard.name: shard for shard in state.shards}
         self._load = functools.lru_cache(maxsize=2)(self._read)
 
     def __repr__(self) -> str:
@@ -49,14 +50,14 @@ class Dataset:
         return self.manifest.images
 
     def __iter__(self) -> Iterator[shards.Picture]:
-        for shard in self.manifest.shards:
-            yield from self._read(shard)
+        for name in self._shards:
+            yield from self._read(name)
 
     def __getitem__(self, i: int) -> shards.Picture:
         left = i + len(self) if i < 0 else i
         for shard in self.manifest.shards:
             if 0 <= left < shard.images:
-                return self._load(shard)[left]
+                return self._load(shard.name)[left]
             left -= shard.images
         raise IndexError(expected(f"a picture's number below {len(self)}", i))
 
@@ -71,9 +72,9 @@ class Dataset:
         Raises: InputError when the dataset has no such scene
         """
         for number, scenes in enumerate(self.settings.shards()):
-            shard = next((one for one in self.manifest.shards if one.name == f"{number:06d}.tar"), None)
-            if scene in scenes and shard:
-                return [picture for picture in self._load(shard) if picture.key.startswith(f"{scene:06d}-")]
+            name = f"{number:06d}.tar"
+            if scene in scenes and name in self._shards:
+                return [picture for picture in self._load(name) if picture.key.startswith(f"{scene:06d}-")]
         raise InputError(expected(f"a scene from 0 to {self.settings.scenes() - 1} that is made", scene))
 
     def arrays(self) -> Arrays:
@@ -90,8 +91,8 @@ class Dataset:
             numbers[i] = labels["class"], labels["scene"]
         return Arrays(rgb, numbers[:, 0].copy(), numbers[:, 1].copy())
 
-    def _read(self, shard: Shard) -> list[shards.Picture]:
-        return shards.read(self.folder / SHARDS / shard.name, shard.sha256)
+    def _read(self, name: str) -> list[shards.Picture]:
+        return shards.read(self.folder / SHARDS / name, self._shards[name].sha256)
 
 
 def open_dataset(folder: str | Path, *, unfinished: bool = False) -> Dataset:

@@ -93,7 +93,7 @@ def polygon(mask: np.ndarray) -> np.ndarray:
     loops = _loops(mask)
     joined = [point for loop in loops for point in (*loop, loop[0])]
     # back over the bridges, in the other order
-    return np.array([*joined, *(loop[0] for loop in reversed(loops[:-1]))], float).reshape(-1, 2)
+    return np.array([*joined, *(loop[0] for loop in reversed(loops[:-1]))][:-1], float).reshape(-1, 2)
 
 
 def _loops(mask: np.ndarray) -> list[list[Point]]:
