@@ -1,0 +1,224 @@
+"""From ranges and a generator to a scene. Nothing here is random but the generator.
+
+Every draw of a scene comes from one block of uniform numbers, so that sampling costs microseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from breakthrough.scenes import meshes
+from breakthrough.scenes.materials import KINDS, to_linear
+from breakthrough.scenes.meshes import CAP_M, BOSS_M, PLATE_M
+from breakthrough.scenes.poses import about_z, multiply
+from breakthrough.scenes.ranges import Ranges
+from breakthrough.scenes.spec import Body, Camera, Defect, Light, Material, SceneSpec
+
+HALF_TURN_M = 0.000625  # half the pitch of an M8 thread
+GAP_M = 0.0001  # how far above its support a thing starts
+Choice = TypeVar("Choice")
+
+
+class Draw:
+    """Uniform numbers from one block of a generator, spent one by one."""
+
+    def __init__(self, generator: np.random.Generator) -> None:
+        self._generator = generator
+        self._numbers: Iterator[float] = iter(())
+
+    def unit(self) -> float:
+        """A number in [0, 1)."""
+        for number in self._numbers:
+            return number
+        self._numbers = iter(self._generator.random(128).tolist())
+        return next(self._numbers)
+
+    def between(self, bounds: tuple[float, float]) -> float:
+        """A number in [low, high)."""
+        return bounds[0] + (bounds[1] - bounds[0]) * self.unit()
+
+    def factor(self, bounds: tuple[float, float]) -> float:
+        """A factor in [low, high), uniform in its logarithm."""
+        return bounds[0] * (bounds[1] / bounds[0]) ** self.unit()
+
+    def count(self, bounds: tuple[int, int]) -> int:
+        """A whole number from low to high, both included."""
+        return bounds[0] + int((bounds[1] - bounds[0] + 1) * self.unit())
+
+    def pick(self, choices: Sequence[Choice]) -> Choice:
+        """One of the choices."""
+        return choices[int(len(choices) * self.unit())]
+
+    def happens(self, bounds: tuple[float, float]) -> bool:
+        """Whether something with a chance of `high` happens."""
+        return self.unit() < bounds[1]
+
+
+def sample(ranges: Ranges, generator: np.random.Generator, *, size: int = 64, defect: str | None = None) -> SceneSpec:
+    """Draw a scene: the part and its defect, what lies around it, lights, camera and materials.
+
+    Units: size in pixels; `defect` fixes the class, as a balanced data set wants it; None draws it
+    """
+    draw = Draw(generator)
+    variant = draw.pick(ranges.variants)
+    kind = draw.pick(ranges.defects) if defect is None else defect
+    bodies, flaw = _part(ranges, draw, variant, kind)
+    bodies = (_tray(), *bodies, *_distractors(ranges, draw))
+    bare = SceneSpec(variant, flaw, bodies, (NOWHERE,), Camera((0.0, -0.2, 0.3), width=size, height=size))
+    return look(bare, ranges, generator)
+
+
+NOWHERE = Light((0.0, 0.0, 1.0), 0.1, (1.0, 1.0, 1.0))
+BARE = Material("steel", KINDS["steel"].base_linear)
+
+
+def look(spec: SceneSpec, ranges: Ranges, generator: np.random.Generator) -> SceneSpec:
+    """Draw camera, lights and materials anew, and leave every body where it is: another shot of the scene."""
+    draw = Draw(generator)
+    materials = _materials(ranges, draw, spec)
+    bodies = tuple(
+        Body(b.name, b.category, b.mesh, b.position_m, b.orientation, material, b.mass_kg, b.attached_to)
+        for b, material in zip(spec.bodies, materials)
+    )
+    lights = tuple(_light(ranges, draw) for _ in range(draw.count(ranges.lights)))
+    ambient = draw.between(ranges.ambient)
+    camera = _camera(ranges, draw, spec.camera)
+    return replace(spec, bodies=bodies, lights=lights, camera=camera, ambient_linear=(ambient, ambient, ambient))
+
+
+def _tray() -> Body:
+    return Body("tray", "tray", "tray", (0.0, 0.0, -meshes.TRAY_HALF_M[2]), (0.0, 0.0, 0.0, 1.0), BARE)
+
+
+def _part(ranges: Ranges, draw: Draw, variant: str, kind: str) -> tuple[list[Body], Defect]:
+    plate = meshes.PLATES[variant]
+    x, y = draw.between(ranges.part_offset_m), draw.between(ranges.part_offset_m)
+    yaw = draw.between(ranges.part_yaw_rad)
+    bracket = Body("bracket", "bracket", f"bracket_{variant}", (x, y, PLATE_M / 2 + GAP_M), about_z(yaw), BARE, 0.15)
+    victim = int(len(plate.bolts) * draw.unit())
+    raised = draw.count(ranges.raised_half_turns) * HALF_TURN_M
+    parts = [bracket, *_bolts(draw, plate, kind, victim, raised), _cap(ranges, draw, (x, y), kind == "misaligned_cap")]
+    scratch = _scratch(ranges, draw, plate)
+    if kind == "scratch":
+        parts.append(scratch)
+    flaws = {
+        "missing_bolt": Defect(kind, f"bolt_{victim}"),
+        "raised_bolt": Defect(kind, f"bolt_{victim}", raised),
+        "misaligned_cap": Defect(kind, "cap", math.dist(parts[-1].position_m[:2], (x, y))),
+        "scratch": Defect(kind, "bracket", 0.0),
+    }
+    return parts, flaws.get(kind, Defect())
+
+
+def _bolts(draw: Draw, plate: meshes.Plate, kind: str, victim: int, raised_m: float) -> list[Body]:
+    bolts = []
+    for i, (x, y) in enumerate(plate.bolts):
+        turn = about_z(draw.between((0.0, math.pi / 3)))
+        if i == victim and kind == "missing_bolt":
+            continue
+        z = PLATE_M / 2 + (raised_m if i == victim and kind == "raised_bolt" else 0.0)
+        bolts.append(Body(f"bolt_{i}", "bolt", "bolt", (x, y, z), turn, BARE, 0.02, "bracket"))
+    return bolts
+
+
+def _cap(ranges: Ranges, draw: Draw, seat: tuple[float, float], off: bool) -> Body:
+    angle = draw.between((0.0, 2 * math.pi))
+    distance = draw.between(ranges.cap_off_m if off else ranges.cap_seated_m)
+    z = PLATE_M + BOSS_M + CAP_M / 2 + 2 * GAP_M + draw.between(ranges.hover_m)
+    position = (seat[0] + distance * math.cos(angle), seat[1] + distance * math.sin(angle), z)
+    return Body("cap", "cap", "cap", position, about_z(draw.between((0.0, 2 * math.pi))), BARE, 0.01)
+
+
+def _scratch(ranges: Ranges, draw: Draw, plate: meshes.Plate) -> Body:
+    x, y, direction, longest = draw.pick(plate.spots)
+    fitting = [name for name in ranges.scratch_meshes if meshes.scratch_length_m(int(name[-1])) <= longest]
+    name = draw.pick(fitting or ranges.scratch_meshes[:1])
+    turn = about_z(direction + draw.between((-0.15, 0.15)))
+    x, y = x + draw.between((-0.001, 0.001)), y + draw.between((-0.001, 0.001))
+    return Body("scratch", "scratch", name, (x, y, PLATE_M / 2 + 0.00008), turn, BARE, 0.0, "bracket")
+
+
+def _distractors(ranges: Ranges, draw: Draw) -> list[Body]:
+    wanted = draw.count(ranges.distractors)
+    placed: list[Body] = []
+    for i in range(wanted):
+        name = draw.pick(ranges.distractor_meshes)
+        distance, angle = draw.between(ranges.distractor_distance_m), draw.between((0.0, 2 * math.pi))
+        # a square's corner is farther away than its side: follow its outline
+        distance /= max(abs(math.cos(angle)), abs(math.sin(angle)))
+        position = (distance * math.cos(angle), distance * math.sin(angle))
+        tossed = draw.happens(ranges.tossed)
+        orientation = about_z(draw.between((0.0, 2 * math.pi)))
+        height = _half_height(name) + GAP_M + draw.between(ranges.hover_m)
+        if tossed:
+            tilt = draw.between((0.2, 1.2))
+            orientation = tuple(multiply(np.array(orientation), np.array((math.sin(tilt / 2), 0.0, 0.0, math.cos(tilt / 2)))).tolist())
+            height += 0.012
+        crowded = any(math.dist(position, other.position_m[:2]) < 0.022 for other in placed)
+        if not crowded or ranges.hover_m[1] > 0:
+            placed.append(Body(f"distractor_{i}", "distractor", name, (*position, height), orientation, BARE, 0.008))
+    return placed
+
+
+def _half_height(name: str) -> float:
+    return meshes.DISTRACTORS[name].size_m[2]
+
+
+def _materials(ranges: Ranges, draw: Draw, spec: SceneSpec) -> list[Material]:
+    kinds = {
+        "tray": ranges.tray_kinds, "bracket": ranges.bracket_kinds, "bolt": ranges.bolt_kinds, "cap": ranges.cap_kinds,
+    }  # fmt: skip
+    shared = {category: _material(ranges, draw, choices) for category, choices in kinds.items()}
+    shared["scratch"] = _groove(ranges, draw, shared["bracket"])
+    return [shared.get(b.category) or _material(ranges, draw, ranges.distractor_kinds) for b in spec.bodies]
+
+
+def _material(ranges: Ranges, draw: Draw, choices: tuple[str, ...]) -> Material:
+    name = draw.pick(choices)
+    kind = KINDS[name]
+    value = draw.factor(ranges.value_factor)
+    colour = [min(channel * value * draw.factor(ranges.tint_factor), 0.95) for channel in kind.base_linear]
+    if draw.happens(ranges.any_colour):
+        colour = [_decode(draw.unit()) for _ in range(3)]
+    suitable = kind.textures + ranges.textures
+    textured = draw.happens(ranges.textured)
+    texture = draw.pick(suitable) if textured and suitable else None
+    roughness = min(kind.roughness * draw.factor(ranges.roughness_factor), 1.0)
+    return Material(name, tuple(colour), roughness, kind.metallic, texture)
+
+
+def _decode(srgb: float) -> float:
+    return float(to_linear(np.float64(srgb)))
+
+
+def _groove(ranges: Ranges, draw: Draw, bracket: Material) -> Material:
+    contrast, brighter = draw.between(ranges.scratch_contrast), draw.unit() < 0.5
+    value = sum(bracket.base_linear) / 3
+    # dark in a bright surface; in a darker one it may also shine
+    value = min(value / contrast, 0.95) if value < 0.2 and brighter or value < 0.05 else value * contrast
+    return Material("groove", (value, value, value), KINDS["groove"].roughness)
+
+
+def _light(ranges: Ranges, draw: Draw) -> Light:
+    elevation, azimuth = draw.between(ranges.light_elevation_rad), draw.between(ranges.light_azimuth_rad)
+    distance, radius = draw.between(ranges.light_distance_m), draw.between(ranges.light_radius_m)
+    power, warmth = draw.between(ranges.light_power), math.sqrt(draw.factor(ranges.light_warmth_factor))
+    return Light(_around(elevation, azimuth, distance), radius, (power * warmth, power, power / warmth))
+
+
+def _camera(ranges: Ranges, draw: Draw, camera: Camera) -> Camera:
+    eye = _around(draw.between(ranges.elevation_rad), draw.between(ranges.azimuth_rad), draw.between(ranges.distance_m))
+    aim = (draw.between(ranges.aim_m), draw.between(ranges.aim_m), 0.005)
+    eye = tuple(e + a for e, a in zip(eye, aim))
+    roll, fov, aperture = draw.between(ranges.roll_rad), draw.between(ranges.fov_rad), draw.between(ranges.aperture_m)
+    return replace(camera, eye_m=eye, target_m=aim, roll_rad=roll, fov_rad=fov, aperture_m=aperture)
+
+
+def _around(elevation_rad: float, azimuth_rad: float, distance_m: float) -> tuple[float, float, float]:
+    flat = distance_m * math.cos(elevation_rad)
+    return (flat * math.cos(azimuth_rad), flat * math.sin(azimuth_rad), distance_m * math.sin(elevation_rad))

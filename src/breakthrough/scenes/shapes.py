@@ -1,0 +1,143 @@
+"""Triangle meshes built from a few solids. Flat faces: every face has its own vertices and normals.
+
+Legend: V vertices, F triangles. Lengths in metres; faces turn counter-clockwise seen from outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mesh:
+    """Triangles in the body's own frame.
+
+    Shapes: vertices (V, 3), normals (V, 3), uvs (V, 2) in [0, 1], faces (F, 3)
+    """
+
+    vertices: np.ndarray
+    normals: np.ndarray
+    uvs: np.ndarray
+    faces: np.ndarray
+
+
+def polygon(points: np.ndarray, uv_size_m: float) -> Mesh:
+    """A flat convex polygon, counter-clockwise seen from its front.
+
+    Shapes: points (P, 3)
+    """
+    points = np.asarray(points, dtype=float)
+    normal = np.cross(points[1] - points[0], points[2] - points[0])
+    normal /= np.linalg.norm(normal)
+    axes = np.argsort(-np.abs(normal))[1:]  # the two axes the polygon lies along
+    uvs = np.clip(points[:, np.sort(axes)] / uv_size_m + 0.5, 0, 1)
+    fan = [(0, i, i + 1) for i in range(1, len(points) - 1)]
+    return Mesh(points, np.tile(normal, (len(points), 1)), uvs, np.array(fan))
+
+
+def join(*meshes: Mesh) -> Mesh:
+    """One mesh out of several."""
+    offsets = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    return Mesh(
+        np.concatenate([mesh.vertices for mesh in meshes]),
+        np.concatenate([mesh.normals for mesh in meshes]),
+        np.concatenate([mesh.uvs for mesh in meshes]),
+        np.concatenate([mesh.faces + offset for mesh, offset in zip(meshes, offsets)]),
+    )
+
+
+def ring(radius_m: float, sides: int, z_m: float, turn_rad: float = 0.0) -> np.ndarray:
+    """The corners of a regular polygon around the z axis, counter-clockwise from above.
+
+    Shapes: → (sides, 3)
+    """
+    angle = turn_rad + np.arange(sides) * 2 * np.pi / sides
+    return np.stack([radius_m * np.cos(angle), radius_m * np.sin(angle), np.full(sides, z_m)], axis=1)
+
+
+def wall(lower: np.ndarray, upper: np.ndarray, uv_size_m: float) -> Mesh:
+    """The band between two rings, facing outwards when they turn counter-clockwise, inwards otherwise.
+
+    Shapes: lower (P, 3), upper (P, 3)
+    """
+    following = np.roll(np.arange(len(lower)), -1)
+    return join(*(polygon([lower[i], lower[j], upper[j], upper[i]], uv_size_m) for i, j in enumerate(following)))
+
+
+def prism(outline: np.ndarray, bottom_m: float, top_m: float, uv_size_m: float, base: bool = True) -> Mesh:
+    """An upright solid over a convex outline.
+
+    Shapes: outline (P, 2) or (P, 3), counter-clockwise from above
+    """
+    lower = np.column_stack([outline[:, :2], np.full(len(outline), bottom_m)])
+    upper = np.column_stack([outline[:, :2], np.full(len(outline), top_m)])
+    parts = [wall(lower, upper, uv_size_m), polygon(upper, uv_size_m)]
+    return join(*parts, *([polygon(lower[::-1], uv_size_m)] if base else []))
+
+
+def box(half_m: tuple[float, float, float], uv_size_m: float, center_m: tuple[float, float, float] = (0, 0, 0)) -> Mesh:
+    """A box with its faces along the axes."""
+    (x, y, z), (cx, cy, cz) = half_m, center_m
+    outline = np.array([[cx - x, cy - y], [cx + x, cy - y], [cx + x, cy + y], [cx - x, cy + y]])
+    return prism(outline, cz - z, cz + z, uv_size_m)
+
+
+def washer(inner_m: float, outer_m: float, bottom_m: float, top_m: float, sides: int, uv_size_m: float, corners: int = 0) -> Mesh:
+    """An upright solid with a round hole; `corners` gives its outside another number of corners, such as a nut's 6."""
+    inside = ring(inner_m, sides, 0)
+    outside = _on_polygon(inside, outer_m, corners or sides)
+    parts = []
+    for z, flip in ((bottom_m, True), (top_m, False)):
+        parts.append(_annulus(inside + [0, 0, z], outside + [0, 0, z], flip, uv_size_m))
+    parts.append(wall(outside + [0, 0, bottom_m], outside + [0, 0, top_m], uv_size_m))
+    parts.append(wall((inside + [0, 0, bottom_m])[::-1], (inside + [0, 0, top_m])[::-1], uv_size_m))
+    return join(*parts)
+
+
+def _on_polygon(points: np.ndarray, radius_m: float, corners: int) -> np.ndarray:
+    # where the rays through `points` leave a regular polygon of this corner radius
+    angle = np.arctan2(points[:, 1], points[:, 0])
+    sector = np.pi / corners
+    reach = radius_m * np.cos(sector) / np.cos((angle + sector) % (2 * sector) - sector)
+    if corners == len(points):
+        reach = np.full(len(points), radius_m)
+    return np.stack([reach * np.cos(angle), reach * np.sin(angle), np.zeros(len(points))], axis=1)
+
+
+def _annulus(inside: np.ndarray, outside: np.ndarray, flip: bool, uv_size_m: float) -> Mesh:
+    following = np.roll(np.arange(len(inside)), -1)
+    quads = [[inside[i], outside[i], outside[j], inside[j]] for i, j in enumerate(following)]
+    return join(*(polygon(quad[::-1] if flip else quad, uv_size_m) for quad in quads))
+
+
+def holed_square(half_m: float, hole_m: float, sides: int, z_m: float, depth_m: float, uv_size_m: float) -> Mesh:
+    """A square of a plate's top with a round hole in it, and the hole's wall.
+
+    The part of the top that surrounds a bolt hole; `sides` must be a multiple of 4.
+    """
+    inside = ring(hole_m, sides, z_m, np.pi / 4)
+    angle = np.pi / 4 + np.arange(sides) * 2 * np.pi / sides
+    reach = half_m / np.maximum(np.abs(np.cos(angle)), np.abs(np.sin(angle)))
+    outside = np.stack([reach * np.cos(angle), reach * np.sin(angle), np.full(sides, z_m)], axis=1)
+    hole = wall((inside - [0, 0, depth_m])[::-1], inside[::-1], uv_size_m)
+    return join(_annulus(inside, outside, False, uv_size_m), hole)
+
+
+def moved(mesh: Mesh, offset_m: tuple[float, float, float]) -> Mesh:
+    """The mesh shifted; its texture stays where it was on the mesh."""
+    return Mesh(mesh.vertices + np.asarray(offset_m), mesh.normals, mesh.uvs, mesh.faces)
+
+
+def strip(path: np.ndarray, width_m: np.ndarray, uv_size_m: float) -> Mesh:
+    """A flat band along a path in the plane z = 0, facing up.
+
+    Shapes: path (P, 2), width_m (P,)
+    """
+    along = np.gradient(path, axis=0)
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.linalg.norm(along, axis=1, keepdims=True)
+    left = np.column_stack([path + across * width_m[:, None] / 2, np.zeros(len(path))])
+    right = np.column_stack([path - across * width_m[:, None] / 2, np.zeros(len(path))])
+    quads = ([right[i], right[i + 1], left[i + 1], left[i]] for i in range(len(path) - 1))
+    return join(*(polygon(quad, uv_size_m) for quad in quads))
