@@ -37,12 +37,12 @@ class Ranges:
     part_yaw_rad: Range = degrees(-15, 15)
     cap_seated_m: Range = (0.0, 0.0008)
     cap_off_m: Range = (0.006, 0.016)
-    raised_half_turns: tuple[int, int] = (6, 12)  # of an M8 thread, 0.625 mm each
+    raised_half_turns: tuple[int, int] = (6, 12)  # of an M8 thread, 0.625 mm each; at most meshes.MOST_HALF_TURNS
     scratch_meshes: tuple[str, ...] = tuple(f"scratch_{i}" for i in range(meshes.SCRATCHES))
     # what else lies there
     distractors: tuple[int, int] = (0, 0)
     distractor_meshes: tuple[str, ...] = tuple(meshes.DISTRACTORS)
-    distractor_distance_m: Range = (0.036, 0.058)
+    distractor_gap_m: Range = (0.001, 0.016)  # from the part's outline
     tossed: Range = (0.0, 0.15)  # the share of distractors that fall from above: a draw below `high` falls
     # physics off: how far things hover, and sink, instead of resting
     hover_m: Range = (0.0, 0.0)
@@ -60,7 +60,7 @@ class Ranges:
     light_azimuth_rad: Range = degrees(-40, -40)
     light_distance_m: Range = (0.5, 0.5)
     light_radius_m: Range = (0.06, 0.06)
-    light_power: Range = (0.9, 0.9)
+    light_power: Range = (0.9, 0.9)  # of all lights together
     light_warmth_factor: Range = (1.0, 1.0)  # red up, blue down by its root
     ambient: Range = (0.3, 0.3)
     # the materials
@@ -115,6 +115,8 @@ def _check_range(name: str, value: object) -> None:
         raise ConfigError(expected(f"{name} with low ≤ high", f"({low}, {high})", f"({high}, {low})"))
     if name in COUNTS and not (isinstance(low, int) and isinstance(high, int) and low >= 0):
         raise ConfigError(expected(f"{name} in whole numbers from 0", f"({low}, {high})"))
+    if name == "raised_half_turns" and high > meshes.MOST_HALF_TURNS:
+        raise ConfigError(expected(f"{name} up to {meshes.MOST_HALF_TURNS}", f"({low}, {high})"))
     if name == "lights" and low < 1:
         raise ConfigError(expected("at least one light", f"lights = ({low}, {high})", "lights=(1, 2)"))
     if name in SHARES and not 0 <= low <= high <= 1:
