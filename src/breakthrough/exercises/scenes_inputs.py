@@ -47,9 +47,12 @@ def draw_spheres(camera: Camera, centres_m: np.ndarray, radius_m: float) -> tupl
         shape = p.createVisualShape(p.GEOM_SPHERE, radius=radius_m, physicsClientId=client)
         for centre in centres_m.tolist():
             p.createMultiBody(0, -1, shape, centre, physicsClientId=client)
-        matrices = (matrix(camera).T.ravel().tolist() for matrix in (view_matrix, projection_matrix))  # columns first
+        view, projection = view_matrix(camera), projection_matrix(camera)
+        # TinyRenderer looks through a pixel's corner: half a pixel is given back
+        projection[:2, 2] = 1 / camera.width, 1 / camera.height
+        columns_first = (matrix.T.ravel().tolist() for matrix in (view, projection))
         picture = p.getCameraImage(
-            camera.width, camera.height, *matrices, renderer=p.ER_TINY_RENDERER, physicsClientId=client
+            camera.width, camera.height, *columns_first, renderer=p.ER_TINY_RENDERER, physicsClientId=client
         )
     zbuffer, segmentation = (np.array(part).reshape(camera.height, camera.width) for part in picture[3:5])
     return segmentation.astype(np.int64), zbuffer.astype(float)

@@ -75,12 +75,8 @@ def _by_angle(position_m, quaternion, world_to_camera):
     return np.dot(world_to_camera, _matrix(rotation, position_m))
 
 
-def _w_first(position_m, quaternion, world_to_camera):
-    return pose_in_camera(position_m, quaternion[[1, 2, 3, 0]], world_to_camera)
-
-
-def _w_moved_first(position_m, quaternion, world_to_camera):
-    return pose_in_camera(position_m, quaternion[[3, 0, 1, 2]], world_to_camera)
+def _w_first(compose=pose_in_camera, order=(1, 2, 3, 0)):
+    return lambda position_m, quaternion, world_to_camera: compose(position_m, quaternion[list(order)], world_to_camera)
 
 
 def _inverse_rotation(position_m, quaternion, world_to_camera):
@@ -182,9 +178,12 @@ EXERCISES = (
         misconceptions=(
             Misconception(
                 "w first",
-                _w_first,
+                _w_first(),
                 "The quaternion was read with w first: it comes as (x, y, z, w), and w, the cosine of half the angle, is the last number.",
-                variants=(_w_moved_first,),
+                variants=(
+                    _w_first(order=(3, 0, 1, 2)),
+                    *(_w_first(way) for way in (_reversed, _camera_inverted, _moved_not_turned, _position_in_world)),
+                ),
             ),
             Misconception(
                 "inverse rotation",

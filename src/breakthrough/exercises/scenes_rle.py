@@ -63,7 +63,6 @@ def _pixel_by_pixel(mask):
 
 # mistakes of the box and of the counts; a beginner often makes one of each
 
-
 def _box(mask):
     return encode(mask)[0]
 
@@ -165,6 +164,10 @@ def _off_by_one(mask):
     return [0, *counts] if flat[0] else counts
 
 
+def _by_rows(counts):
+    return lambda mask: counts(mask.T)
+
+
 def _written(box=_box, counts=_counts):
     return lambda mask: (box(mask), counts(mask))
 
@@ -186,7 +189,8 @@ def _no_counts_when_empty(mask):
     return encode(mask) if mask.any() else ((0, 0, 0, 0), [])
 
 
-COUNTS = (_row_by_row, _true_first, _runs_only, _last_run_missing, _positions, _starts_and_lengths, _only_true)
+BY_ROWS = tuple(map(_by_rows, (_runs_only, _last_run_missing, _true_first, _starts_and_lengths)))
+COUNTS = (_row_by_row, *BY_ROWS, _true_first, _runs_only, _last_run_missing, _positions, _starts_and_lengths, _only_true)
 
 
 def _boxes(*boxes):
@@ -241,6 +245,7 @@ EXERCISES = (
                 "row by row",
                 _written(counts=_row_by_row),
                 "The counts run along the rows: COCO goes down the columns, so flatten with `mask.T.ravel()` or `order=\"F\"`; read back, yours is a picture of stripes.",
+                variants=tuple(_written(counts=counts) for counts in BY_ROWS),
             ),
             Misconception(
                 "True first",
