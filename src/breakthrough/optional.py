@@ -11,6 +11,12 @@ from breakthrough.errors import MissingDependency, expected
 # import name → the extra of pyproject.toml that brings it (a test holds the two together)
 EXTRAS = {
     "pybullet": "scenes",
+    "mitsuba": "scenes",
+    "pxr": "scenes",
+    "pycocotools": "scenes",
+    "webdataset": "scenes",
+    "numba": "scenes",
+    "PIL": "scenes",
     "flwr": "federated",
     "ray": "federated",
     "tenseal": "federated",

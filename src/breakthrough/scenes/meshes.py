@@ -193,7 +193,7 @@ def _plate_top(plate: Plate) -> Mesh:
             holed = any(abs(cx - bx) < patch and abs(cy - by) < patch for bx, by in plate.bolts)
             if inside and not holed:
                 parts.append(shapes.polygon([[x0, y0, z], [x1, y0, z], [x1, y1, z], [x0, y1, z]], 0.08))
-    square = shapes.holed_square(patch, HOLE_RADIUS_M, 8, z, PLATE_M, 0.08)
+    square = shapes.holed_square(patch, HOLE_RADIUS_M, 8, z, PLATE_M - 0.001, 0.08)
     return shapes.join(*parts, *(shapes.moved(square, (x, y, 0)) for x, y in plate.bolts))
 
 

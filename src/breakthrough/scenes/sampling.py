@@ -156,7 +156,7 @@ def _distractors(ranges: Ranges, draw: Draw, variant: str, bracket: Body) -> lis
         if tossed:
             tilt = draw.between((0.2, 1.2))
             orientation = tuple(multiply(np.array(orientation), np.array((math.sin(tilt / 2), 0.0, 0.0, math.cos(tilt / 2)))).tolist())
-            height += 0.012
+            height += 0.016
         crowded = any(math.dist(position, other.position_m[:2]) < 0.022 for other in placed)
         if not crowded or ranges.hover_m[1] > 0:
             placed.append(Body(f"distractor_{i}", "distractor", name, (*position, height), orientation, BARE, 0.008))
