@@ -130,11 +130,11 @@ def test_shadows_fall_away_from_the_key(renderer):
     key = replace(spec.lights[0], position_m=(-0.4, 0.0, 0.3))
     spec = replace(spec, bodies=(tray, *spec.bodies[1:]), lights=(key,))
     frame = renderer.render(spec, poses)
-    part = np.flatnonzero((frame.instance == 1).any(axis=0))
-    rows = slice(50, 70)
-    left = frame.rgb[rows, part[0] - 3 : part[0] - 1].mean()
-    right = frame.rgb[rows, part[-1] + 2 : part[-1] + 4].mean()
-    assert right < 0.97 * left
+    on_tray = frame.instance == 0
+    value = frame.rgb[..., 0].astype(float)
+    dark = on_tray & (value < 0.97 * np.median(value[on_tray]))
+    assert dark.sum() > 100
+    assert np.nonzero(dark)[1].mean() > np.nonzero(frame.instance == 1)[1].mean() + 10  # the lamp stands on the left
 
 
 def test_a_camera_inside_a_body_is_named(shots, renderer):
@@ -159,8 +159,10 @@ def test_the_probe_gives_a_renderer_and_a_reason():
     assert render.choose("tiny") == ("tiny", "as asked")
 
 
-@pytest.mark.skipif("does not work" in render.probe_egl()[1], reason=render.probe_egl()[1])
 def test_egl_draws_the_same_scene(shots):
+    works, reason = render.probe_egl()
+    if not works and "software" not in reason:
+        pytest.skip(reason)
     spec, poses, frame = shots[0]
     with Renderer("egl") as egl:
         other = egl.render(spec, poses)
