@@ -12,7 +12,6 @@ from breakthrough.exercises.scenes_inputs import draw_spheres, random_camera
 from breakthrough.exercises.scenes_rle import encode
 from breakthrough.exercises.scenes_split import ENOUGH_SCENES, split
 from breakthrough.exercises.scenes_visible import visible_fraction
-from breakthrough.scenes.labels import boxes
 from breakthrough.seeds import numpy_generator, torch_generator
 
 
@@ -44,14 +43,7 @@ def test_boxes_and_counts_are_pycocotools(seed):
         assert all(type(n) is int for n in (*box, *counts))
 
 
-def test_boxes_agree_with_the_room(rng):
-    masks = [case.args[0] for case in cases("scenes.rle")]
-    for mask in masks:
-        instance = np.where(mask, 0, -1)
-        assert boxes(instance, 1)[0].tolist() == list(encode(mask)[0])
-
-
-def test_every_box_and_every_count_would_be_noticed(rng):
+def test_every_box_and_every_count_would_be_noticed():
     exercise = load("scenes.rle")
     mask = next(case.args[0] for case in cases("scenes.rle") if case.label.startswith("20"))
     box, counts = encode(mask)

@@ -119,7 +119,8 @@ def _chance(scene_ids: np.ndarray, fractions: Fractions, parts: np.ndarray, agai
             return Outcome("in order", f"{text}, and the parts follow the scenes' numbers")
         some = np.isin(scene_ids, scenes[len(scenes) // 3 :])  # a rule says the same of a scene in any company
         return Outcome("a fixed rule" if np.array_equal(again(scene_ids[some]), parts[some]) else "own seed", text)
-    rows = np.random.default_rng(len(parts)).permutation(len(parts))
+    mixer = np.random.default_rng(len(parts))
+    rows = mixer.permutation(len(parts))
     moved = int((again(scene_ids[rows]) != parts[rows]).sum())
     text = f"with the rows in another order {moved} of {len(parts)} pictures changed their part"
     return Outcome("order of the rows", text, "0", str(moved)) if moved else None

@@ -62,11 +62,7 @@ def _own_seed(scene_ids, fractions, generator):
     return _permuted(scene_ids, fractions, np.random.default_rng(0))
 
 
-def _global(scene_ids, fractions, generator):
-    return _permuted(scene_ids, fractions, np.random)
-
-
-def _fresh(scene_ids, fractions, generator):
+def _unrepeatable(scene_ids, fractions, generator):
     return _permuted(scene_ids, fractions, np.random.default_rng())
 
 
@@ -151,9 +147,8 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "global random",
-        _global,
+        _unrepeatable,
         "The lots come from numpy's global state, or from a new generator without a seed, so nobody can repeat the split: draw from the `generator` that came in.",
-        variants=(_fresh,),
     ),
     Misconception(
         "order of the rows",
