@@ -40,7 +40,8 @@ def available(name: str) -> bool:
 
 def install_command(name: str) -> str:
     """The command that installs an optional package."""
-    return f"pip install -e '.[{EXTRAS[name]}]'" if name in EXTRAS else f"pip install {name}"
+    package = name.partition(".")[0]
+    return f"pip install -e '.[{EXTRAS[package]}]'" if package in EXTRAS else f"pip install {package}"
 
 
 def require(name: str, purpose: str) -> ModuleType:

@@ -225,5 +225,5 @@ def _scratch(i: int) -> Mesh:
     t = np.linspace(-0.5, 0.5, 7)
     length = scratch_length_m(i)
     bend = 0.0012 * np.sin(2 * np.pi * t * (1 + i % 3) + i)
-    width = (0.0011 + 0.0002 * (i % 3)) * np.sqrt(np.clip(1 - (2 * np.abs(t)) ** 4, 0.05, 1))
+    width = (0.0014 + 0.0003 * (i % 3)) * np.sqrt(np.clip(1 - (2 * np.abs(t)) ** 4, 0.05, 1))
     return shapes.strip(np.stack([t * length, bend], axis=1), width, 0.04)

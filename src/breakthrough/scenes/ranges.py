@@ -75,7 +75,8 @@ class Ranges:
     tint_factor: Range = (1.0, 1.0)  # each colour channel by itself
     any_colour: Range = (0.0, 0.0)  # a draw below `high` gets any colour at all
     roughness_factor: Range = (1.0, 1.0)
-    scratch_contrast: Range = (0.25, 0.4)  # a scratch's brightness against the bracket's
+    scratch_contrast: Range = (0.2, 0.35)  # a scratch's brightness against the bracket's, or the other way round
+    scratch_shines: Range = (0.0, 0.0)  # a draw below `high` is brighter than the bracket: torn metal scatters light
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -103,7 +104,7 @@ def _check_names(name: str, value: object, known: tuple[str, ...]) -> None:
 
 
 COUNTS = ("raised_half_turns", "distractors", "lights")
-SHARES = ("tossed", "textured", "any_colour")
+SHARES = ("tossed", "textured", "any_colour", "scratch_shines")
 POSITIVE = ("distance_m", "fov_rad", "light_distance_m", "light_radius_m", "light_power")
 
 
@@ -136,7 +137,7 @@ MATERIAL = dict(
     tray_kinds=("rubber", "wood", "cardboard", "paint", "plastic", "steel"),
     distractor_kinds=("steel", "black_oxide", "brass", "plastic", "aluminium"),
     textures=textures.NAMES, textured=(0.0, 0.6), value_factor=(0.5, 1.6), tint_factor=(0.85, 1.18), any_colour=(0.0, 0.25),
-    roughness_factor=(0.5, 1.6), scratch_contrast=(0.12, 0.5),
+    roughness_factor=(0.5, 1.6), scratch_contrast=(0.08, 0.45), scratch_shines=(0.0, 0.5),
 )  # fmt: skip
 CAMERA = dict(
     elevation_rad=degrees(50, 68), azimuth_rad=degrees(-104, -76), distance_m=(0.24, 0.29), roll_rad=degrees(-8, 8),
@@ -150,7 +151,7 @@ LINE = dict(
     light_warmth_factor=(0.9, 1.15), ambient=(0.2, 0.4), bracket_kinds=("aluminium", "steel", "cast_iron"),
     bolt_kinds=("steel", "black_oxide", "brass"), cap_kinds=("plastic", "paint", "black_oxide"),
     tray_kinds=("rubber", "wood", "cardboard"), distractor_kinds=("steel", "brass", "black_oxide"), textured=(0.0, 0.8),
-    value_factor=(0.8, 1.25), tint_factor=(0.95, 1.05), roughness_factor=(0.8, 1.3), scratch_contrast=(0.15, 0.4),
+    value_factor=(0.8, 1.25), tint_factor=(0.95, 1.05), roughness_factor=(0.8, 1.3), scratch_contrast=(0.05, 0.2), scratch_shines=(0.0, 0.6),
 )  # fmt: skip
 
 PRESETS: dict[str, Ranges] = {

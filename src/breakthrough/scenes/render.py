@@ -25,10 +25,12 @@ from breakthrough.scenes import meshes, textures
 from breakthrough.scenes.camera import linearize, projection_matrix, view_matrix
 from breakthrough.scenes.materials import to_linear, to_srgb
 from breakthrough.scenes.poses import Poses, rotation_matrix
+from breakthrough.scenes.shapes import wavefront
 from breakthrough.scenes.simulator import Simulator, pybullet
 from breakthrough.scenes.spec import Camera, SceneSpec, Vector
 
 RENDERERS = ("tiny", "egl")
+SOFTWARE = ("llvmpipe", "softpipe", "swrast")  # OpenGL without a GPU
 SCALE = 20.0  # lengths in the renderer per metre
 NEAR_M = 0.00025
 LIGHT_AWAY = 1.25  # where the shadow map is taken from, against the camera's distance
@@ -69,13 +71,13 @@ class Renderer:
         self._pools: dict[str, list[int]] = {}
         self._shown: list[tuple[str, int]] = []
         self._looks: dict[int, tuple] = {}
-        self._index = np.full(4096, -1, dtype=np.int16)  # PyBullet body → index in spec.bodies
-        self._textures = self._load_textures()
         self._renderer = self.bullet.ER_TINY_RENDERER
         self._corner = 1.0  # TinyRenderer looks through a pixel's corner, not its middle
         if renderer == "egl":
             load_egl(self.bullet, self.client)
             self._renderer, self._corner = self.bullet.ER_BULLET_HARDWARE_OPENGL, 0.0
+        self._index = np.full(4096, -1, dtype=np.int16)  # PyBullet body → index in spec.bodies
+        self._textures = self._load_textures()
 
     def __enter__(self) -> Renderer:
         return self
@@ -119,7 +121,7 @@ class Renderer:
         """A picture of what `show` has put in place, in the looks and from the camera of `spec`."""
         self._paint(spec)
         camera, s = spec.camera, self.supersample
-        lens = replace(camera, near_m=NEAR_M)
+        lens = replace(camera, near_m=NEAR_M) if self._corner else camera
         view, projection = _bullet_matrices(lens, self._corner / s)
         direction, colour, ambient, diffuse = _one_light(spec)
         away = SCALE * LIGHT_AWAY * math.dist(camera.eye_m, camera.target_m)  # the shadow map has the lens's angle
@@ -152,15 +154,25 @@ class Renderer:
         return pool[nth]
 
     def _load(self, name: str) -> int:
+        shape = self._shape_from_file(name) if self._renderer == self.bullet.ER_BULLET_HARDWARE_OPENGL else self._shape(name)
+        surface = self.bullet.createMultiBody(0, -1, shape, HIDDEN, physicsClientId=self.client)
+        if surface >= len(self._index):
+            raise InputError(expected(f"fewer than {len(self._index)} bodies in one renderer", surface))
+        return surface
+
+    def _shape(self, name: str) -> int:
         mesh = meshes.mesh(name)
-        shape = self.bullet.createVisualShape(
+        return self.bullet.createVisualShape(
             self.bullet.GEOM_MESH, vertices=(SCALE * mesh.vertices).tolist(), normals=mesh.normals.tolist(),
             uvs=mesh.uvs.tolist(), indices=mesh.faces.ravel().tolist(), physicsClientId=self.client,
         )  # fmt: skip
-        surface = self.bullet.createMultiBody(0, -1, shape, HIDDEN, physicsClientId=self.client)
-        if surface >= len(self._index):
-            raise InputError(expected(f"fewer than {len(self._index)} bodies in one simulator", surface))
-        return surface
+
+    def _shape_from_file(self, name: str) -> int:
+        # the EGL plugin takes meshes from files only
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{name}.obj"
+            path.write_text(wavefront(meshes.mesh(name), SCALE))
+            return self.bullet.createVisualShape(self.bullet.GEOM_MESH, fileName=str(path), physicsClientId=self.client)
 
     def _load_textures(self) -> dict[str, int]:
         image = require("PIL.Image", "writes pictures")
@@ -212,15 +224,17 @@ def probe_egl() -> tuple[bool, str]:
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     except subprocess.TimeoutExpired:
         return False, "EGL did not answer within 60 s"
-    answer = run.stdout.strip().splitlines()[-1:] if run.returncode == 0 else []
-    if answer and answer[0].startswith("EGL on "):
-        return True, answer[0]
-    last = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
-    return False, f"EGL does not work here: {last}"
+    if run.returncode or "EGL draws" not in run.stdout:
+        last = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
+        return False, f"EGL does not work here: {last}"
+    driver = next((line[12:] for line in run.stdout.splitlines() if line.startswith("GL_RENDERER=")), "an unnamed driver")
+    if any(name in driver.lower() for name in SOFTWARE):
+        return False, f"EGL draws in software here ({driver}), slower than TinyRenderer"
+    return True, f"EGL on {driver}"
 
 
 def draw_by_egl() -> str:
-    """Draw one picture through EGL and say on what.
+    """Draw one picture through EGL; the driver says on stdout what it is.
 
     Raises: ConfigError when it cannot
     """
@@ -233,7 +247,7 @@ def draw_by_egl() -> str:
         frame = renderer.render(spec, simulator.settle(spec).poses)
     if np.all(frame.instance < 0):
         raise ConfigError(expected("EGL to draw the scene", "an empty picture", "--renderer tiny"))
-    return "EGL on OpenGL"
+    return "EGL draws"
 
 
 def load_egl(bullet: object, client: int) -> None:

@@ -210,10 +210,9 @@ def _decode(srgb: float) -> float:
 
 
 def _groove(ranges: Ranges, draw: Draw, bracket: Material) -> Material:
-    contrast, brighter = draw.between(ranges.scratch_contrast), draw.unit() < 0.5
+    contrast, shines = draw.between(ranges.scratch_contrast), draw.happens(ranges.scratch_shines)
     value = sum(bracket.base_linear) / 3
-    # dark in a bright surface; in a darker one it may also shine
-    value = min(value / contrast, 0.95) if value < 0.2 and brighter or value < 0.05 else value * contrast
+    value = min(value / contrast, 0.95) if shines and value < 0.6 or value < 0.03 else value * contrast
     return Material("groove", (value, value, value), KINDS["groove"].roughness)
 
 

@@ -131,3 +131,12 @@ def strip(path: np.ndarray, width_m: np.ndarray, uv_size_m: float) -> Mesh:
     right = np.column_stack([path - across * width_m[:, None] / 2, np.zeros(len(path))])
     quads = ([right[i], right[i + 1], left[i + 1], left[i]] for i in range(len(path) - 1))
     return join(*(polygon(quad, uv_size_m) for quad in quads))
+
+
+def wavefront(mesh: Mesh, scale: float = 1.0) -> str:
+    """The mesh as the text of an .obj file, its lengths times `scale`."""
+    lines = [f"v {x:.7g} {y:.7g} {z:.7g}" for x, y, z in scale * mesh.vertices]
+    lines += [f"vt {u:.6g} {v:.6g}" for u, v in mesh.uvs]
+    lines += [f"vn {x:.6g} {y:.6g} {z:.6g}" for x, y, z in mesh.normals]
+    lines += ["f " + " ".join(f"{i}/{i}/{i}" for i in face) for face in mesh.faces + 1]
+    return "\n".join(lines) + "\n"
