@@ -183,3 +183,18 @@ def test_it_refuses():
         pathtrace(spec, poses, threads=0)
     with pytest.raises(UnknownNameError, match="variant of Mitsuba"):
         pathtrace(spec, poses, variant="scalar")
+
+
+def test_a_variant_that_does_not_start_is_named_and_leaves_the_others_working(monkeypatch):
+    import mitsuba
+
+    def refuse(name):
+        raise ImportError("no such device")
+
+    spec, poses = scene(0)
+    before = pathtrace(spec, poses, spp=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(mitsuba, "set_variant", refuse)
+        with pytest.raises(ConfigError, match="cuda_ad_rgb to work here, got no such device; try scalar_rgb"):
+            pathtrace(spec, poses, spp=1, variant="cuda_ad_rgb")
+    assert np.array_equal(pathtrace(spec, poses, spp=1).rgb, before.rgb)
