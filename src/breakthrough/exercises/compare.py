@@ -110,8 +110,7 @@ def _compare(want, got, where, rtol, atol, dtype) -> Difference | None:
         return _compare_tensors(want, got, where, rtol, atol, dtype)
     if isinstance(want, np.ndarray):
         return _compare_arrays(want, got, where, rtol, atol, dtype)
-    if isinstance(got, np.generic):
-        got = got.item()
+    want, got = (value.item() if isinstance(value, np.generic) else value for value in (want, got))
     if dataclasses.is_dataclass(want):
         want, got = _fields(want), _fields(got, want)
     if isinstance(want, Mapping):

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from breakthrough.scenes import meshes
-from breakthrough.scenes.materials import KINDS, to_linear
+from breakthrough.scenes.materials import KINDS
 from breakthrough.scenes.meshes import BOSS_M, CAP_M, HALF_TURN_M, PLATE_M
 from breakthrough.scenes.poses import about_z, multiply
 from breakthrough.scenes.ranges import Ranges
@@ -206,7 +206,8 @@ def _material(ranges: Ranges, draw: Draw, choices: tuple[str, ...]) -> Material:
 
 
 def _decode(srgb: float) -> float:
-    return float(to_linear(np.float64(srgb)))
+    # materials.to_linear for one number
+    return srgb / 12.92 if srgb <= 0.04045 else ((srgb + 0.055) / 1.055) ** 2.4
 
 
 def _groove(ranges: Ranges, draw: Draw, bracket: Material) -> Material:
