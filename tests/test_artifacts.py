@@ -30,6 +30,15 @@ def test_an_existing_file_is_copied(store, tmp_path):
     assert saved.path("w.npz").read_bytes() == b"1234"
 
 
+def test_files_may_lie_in_folders_of_their_own(store, tmp_path):
+    (tmp_path / "0.tar").write_bytes(b"shard")
+    saved = artifacts.save("toy", {"set/manifest.json": text("{}"), "set/shards/0.tar": tmp_path / "0.tar"})
+    assert artifacts.load(saved.folder).path("set/shards/0.tar").read_bytes() == b"shard"
+    saved.path("set/shards/0.tar").unlink()
+    with pytest.raises(ArtifactError, match="set/shards/0.tar"):
+        artifacts.load(saved.folder)
+
+
 def test_a_changed_file_is_named(store):
     saved = artifacts.save("toy", {"a.json": text("{}"), "b.json": text("[]")})
     saved.path("b.json").write_text("[1]")
@@ -91,7 +100,8 @@ def test_without_any_and_without_staff_it_says_so(store):
 
 
 @pytest.mark.parametrize(("kind", "name"), [
-    ("../toy", "a.json"), ("", "a.json"), ("toy", "../a.json"), ("toy", "a.pkl"), ("toy", "manifest.json"), ("toy", "x/a.json"),
+    ("../toy", "a.json"), ("", "a.json"), ("toy", "../a.json"), ("toy", "a.pkl"), ("toy", "manifest.json"), ("toy", "x/../../a.json"),
+    ("toy", "/a.json"), ("toy", "./a.json"), ("toy", "x//a.json"), ("toy", "x/a.pkl"), ("toy", "x/"),
 ])
 def test_names_that_leave_the_store_or_carry_code_are_refused(store, kind, name):
     with pytest.raises(InputError):

@@ -1,7 +1,8 @@
 """Artifacts: what one stage hands to the next. Files with hashes, parents, metrics, profile.
 
-An artifact is a folder `<store>/<kind>/<id>/` of safetensors, npz and JSON files beside a
-`manifest.json`. `id` is the time of writing and the first digits of the content's hash.
+An artifact is a folder `<store>/<kind>/<id>/` of safetensors, npz, JSON and tar files, in folders of
+their own where that helps, beside a `manifest.json`. `id` is the time of writing and the first digits of
+the content's hash.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from breakthrough.errors import ArtifactError, InputError, expected
@@ -23,7 +24,7 @@ from breakthrough.events import project_root
 
 VARIABLE = "BREAKTHROUGH_ARTIFACTS"
 MANIFEST = "manifest.json"
-SUFFIXES = (".safetensors", ".npz", ".json")
+SUFFIXES = (".safetensors", ".npz", ".json", ".tar")
 Writer = Callable[[Path], None]
 
 
@@ -82,6 +83,7 @@ def save(
     aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=home))
     try:
         for name, source in files.items():
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, aside / name) if isinstance(source, Path) else source(aside / name)
         artifact = _describe(kind, aside, tuple(files), metrics, parents, profile, staff)
         _write_manifest(artifact, aside)
@@ -142,8 +144,10 @@ def _validate(kind: str, files: Mapping[str, Writer | Path]) -> None:
     if not files:
         raise InputError(expected("at least one file", "none"))
     for name in files:
-        if Path(name).name != name or Path(name).suffix not in SUFFIXES or name == MANIFEST:
-            raise InputError(expected(f"a plain file name ending in {', '.join(SUFFIXES)}", repr(name)))
+        path = PurePosixPath(name)
+        inside = str(path) == name and not path.is_absolute() and ".." not in path.parts
+        if not inside or path.suffix not in SUFFIXES or name == MANIFEST:
+            raise InputError(expected(f"a file name, relative and plain, ending in {', '.join(SUFFIXES)}", repr(name)))
 
 
 def _validate_metrics(metrics: Mapping[str, Any]) -> None:
