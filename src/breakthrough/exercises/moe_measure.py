@@ -5,24 +5,19 @@ Units: losses in nats per byte
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from breakthrough import artifacts, devices
-from breakthrough.artifacts import MANIFEST, Artifact
+from breakthrough import devices
+from breakthrough.artifacts import Artifact
 from breakthrough.errors import ArtifactError, type_of
 from breakthrough.exercises.compare import Outcome
 from breakthrough.exercises.exercise import Case
+from breakthrough.exercises.handed_over import examine
 from breakthrough.seeds import torch_generator
 from breakthrough.train import PROFILES, ByteLM, Point, corpus
 from breakthrough.train.handover import CONFIG, KIND, WEIGHTS, load_model
@@ -55,49 +50,24 @@ def measure(answer: Any, case: Case) -> Outcome:
 
     A function is called, with a store of its own, for the artifact it returns.
     """
+    return examine(answer, KIND, (WEIGHTS, CONFIG), lambda found: _measured_at(found, case.args[0]), _a_model)
+
+
+def _a_model(answer: Any) -> Outcome | None:
     if isinstance(answer, ByteLM):
         return Outcome("the model", "this is a model, not an artifact", "what artifacts.save returns", "a ByteLM")
-    if callable(answer) and not _needs_arguments(answer):
-        with _own_store():
-            return measure(answer(), case)
-    if not isinstance(answer, (Artifact, str, Path)):
-        got = "a function that needs arguments" if callable(answer) else type_of(answer)
-        return Outcome("no artifact", f"this is {got}, not an artifact", "what artifacts.save returns", got)
-    found = _loaded(Path(answer.folder if isinstance(answer, Artifact) else answer))
-    return found if isinstance(found, Outcome) else _judge(*found, case.args[0])
+    return None
 
 
-def _needs_arguments(answer: Any) -> bool:
-    try:
-        inspect.signature(answer).bind()
-    except TypeError:
-        return True
-    return False
-
-
-def _loaded(folder: Path) -> tuple[Artifact, ByteLM] | Outcome:
-    """The artifact and its model, or what keeps it from loading."""
-    if not (folder / MANIFEST).is_file():
-        what = "the folder holds no artifact" if folder.is_dir() else "there is no such folder"
-        return Outcome("nothing there", what, f"a folder with a {MANIFEST}", str(folder))
-    try:
-        found = artifacts.load(folder)
-    except ArtifactError as error:
-        faults = {"was changed": "changed after saving", "no such file": "a file is missing"}
-        return Outcome(next((f for words, f in faults.items() if words in str(error)), "unreadable"), str(error))
-    if found.kind != KIND:
-        return Outcome("another kind", "the artifact is of another kind", KIND, found.kind)
-    missing = [name for name in (WEIGHTS, CONFIG) if name not in found.files]
-    if missing:
-        text = f"the artifact has no file {' and no file '.join(missing)}"
-        return Outcome("a file is missing", text, f"{WEIGHTS} and {CONFIG}", ", ".join(found.files))
+def _measured_at(found: Artifact, seed: int) -> Outcome:
     unreadable = _unreadable(found)
     if unreadable:
         return Outcome("unreadable", unreadable)
     try:
-        return found, load_model(found)
+        model = load_model(found)
     except ArtifactError as error:
         return Outcome("does not load", str(error.__cause__ or error).partition("\n")[0])
+    return _judge(found, model, seed)
 
 
 def _unreadable(found: Artifact) -> str:
@@ -155,16 +125,3 @@ def _measured(model: ByteLM, profile: str, seed: int) -> Point:
     windows = next(corpus.batches(valid, BARS[profile].windows, model.config.context + 1, generator))
     loss, load, dropped = evaluate(model.to(device), windows)
     return Point(0, 0, 0.0, 0.0, math.nan, loss, load, dropped)
-
-
-@contextmanager
-def _own_store() -> Iterator[None]:
-    before = os.environ.get(artifacts.VARIABLE)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ[artifacts.VARIABLE] = folder
-        try:
-            yield
-        finally:
-            os.environ.pop(artifacts.VARIABLE)
-            if before is not None:
-                os.environ[artifacts.VARIABLE] = before

@@ -5,6 +5,7 @@ from __future__ import annotations
 from breakthrough.exercises import (
     scenes_budget,
     scenes_depth,
+    scenes_experiment,
     scenes_light,
     scenes_pose,
     scenes_project,
@@ -29,6 +30,7 @@ FILES = (
     scenes_light,
     scenes_split,
     scenes_budget,
+    scenes_experiment,
     scenes_questions,
 )
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
