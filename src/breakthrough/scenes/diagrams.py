@@ -54,12 +54,12 @@ def pinhole(offset_m: float, depth_m: float, focal_px: float) -> Figure:
     axes.plot([depth_m] * 2, [0, offset_m], color=BLUE, lw=3)
     axes.scatter([0, plane, depth_m], [0, image, offset_m], c=[INK, RED, BLUE], s=45, zorder=3)
     axes.text(0, -0.1 * offset_m, "lens", ha="center", va="top", fontsize=11)
-    axes.text(plane, 0.75 * offset_m, "picture", ha="center", va="bottom", fontsize=11)
+    axes.text(plane, 0.75 * offset_m, "the picture", ha="left", va="bottom", fontsize=11)
     axes.text(1.11 * depth_m, 0, "axis", va="center", fontsize=11)
     axes.text(1.02 * depth_m, offset_m, "the point", va="center", fontsize=11)
     axes.text(1.02 * depth_m, offset_m / 2, f"X = {1000 * offset_m:.0f} mm", va="center", fontsize=12, color=BLUE)
     pixels = f"f · X / Z = {focal_px:.0f} · {1000 * offset_m:.0f} / {1000 * depth_m:.0f}\n= {focal_px * offset_m / depth_m:.1f} pixels"
-    axes.text(plane - 0.015 * depth_m, image + 0.08 * offset_m, pixels, ha="right", va="bottom", fontsize=12, color=RED)
+    axes.text(plane - 0.015 * depth_m, image + 0.03 * offset_m, pixels, ha="right", va="bottom", fontsize=12, color=RED)
     _span(axes, 0, plane, -0.4 * offset_m, f"f = {focal_px:.0f} pixels")
     _span(axes, 0, depth_m, -0.72 * offset_m, f"Z = {1000 * depth_m:.0f} mm")
     return figure
@@ -76,9 +76,9 @@ def stand(camera: Camera) -> Figure:
     Units: metres; the drawing is the plane x = 0, in which the camera's eye and target should lie
     """
     eye, target = np.array(camera.eye_m)[1:], np.array(camera.target_m)[1:]
-    figure = new_figure(9, 4.3)
+    figure = new_figure(9, 5)
     axes = figure.subplots()
-    axes.set(aspect="equal", xlim=(-0.25, 0.19), ylim=(-0.025, 0.262), xlabel="world y, m", ylabel="world z, m")
+    axes.set(aspect="equal", xlim=(-0.31, 0.19), ylim=(-0.03, 0.262), xlabel="world y, m", ylabel="world z, m")
     _part(axes)
     forward = (target - eye) / np.linalg.norm(target - eye)
     for side in (-1, 1):
@@ -93,9 +93,9 @@ def stand(camera: Camera) -> Figure:
     _axis(axes, origin, np.array([0.0, 0.05]), BLUE, "world z: up")
     _axis(axes, origin, np.array([0.05, 0.0]), RED, "world y")
     middle = (eye + target) / 2
-    axes.text(middle[0] + 0.012, middle[1], f"{np.linalg.norm(target - eye):.2f} m", fontsize=11, rotation_mode="anchor")
+    axes.text(*middle, f"{np.linalg.norm(target - eye):.2f} m", fontsize=11, ha="center", va="center", bbox={"fc": "white", "ec": "none", "pad": 2})
     elevation = math.degrees(math.atan2(eye[1] - target[1], target[0] - eye[0]))
-    axes.text(-0.235, 0.02, f"looks down at {elevation:.0f}°,\nsees {math.degrees(camera.fov_rad):.1f}° from top to bottom", fontsize=11, va="bottom")
+    axes.text(-0.295, 0.02, f"looks down at {elevation:.0f}°,\nsees {math.degrees(camera.fov_rad):.1f}° from top to bottom", fontsize=11, va="bottom")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -104,10 +104,10 @@ def _part(axes: Axes) -> None:
     from matplotlib.patches import Rectangle
 
     half_x, half_y = PLATES["a"].boxes[0]
-    axes.add_patch(Rectangle((-0.25, -0.01), 0.44, 0.01, fc=PALE, ec=INK, lw=0.8))
+    axes.add_patch(Rectangle((-0.31, -0.02), 0.5, 0.02, fc=PALE, ec=INK, lw=0.8))
     axes.add_patch(Rectangle((-half_y, 0), 2 * half_y, PLATE_M, fc=SKY, ec=INK, lw=0.8))
     axes.add_patch(Rectangle((-CAP_RADIUS_M, PLATE_M + BOSS_M), 2 * CAP_RADIUS_M, CAP_M, fc=ORANGE, ec=INK, lw=0.8))
-    axes.text(0.185, -0.005, "tray, its top at z = 0", ha="right", va="center", fontsize=9.5)
+    axes.text(0.185, -0.0105, "tray, its top at z = 0", ha="right", va="center", fontsize=9.5)
 
 
 def _polygon(points: list[np.ndarray], fill: str) -> object:

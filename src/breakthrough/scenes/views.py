@@ -45,21 +45,24 @@ def pictures(named: Mapping[str, np.ndarray], columns: int = 5, inches: float = 
 
 
 def contact_sheet(rows: Mapping[str, Sequence[np.ndarray]], inches: float = 1.1) -> Figure:
-    """A row of pictures for each name, without gaps.
+    """A row of pictures for each name, side by side.
 
     Shapes: each picture (H, W, 3) uint8, all of one size, as many in every row
     """
     if len({len(row) for row in rows.values()}) != 1:
         raise ShapeError(expected("as many pictures in every row", {name: len(row) for name, row in rows.items()}))
     height, width = _one_size(picture for row in rows.values() for picture in row)
-    count = len(next(iter(rows.values())))
-    figure = new_figure(count * inches + 1.1, len(rows) * inches * height / width)
-    for axes, (name, row) in zip(figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows.items()):
-        axes.imshow(np.concatenate(row, axis=1), interpolation="nearest")
-        axes.set_yticks([height / 2], [name], fontsize=10.5)
-        axes.set_xticks([])
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
+    count, gap = len(next(iter(rows.values()))), max(1, height // 24)
+    white = np.full((gap, count * width, 3), 255, np.uint8)
+    strips = [strip for row in rows.values() for strip in (np.concatenate(row, axis=1), white)][:-1]
+    figure = new_figure(count * inches + 1.2, inches * sum(map(len, strips)) / width + 0.1)
+    figure.get_layout_engine().set(w_pad=0.12)
+    axes = figure.subplots()
+    axes.imshow(np.concatenate(strips), interpolation="nearest")
+    axes.set_yticks([(height + gap) * n + height / 2 for n in range(len(rows))], list(rows), fontsize=10.5)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     return figure
 
 
@@ -120,12 +123,14 @@ def labelled(frame: Frame, labels: Labels, camera: Camera, axes_m: float = 0.018
     show(right, (0.55 * frame.rgb + 0.45 * 255).astype(np.uint8))
     for name, mask, box, visible, kind in zip(labels.names, labels.masks(frame), labels.box_px, labels.visible, labels.categories):
         _mask(left, mask, BY_CATEGORY[kind])
-        _box(left, box, BY_CATEGORY[kind], f"{name} {100 * visible:.0f}%", frame.rgb.shape[0])
+        said = f"{100 * visible:.0f}%" if kind == "distractor" else f"{name} {100 * visible:.0f}%"
+        _box(left, box, BY_CATEGORY[kind], said, frame.rgb.shape[1])
     for pose in labels.pose_world:
         _pose(right, pose, camera, axes_m)
     left.set_title("masks, boxes, visible shares", fontsize=11)
     right.set_title("poses: x red, y dashed green, z thick blue", fontsize=11)
     for axes in (left, right):
+        axes.set(xlim=(0, frame.rgb.shape[1]), ylim=(frame.rgb.shape[0], 0))
         axes.axis("off")
     return figure
 
@@ -175,18 +180,18 @@ def _mask(axes: Axes, mask: np.ndarray, colour: str) -> None:
     show(axes, layer)
 
 
-def _box(axes: Axes, box: np.ndarray, colour: str, text: str, height: int) -> None:
+def _box(axes: Axes, box: np.ndarray, colour: str, text: str, width: int) -> None:
     from matplotlib.patches import Rectangle
 
     x, y, w, h = box.tolist()
     axes.add_patch(Rectangle((x, y), w, h, fill=False, ec=colour, lw=1.8))
-    below = y < 0.06 * height
-    axes.text(x, y + h if below else y, text, fontsize=9, va="top" if below else "bottom", clip_on=True,
-              bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.6})
+    at_edge, on_top = x + w > 0.97 * width, y < 0.06 * width
+    axes.text(x + w if at_edge else x, y + h if on_top else y, text, fontsize=9, ha="right" if at_edge else "left",
+              va="top" if on_top else "bottom", clip_on=True, bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 0.6})
 
 
 def _pose(axes: Axes, pose: np.ndarray, camera: Camera, length_m: float) -> None:
     ends = pose[:3, 3] + length_m * np.vstack([np.zeros(3), pose[:3, :3].T])  # (4, 3)
     (x0, y0), *tips = project(ends, camera)[0].tolist()
     for (x, y), colour, style, width in zip(tips, (RED, GREEN, BLUE), ("-", (0, (2, 1)), "-"), (1.8, 1.8, 3)):
-        axes.plot([x0, x], [y0, y], color=colour, ls=style, lw=width)
+        axes.plot([x0, x], [y0, y], color=colour, ls=style, lw=width, clip_on=True)
