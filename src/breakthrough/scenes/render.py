@@ -33,7 +33,6 @@ RENDERERS = ("tiny", "egl")
 SCALE = 20.0  # lengths in the renderer per metre
 NEAR_M = 0.00025
 LIGHT_AWAY = 1.25  # where the shadow map is taken from, against the camera's distance
-REACH_M = 0.3  # no body reaches farther from its middle
 HIDDEN = (0.0, 0.0, 1000.0)  # behind every camera, which look down
 
 
@@ -130,9 +129,9 @@ class Renderer:
             lightDistance=away, shadow=1, lightAmbientCoeff=ambient, lightDiffuseCoeff=diffuse, lightSpecularCoeff=0.0,
             renderer=self._renderer, physicsClientId=self.client,
         )  # fmt: skip
-        rgb = _average(rgba[:, :, :3], s) if s > 1 else _SRGB_8[rgba[:, :, :3]]
+        rgb = _average(rgba[:, :, :3], s) if s > 1 else _SRGB_8.take(rgba[:, :, :3])
         middle = (slice(s // 2, None, s),) * 2
-        return Frame(rgb, self._index[segmentation[middle]], metres(zbuffer[middle], near_m, camera.far_m))
+        return Frame(rgb, self._index.take(segmentation[middle]), metres(zbuffer[middle], near_m, camera.far_m))
 
     def _paint(self, spec: SceneSpec) -> None:
         for (_, surface), body in zip(self._shown, spec.bodies):
@@ -191,15 +190,21 @@ def check_camera(spec: SceneSpec, poses: Poses) -> None:
 
     Raises: ConfigError naming the body
     """
-    if spec.camera.eye_m[2] > poses.position_m[:, 2].max() + REACH_M:
-        return
     eye = np.array(spec.camera.eye_m)
-    for i in np.flatnonzero(np.abs(poses.position_m - eye).max(axis=1) < REACH_M):
+    reach = np.array([_reach_m(body.mesh) for body in spec.bodies])
+    for i in np.flatnonzero(((poses.position_m - eye) ** 2).sum(axis=1) < reach):
         local = rotation_matrix(poses.orientation[i]).T @ (eye - poses.position_m[i])
         for solid in meshes.solids(spec.bodies[i].mesh):
             if np.all(np.abs(local - solid.center_m) <= solid.size_m):
                 where = f"camera at {spec.camera.eye_m} m, inside {spec.bodies[i].name!r}"
                 raise ConfigError(expected("a camera outside every body", where, "a larger distance_m"))
+
+
+@cache
+def _reach_m(mesh: str) -> float:
+    # squared: how far from a body's middle its solids reach
+    corners = (np.abs(solid.center_m) + solid.size_m for solid in meshes.solids(mesh))
+    return max((float(corner @ corner) for corner in corners), default=0.0)
 
 
 def load_egl(bullet: object, client: int) -> None:
