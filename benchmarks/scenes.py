@@ -62,9 +62,9 @@ class Bare:
         bullet, client = self.renderer.bullet, self.renderer.client
         for spec, poses in self.shots:
             self.renderer.render(spec, poses)
-            camera, lens = spec.camera, render.replace(spec.camera, near_m=render.NEAR_M)
-            view, projection = render._bullet_matrices(lens, 1.0)
-            direction, colour, ambient, diffuse = render._one_light(spec)
+            camera = spec.camera
+            view, projection = render.bullet_matrices(camera, render.NEAR_M, 1.0)
+            direction, colour, ambient, diffuse = render.one_light(spec)
             options = dict(lightDirection=direction, lightColor=colour, lightDistance=6.5, shadow=1, lightAmbientCoeff=ambient,
                            lightDiffuseCoeff=diffuse, lightSpecularCoeff=0.0, renderer=bullet.ER_TINY_RENDERER, physicsClientId=client)  # fmt: skip
 

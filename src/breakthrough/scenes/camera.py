@@ -76,14 +76,23 @@ def projection_matrix(camera: Camera) -> np.ndarray:
     Shapes: → (4, 4)
     Source: OpenGL 2.1 reference, gluPerspective
     """
-    f, near, far = 1 / math.tan(0.5 * camera.fov_rad), camera.near_m, camera.far_m
-    matrix = np.zeros((4, 4))
-    matrix[0, 0] = f * camera.height / camera.width
-    matrix[1, 1] = f
-    matrix[2, 2] = (far + near) / (near - far)
-    matrix[2, 3] = 2 * far * near / (near - far)
-    matrix[3, 2] = -1
-    return matrix
+    return perspective(camera, camera.near_m, camera.far_m)
+
+
+def perspective(camera: Camera, near: float, far: float) -> np.ndarray:
+    """The same with other planes, in any unit.
+
+    Shapes: → (4, 4)
+    """
+    f = 1 / math.tan(0.5 * camera.fov_rad)
+    return np.array(
+        [
+            [f * camera.height / camera.width, 0, 0, 0],
+            [0, f, 0, 0],
+            [0, 0, (far + near) / (near - far), 2 * far * near / (near - far)],
+            [0, 0, -1, 0],
+        ]
+    )
 
 
 def project(points_m: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
@@ -114,5 +123,12 @@ def linearize(zbuffer: np.ndarray, camera: Camera) -> np.ndarray:
     zbuffer = np.asarray(zbuffer)
     if zbuffer.size and not (zbuffer.min() >= 0 and zbuffer.max() <= 1):
         raise InputError(expected("a z-buffer with values in [0, 1]", f"{zbuffer.min()} to {zbuffer.max()}"))
-    near, far = camera.near_m, camera.far_m
-    return (far * near / (far - (far - near) * zbuffer)).astype(np.float32)
+    return metres(zbuffer, camera.near_m, camera.far_m)
+
+
+def metres(zbuffer: np.ndarray, near_m: float, far_m: float) -> np.ndarray:
+    """The same for planes that are not the camera's, and values known to be in [0, 1].
+
+    Shapes: (H, W) → (H, W) float32
+    """
+    return (far_m * near_m / (far_m - (far_m - near_m) * zbuffer)).astype(np.float32)
