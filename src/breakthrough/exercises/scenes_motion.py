@@ -26,7 +26,7 @@ def rest(draw: np.random.Generator, n: int, seconds: float, dt_s: float = STEP_S
     return np.repeat(places[None], round(seconds / dt_s) + 1, axis=0)
 
 
-def jitter(position_m: np.ndarray, draw: np.random.Generator, size_m: float = 3e-6) -> np.ndarray:
+def jitter(position_m: np.ndarray, draw: np.random.Generator, size_m: float = 4e-6) -> np.ndarray:
     """The same with a solver's noise: microns, anew at every step."""
     return position_m + draw.uniform(-size_m, size_m, size=position_m.shape)
 
