@@ -37,7 +37,7 @@ class Ranges:
     part_yaw_rad: Range = degrees(-15, 15)
     cap_seated_m: Range = (0.0, 0.0008)
     cap_off_m: Range = (0.006, 0.016)
-    raised_half_turns: tuple[int, int] = (6, 12)  # of an M8 thread, 0.625 mm each; at most meshes.MOST_HALF_TURNS
+    raised_half_turns: tuple[int, int] = (8, 16)  # of an M8 thread, 0.625 mm each; at most meshes.MOST_HALF_TURNS
     scratch_meshes: tuple[str, ...] = tuple(f"scratch_{i}" for i in range(meshes.SCRATCHES))
     # what else lies there
     distractors: tuple[int, int] = (0, 0)
