@@ -119,6 +119,7 @@ def _bolts(draw: Draw, plate: meshes.Plate, kind: str, victim: int, half_turns: 
     for i, (x, y) in enumerate(plate.bolts):
         turn = about_z(draw.between((0.0, math.pi / 3)))
         if i == victim and kind == "missing_bolt":
+            bolts.append(Body("hole", "hole", "hole", (x, y, PLATE_M / 2), about_z(0.0), BARE, 0.0, "bracket"))
             continue
         turns = half_turns if i == victim and kind == "raised_bolt" else 0
         position = (x, y, PLATE_M / 2 + turns * HALF_TURN_M)
@@ -188,6 +189,7 @@ def _materials(ranges: Ranges, draw: Draw, spec: SceneSpec) -> list[Material]:
     }  # fmt: skip
     shared = {category: _material(ranges, draw, choices) for category, choices in kinds.items()}
     shared["scratch"] = _groove(ranges, draw, shared["bracket"])
+    shared["hole"] = _shade(ranges, draw, shared["bracket"])
     return [shared.get(b.category) or _material(ranges, draw, ranges.distractor_kinds) for b in spec.bodies]
 
 
@@ -215,6 +217,12 @@ def _groove(ranges: Ranges, draw: Draw, bracket: Material) -> Material:
     value = sum(bracket.base_linear) / 3
     value = min(value / contrast, 0.95) if shines and value < 0.6 or value < 0.03 else value * contrast
     return Material("groove", (value, value, value), KINDS["groove"].roughness)
+
+
+def _shade(ranges: Ranges, draw: Draw, bracket: Material) -> Material:
+    # little light finds its way into a hole; a renderer without bounced light would not know
+    shade = draw.between(ranges.hole_shade)
+    return Material("groove", tuple(shade * channel for channel in bracket.base_linear), 0.8)
 
 
 def _light(ranges: Ranges, draw: Draw, count: int) -> Light:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BY_CATEGORY = {"bracket": SKY, "bolt": ORANGE, "cap": RED, "scratch": YELLOW, "distractor": PURPLE}
+BY_CATEGORY = {"bracket": SKY, "bolt": ORANGE, "cap": RED, "scratch": YELLOW, "distractor": PURPLE, "hole": GREEN}
 
 
 def pictures(named: Mapping[str, np.ndarray], columns: int = 5, inches: float = 1.8) -> Figure:
