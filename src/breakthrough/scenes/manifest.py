@@ -41,7 +41,7 @@ class Settings:
     shots: int = 4
     renderer: str = "tiny"
     physics: bool = True
-    shard_images: int = 128
+    shard_images: int = 256
     spp: int = 64
 
     def __post_init__(self) -> None:
