@@ -223,6 +223,7 @@ def test_ranges_of_ones_own_are_kept_in_the_manifest(tmp_path):
     ({"n": 2.5}, ConfigError, "n of at least 1, got 2.5"),
     ({"shots": 0}, ConfigError, "shots of at least 1"),
     ({"size": 4}, ConfigError, "size of at least 8"),
+    ({"renderer": "tinny"}, UnknownNameError, "renderer, got 'tinny'; try tiny"),
     ({"ranges": "alll"}, UnknownNameError, "a known set of ranges, got 'alll'; try all"),
 ])
 def test_wrong_settings_are_refused(wrong, error, said):

@@ -1,5 +1,7 @@
 """Contact sheets show what is there: a row a class, masks and boxes where the labels say."""
 
+import itertools
+
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,6 +12,7 @@ from breakthrough.errors import ConfigError, UnknownNameError
 from breakthrough.scenes import look
 from breakthrough.scenes.dataset import open_dataset
 from breakthrough.scenes.labels import LABELLED
+from breakthrough.scenes.materials import to_linear
 from breakthrough.scenes.spec import DEFECTS
 
 
@@ -43,12 +46,21 @@ def test_a_sheet_can_be_drawn_bare_and_as_depth(toy_folder):
     assert np.array_equal(bare, look.by_class(data, 1)["none"][0].rgb)
 
 
-def test_categories_are_told_apart_without_hue():
+# how a colour in linear RGB looks to eyes without one kind of cone: Machado, Oliveira and Fernandes 2009
+EYES = {
+    "all cones": np.eye(3),
+    "no red cone": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "no green cone": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "no blue cone": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+@pytest.mark.parametrize("eyes", EYES)
+def test_every_eye_tells_categories_apart(eyes):
     assert set(look.STYLES) == set(LABELLED)
-    assert len({colour for colour, _ in look.STYLES.values()}) == len(LABELLED)
-    lightness = sorted(float(np.dot(to_rgb(colour), (0.2126, 0.7152, 0.0722))) for colour, _ in look.STYLES.values())
-    lines = {line for _, line in look.STYLES.values()}
-    assert min(np.diff(lightness)) > 0.005 and len(lines) == 3
+    seen = {name: np.array(EYES[eyes]) @ to_linear(np.array(to_rgb(colour))) for name, (colour, _) in look.STYLES.items()}
+    for a, b in itertools.combinations(seen, 2):
+        assert np.linalg.norm(seen[a] - seen[b]) > 0.15 or look.STYLES[a][1] != look.STYLES[b][1], (a, b)
 
 
 def test_wrong_options_are_refused(toy_folder):

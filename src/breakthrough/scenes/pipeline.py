@@ -16,18 +16,17 @@ from typing import Protocol
 
 import numpy as np
 
-from breakthrough.errors import BreakthroughError, InputError, expected, unknown
+from breakthrough.errors import BreakthroughError, InputError, expected
 from breakthrough.scenes import shards, validity
 from breakthrough.scenes.labels import Labels, annotate
-from breakthrough.scenes.manifest import Settings
+from breakthrough.scenes.manifest import PATHTRACE, Settings
 from breakthrough.scenes.poses import Poses, multiply, start
-from breakthrough.scenes.render import RENDERERS, Frame, Renderer
+from breakthrough.scenes.render import Frame, Renderer
 from breakthrough.scenes.sampling import look, sample
 from breakthrough.scenes.simulator import Simulator
 from breakthrough.scenes.spec import SceneSpec
 from breakthrough.seeds import derive, numpy_generator
 
-PATHTRACE = "pathtrace"
 MOST_DRAWS = 200  # of one scene: ranges that need more are at fault
 CUT = "shot out of view"  # a look that is drawn again, while the scene stays
 
@@ -56,14 +55,9 @@ class Producer(Protocol):
 
 
 class Pipeline:
-    """Makes the scenes of a dataset with one renderer, which is kept, and a simulator a shard. A context manager.
-
-    Raises: UnknownNameError for an unknown renderer
-    """
+    """Makes the scenes of a dataset with one renderer, which is kept, and a simulator a shard. A context manager."""
 
     def __init__(self, settings: Settings) -> None:
-        if settings.renderer not in (*RENDERERS, PATHTRACE):
-            raise unknown("renderer", settings.renderer, (*RENDERERS, PATHTRACE))
         self.settings = settings
         self._ranges = settings.drawn_from()
         self._stack = ExitStack()
