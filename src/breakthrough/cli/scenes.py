@@ -15,7 +15,7 @@ from breakthrough.errors import InputError, expected
 if TYPE_CHECKING:
     from breakthrough.scenes.manifest import Manifest
 
-app = group(help="Make labelled pictures of simulated scenes, look at them, export them.")
+app = group(help="Make labelled pictures, look at them, export them.")
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `breakthrough scenes make` has written.")]
 Ranges = Annotated[str, typer.Option("--ranges", help="What may vary: naive, light, material, camera, distractors, all, line, …")]
 
