@@ -21,7 +21,7 @@ from breakthrough.scenes import shards, validity
 from breakthrough.scenes.labels import Labels, annotate
 from breakthrough.scenes.manifest import PATHTRACE, Settings
 from breakthrough.scenes.poses import Poses, multiply, start
-from breakthrough.scenes.render import Frame, Renderer
+from breakthrough.scenes.render import Frame, Renderer, check_camera
 from breakthrough.scenes.sampling import look, sample
 from breakthrough.scenes.simulator import Simulator
 from breakthrough.scenes.spec import SceneSpec
@@ -132,7 +132,10 @@ class Pipeline:
             from breakthrough.scenes.pathtrace import pathtrace
 
             return pathtrace(spec, poses, spp=self.settings.spp, seed=derive(self.settings.seed, "light", index, shot))
-        return self._renderer.render(spec, poses)
+        if not shot:
+            return self._renderer.render(spec, poses)
+        check_camera(spec, poses)  # the bodies stand there from the first shot
+        return self._renderer.shoot(spec)
 
 
 def replay(settings: Settings, scene: int, shot: int = 0) -> tuple[SceneSpec, Poses]:
