@@ -6,6 +6,7 @@ Shape legend: B pictures in a batch, C classes.
 from __future__ import annotations
 
 import copy
+import json
 import math
 import sys
 from collections.abc import Callable
@@ -255,15 +256,11 @@ class _Run:
     def identity(self) -> dict[str, Any]:
         """What has to be equal for one run to go on as the other."""
         facts = {"model": self.model.config.to_dict(), "recipe": self.recipe.to_dict()}
-        return {**_plain(facts), "seed": self.seed, "pictures": self.digest}
+        facts |= {"seed": self.seed, "pictures": self.digest}
+        return json.loads(json.dumps(facts))  # as it is read back: lists, no tuples
 
 
 def _same_classes(model: Inspector, pictures: Pictures) -> None:
     if model.config.classes != pictures.classes:
         what = f"pictures of the inspector's classes {model.config.classes}"
         raise ConfigError(expected(what, pictures.classes))
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(x) for x in value] if isinstance(value, (list, tuple)) else (
-        {k: _plain(x) for k, x in value.items()} if isinstance(value, dict) else value)
