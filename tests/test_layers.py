@@ -9,7 +9,7 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src"
 HOME = SRC / "breakthrough"
-BASE = {"errors", "seeds", "devices", "optional", "artifacts", "events", "files"}
+BASE = {"errors", "seeds", "devices", "optional", "artifacts", "events", "files", "workers"}
 SUBJECTS = {"moe", "scenes", "train", "federated", "quant", "deploy"}
 MAY_IMPORT = {
     **dict.fromkeys(SUBJECTS, set()),
@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "capstone": SUBJECTS,
     "cli": {"course", "grading", "capstone"},
 }
-BY_NAME_WHERE_RUN = {"course": {"exercises"}, "grading": {"exercises"}, "cli": {"exercises"}}  # inside functions only
+BY_NAME_WHERE_RUN = {"course": {"exercises"}, "grading": {"exercises"}, "cli": {"exercises", "scenes"}}  # inside functions only
 LIGHT = {"course", "grading", "cli"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "lib", "stuff"}
 LABELS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

@@ -11,6 +11,12 @@ from breakthrough.errors import MissingDependency, expected
 # import name → the extra of pyproject.toml that brings it (a test holds the two together)
 EXTRAS = {
     "pybullet": "scenes",
+    "mitsuba": "scenes",
+    "pxr": "scenes",
+    "pycocotools": "scenes",
+    "webdataset": "scenes",
+    "numba": "scenes",
+    "PIL": "scenes",
     "flwr": "federated",
     "ray": "federated",
     "tenseal": "federated",
@@ -34,7 +40,8 @@ def available(name: str) -> bool:
 
 def install_command(name: str) -> str:
     """The command that installs an optional package."""
-    return f"pip install -e '.[{EXTRAS[name]}]'" if name in EXTRAS else f"pip install {name}"
+    package = name.partition(".")[0]
+    return f"pip install -e '.[{EXTRAS[package]}]'" if package in EXTRAS else f"pip install {package}"
 
 
 def require(name: str, purpose: str) -> ModuleType:

@@ -49,7 +49,10 @@ def extrinsics(camera: Camera) -> np.ndarray:
 
 
 def view_matrix(camera: Camera) -> np.ndarray:
-    """World → camera with OpenGL's axes, as renderers ask for it. Shapes: → (4, 4)"""
+    """World → camera with OpenGL's axes, as renderers ask for it.
+
+    Shapes: → (4, 4)
+    """
     return TO_OPENGL @ extrinsics(camera)
 
 

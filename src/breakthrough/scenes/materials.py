@@ -37,12 +37,18 @@ KINDS = {
 
 
 def to_srgb(linear: np.ndarray) -> np.ndarray:
-    """Linear RGB in [0, 1] → sRGB in [0, 1]. Source: IEC 61966-2-1"""
+    """Linear RGB in [0, 1] → sRGB in [0, 1].
+
+    Source: IEC 61966-2-1
+    """
     linear = np.clip(linear, 0, 1)
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
 def to_linear(srgb: np.ndarray) -> np.ndarray:
-    """sRGB in [0, 1] → linear RGB in [0, 1]. Source: IEC 61966-2-1"""
+    """sRGB in [0, 1] → linear RGB in [0, 1].
+
+    Source: IEC 61966-2-1
+    """
     srgb = np.clip(srgb, 0, 1)
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)

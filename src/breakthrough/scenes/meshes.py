@@ -1,7 +1,7 @@
 """The things a scene may hold, by name: their surface for the renderers, their solids for physics.
 
-A bracket's frame sits in the middle of its plate; other bodies' frames in their middle, a bolt's where
-the underside of its head meets the plate, a scratch's on the surface. Lengths in metres.
+A bracket's frame sits in the middle of its plate; other bodies' frames in their middle, a bolt's at
+the underside of its head (`bolt_6` stands six half turns out of the plate), a scratch's on the surface. Lengths in metres.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ HOLE_RADIUS_M = 0.0042
 HEAD_M, HEAD_RADIUS_M = 0.0055, 0.0075  # M8: 13 mm across flats
 FLANGE_M, FLANGE_RADIUS_M = 0.001, 0.0085
 CAP_M, CAP_RADIUS_M = 0.004, 0.0145
+HALF_TURN_M = 0.000625  # half the pitch of an M8 thread
+MOST_HALF_TURNS = 12
 TRAY_HALF_M = (0.2, 0.2, 0.01)
 SCRATCHES = 6
 
@@ -107,9 +109,10 @@ def solids(name: str) -> tuple[Solid, ...]:
     """
     if name.startswith("bracket_") and name[-1] in PLATES:
         return _bracket_solids(PLATES[name[-1]])
+    head = Solid("cylinder", (HEAD_RADIUS_M, HEAD_RADIUS_M, HEAD_M / 2), (0, 0, HEAD_M / 2))
     fixed = {
         "tray": (Solid("box", TRAY_HALF_M),),
-        "bolt": (Solid("cylinder", (HEAD_RADIUS_M, HEAD_RADIUS_M, HEAD_M / 2), (0, 0, HEAD_M / 2)),),
+        **{f"bolt_{turns}": (head,) for turns in range(MOST_HALF_TURNS + 1)},
         "cap": (Solid("cylinder", (CAP_RADIUS_M, CAP_RADIUS_M, CAP_M / 2)),),
         **{key: (solid,) for key, solid in DISTRACTORS.items()},
     }
@@ -121,15 +124,30 @@ def solids(name: str) -> tuple[Solid, ...]:
 @cache
 def _builders() -> dict[str, Callable[[], Mesh]]:
     return {
-        "tray": lambda: shapes.box(TRAY_HALF_M, 0.4),
+        "tray": _tray,
         **{f"bracket_{key}": (lambda plate=plate: _bracket(plate)) for key, plate in PLATES.items()},
-        "bolt": _bolt,
+        **{f"bolt_{turns}": (lambda turns=turns: _bolt(turns)) for turns in range(MOST_HALF_TURNS + 1)},
         "cap": _cap,
         **{f"scratch_{i}": (lambda i=i: _scratch(i)) for i in range(SCRATCHES)},
-        "nut": lambda: shapes.washer(0.004, 0.0075, -0.0033, 0.0033, 12, 0.02, corners=6),
-        "washer": lambda: shapes.washer(0.0043, 0.0085, -0.0008, 0.0008, 16, 0.02),
+        "nut": lambda: shapes.washer(0.004, 0.0075, -0.0033, 0.0033, 6, 0.02),
+        "washer": lambda: shapes.washer(0.0043, 0.0085, -0.0008, 0.0008, 10, 0.02),
         **{key: (lambda s=DISTRACTORS[key].size_m: shapes.box(s, 0.03)) for key in ("block", "offcut", "pin")},
     }
+
+
+@cache
+def outline(name: str) -> np.ndarray:
+    """Triangles with the same outline from every side as the thing's mesh, but fewer.
+
+    Shapes: → (T, 3, 3)
+    Raises: UnknownNameError when nothing has this name
+    """
+    if name.startswith("bracket_") and name[-1] in PLATES:
+        boxes = (solid for solid in solids(name) if solid.kind == "box")
+        surface = shapes.join(*(shapes.box(solid.size_m, 1.0, solid.center_m) for solid in boxes))
+    else:
+        surface = mesh(name)
+    return surface.vertices[surface.faces]
 
 
 def scratch_length_m(i: int) -> float:
@@ -137,9 +155,15 @@ def scratch_length_m(i: int) -> float:
     return 0.014 + 0.003 * i
 
 
+def _tray() -> Mesh:
+    # only its top is ever seen
+    x, y, z = TRAY_HALF_M
+    return shapes.polygon(np.array([[-x, -y, z], [x, -y, z], [x, y, z], [-x, y, z]]), 2 * x)
+
+
 def _bracket(plate: Plate) -> Mesh:
     parts = [_plate_top(plate), *(_sides(half) for half in plate.boxes)]
-    boss = shapes.ring(BOSS_RADIUS_M, 24, 0)
+    boss = shapes.ring(BOSS_RADIUS_M, 16, 0)
     parts.append(shapes.prism(boss, PLATE_M / 2, PLATE_M / 2 + BOSS_M, 0.08, base=False))
     if plate.upright:
         y, half_x, half_y, height = plate.upright
@@ -169,7 +193,7 @@ def _plate_top(plate: Plate) -> Mesh:
             holed = any(abs(cx - bx) < patch and abs(cy - by) < patch for bx, by in plate.bolts)
             if inside and not holed:
                 parts.append(shapes.polygon([[x0, y0, z], [x1, y0, z], [x1, y1, z], [x0, y1, z]], 0.08))
-    square = shapes.holed_square(patch, HOLE_RADIUS_M, 12, z, PLATE_M, 0.08)
+    square = shapes.holed_square(patch, HOLE_RADIUS_M, 8, z, PLATE_M - 0.001, 0.08)
     return shapes.join(*parts, *(shapes.moved(square, (x, y, 0)) for x, y in plate.bolts))
 
 
@@ -182,22 +206,24 @@ def _bracket_solids(plate: Plate) -> tuple[Solid, ...]:
     return tuple(pieces)
 
 
-def _bolt() -> Mesh:
-    flange = shapes.prism(shapes.ring(FLANGE_RADIUS_M, 12, 0), 0, FLANGE_M, 0.02)
-    head = shapes.prism(shapes.ring(HEAD_RADIUS_M, 6, 0), FLANGE_M, HEAD_M, 0.02, base=False)
-    shaft = shapes.prism(shapes.ring(HOLE_RADIUS_M * 0.93, 8, 0), -PLATE_M, 0, 0.02, base=False)
-    return shapes.join(flange, head, shaft)
+def _bolt(half_turns: int) -> Mesh:
+    # of the shaft, only what stands out of the plate
+    head = shapes.prism(shapes.ring(HEAD_RADIUS_M, 6, 0), 0, HEAD_M, 0.02, base=half_turns > 0)
+    if not half_turns:
+        return head
+    shaft = shapes.ring(HOLE_RADIUS_M * 0.93, 6, 0)
+    return shapes.join(head, shapes.wall(shaft - [0, 0, half_turns * HALF_TURN_M], shaft, 0.02))
 
 
 def _cap() -> Mesh:
-    disc = shapes.prism(shapes.ring(CAP_RADIUS_M, 24, 0), -CAP_M / 2, CAP_M / 2, 0.04)
-    knob = shapes.prism(shapes.ring(0.005, 12, 0), CAP_M / 2, CAP_M / 2 + 0.0015, 0.04, base=False)
+    disc = shapes.prism(shapes.ring(CAP_RADIUS_M, 16, 0), -CAP_M / 2, CAP_M / 2, 0.04, base=False)
+    knob = shapes.prism(shapes.ring(0.005, 8, 0), CAP_M / 2, CAP_M / 2 + 0.0015, 0.04, base=False)
     return shapes.join(disc, knob)
 
 
 def _scratch(i: int) -> Mesh:
-    t = np.linspace(-0.5, 0.5, 9)
+    t = np.linspace(-0.5, 0.5, 7)
     length = scratch_length_m(i)
     bend = 0.0012 * np.sin(2 * np.pi * t * (1 + i % 3) + i)
-    width = (0.0011 + 0.0002 * (i % 3)) * np.sqrt(np.clip(1 - (2 * np.abs(t)) ** 4, 0.05, 1))
+    width = (0.0014 + 0.0003 * (i % 3)) * np.sqrt(np.clip(1 - (2 * np.abs(t)) ** 4, 0.05, 1))
     return shapes.strip(np.stack([t * length, bend], axis=1), width, 0.04)

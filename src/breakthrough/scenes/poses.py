@@ -30,6 +30,20 @@ class Poses:
         return matrix
 
 
+def matrices(poses: Poses) -> np.ndarray:
+    """Body → world for all bodies at once.
+
+    Shapes: → (B, 4, 4)
+    """
+    x, y, z, w = poses.orientation.T
+    matrix = np.zeros((len(poses.position_m), 4, 4))
+    matrix[:, 0, 0], matrix[:, 0, 1], matrix[:, 0, 2] = 1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)
+    matrix[:, 1, 0], matrix[:, 1, 1], matrix[:, 1, 2] = 2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)
+    matrix[:, 2, 0], matrix[:, 2, 1], matrix[:, 2, 2] = 2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)
+    matrix[:, :3, 3], matrix[:, 3, 3] = poses.position_m, 1
+    return matrix
+
+
 def start(spec: SceneSpec) -> Poses:
     """The poses a scene starts from: those written in the spec, attached bodies carried to the world."""
     position = np.array([body.position_m for body in spec.bodies])
@@ -66,7 +80,10 @@ def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def rotation_matrix(quaternion: np.ndarray) -> np.ndarray:
-    """Shapes: (4,) → (3, 3)"""
+    """A unit quaternion as a matrix.
+
+    Shapes: (4,) → (3, 3)
+    """
     x, y, z, w = quaternion
     return np.array(
         [

@@ -37,12 +37,12 @@ class Ranges:
     part_yaw_rad: Range = degrees(-15, 15)
     cap_seated_m: Range = (0.0, 0.0008)
     cap_off_m: Range = (0.006, 0.016)
-    raised_half_turns: tuple[int, int] = (6, 12)  # of an M8 thread, 0.625 mm each
+    raised_half_turns: tuple[int, int] = (6, 12)  # of an M8 thread, 0.625 mm each; at most meshes.MOST_HALF_TURNS
     scratch_meshes: tuple[str, ...] = tuple(f"scratch_{i}" for i in range(meshes.SCRATCHES))
     # what else lies there
     distractors: tuple[int, int] = (0, 0)
     distractor_meshes: tuple[str, ...] = tuple(meshes.DISTRACTORS)
-    distractor_distance_m: Range = (0.036, 0.058)
+    distractor_gap_m: Range = (0.001, 0.016)  # from the part's outline
     tossed: Range = (0.0, 0.15)  # the share of distractors that fall from above: a draw below `high` falls
     # physics off: how far things hover, and sink, instead of resting
     hover_m: Range = (0.0, 0.0)
@@ -60,7 +60,7 @@ class Ranges:
     light_azimuth_rad: Range = degrees(-40, -40)
     light_distance_m: Range = (0.5, 0.5)
     light_radius_m: Range = (0.06, 0.06)
-    light_power: Range = (0.9, 0.9)
+    light_power: Range = (0.9, 0.9)  # of all lights together
     light_warmth_factor: Range = (1.0, 1.0)  # red up, blue down by its root
     ambient: Range = (0.3, 0.3)
     # the materials
@@ -75,7 +75,8 @@ class Ranges:
     tint_factor: Range = (1.0, 1.0)  # each colour channel by itself
     any_colour: Range = (0.0, 0.0)  # a draw below `high` gets any colour at all
     roughness_factor: Range = (1.0, 1.0)
-    scratch_contrast: Range = (0.25, 0.4)  # a scratch's brightness against the bracket's
+    scratch_contrast: Range = (0.2, 0.35)  # a scratch's brightness against the bracket's, or the other way round
+    scratch_shines: Range = (0.0, 0.0)  # a draw below `high` is brighter than the bracket: torn metal scatters light
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -103,7 +104,7 @@ def _check_names(name: str, value: object, known: tuple[str, ...]) -> None:
 
 
 COUNTS = ("raised_half_turns", "distractors", "lights")
-SHARES = ("tossed", "textured", "any_colour")
+SHARES = ("tossed", "textured", "any_colour", "scratch_shines")
 POSITIVE = ("distance_m", "fov_rad", "light_distance_m", "light_radius_m", "light_power")
 
 
@@ -115,6 +116,8 @@ def _check_range(name: str, value: object) -> None:
         raise ConfigError(expected(f"{name} with low ≤ high", f"({low}, {high})", f"({high}, {low})"))
     if name in COUNTS and not (isinstance(low, int) and isinstance(high, int) and low >= 0):
         raise ConfigError(expected(f"{name} in whole numbers from 0", f"({low}, {high})"))
+    if name == "raised_half_turns" and high > meshes.MOST_HALF_TURNS:
+        raise ConfigError(expected(f"{name} up to {meshes.MOST_HALF_TURNS}", f"({low}, {high})"))
     if name == "lights" and low < 1:
         raise ConfigError(expected("at least one light", f"lights = ({low}, {high})", "lights=(1, 2)"))
     if name in SHARES and not 0 <= low <= high <= 1:
@@ -134,7 +137,7 @@ MATERIAL = dict(
     tray_kinds=("rubber", "wood", "cardboard", "paint", "plastic", "steel"),
     distractor_kinds=("steel", "black_oxide", "brass", "plastic", "aluminium"),
     textures=textures.NAMES, textured=(0.0, 0.6), value_factor=(0.5, 1.6), tint_factor=(0.85, 1.18), any_colour=(0.0, 0.25),
-    roughness_factor=(0.5, 1.6), scratch_contrast=(0.12, 0.5),
+    roughness_factor=(0.5, 1.6), scratch_contrast=(0.08, 0.45), scratch_shines=(0.0, 0.5),
 )  # fmt: skip
 CAMERA = dict(
     elevation_rad=degrees(50, 68), azimuth_rad=degrees(-104, -76), distance_m=(0.24, 0.29), roll_rad=degrees(-8, 8),
@@ -148,7 +151,7 @@ LINE = dict(
     light_warmth_factor=(0.9, 1.15), ambient=(0.2, 0.4), bracket_kinds=("aluminium", "steel", "cast_iron"),
     bolt_kinds=("steel", "black_oxide", "brass"), cap_kinds=("plastic", "paint", "black_oxide"),
     tray_kinds=("rubber", "wood", "cardboard"), distractor_kinds=("steel", "brass", "black_oxide"), textured=(0.0, 0.8),
-    value_factor=(0.8, 1.25), tint_factor=(0.95, 1.05), roughness_factor=(0.8, 1.3), scratch_contrast=(0.15, 0.4),
+    value_factor=(0.8, 1.25), tint_factor=(0.95, 1.05), roughness_factor=(0.8, 1.3), scratch_contrast=(0.05, 0.2), scratch_shines=(0.0, 0.6),
 )  # fmt: skip
 
 PRESETS: dict[str, Ranges] = {

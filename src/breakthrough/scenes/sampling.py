@@ -14,13 +14,11 @@ import numpy as np
 
 from breakthrough.scenes import meshes
 from breakthrough.scenes.materials import KINDS, to_linear
-from breakthrough.scenes.meshes import CAP_M, BOSS_M, PLATE_M
+from breakthrough.scenes.meshes import BOSS_M, CAP_M, HALF_TURN_M, PLATE_M
 from breakthrough.scenes.poses import about_z, multiply
 from breakthrough.scenes.ranges import Ranges
 from breakthrough.scenes.spec import Body, Camera, Defect, Light, Material, SceneSpec
 
-HALF_TURN_M = 0.000625  # half the pitch of an M8 thread
-GAP_M = 0.0001  # how far above its support a thing starts
 Choice = TypeVar("Choice")
 
 
@@ -68,7 +66,7 @@ def sample(ranges: Ranges, generator: np.random.Generator, *, size: int = 64, de
     variant = draw.pick(ranges.variants)
     kind = draw.pick(ranges.defects) if defect is None else defect
     bodies, flaw = _part(ranges, draw, variant, kind)
-    bodies = (_tray(), *bodies, *_distractors(ranges, draw))
+    bodies = (_tray(), *bodies, *_distractors(ranges, draw, variant, bodies[0]))
     bare = SceneSpec(variant, flaw, bodies, (NOWHERE,), Camera((0.0, -0.2, 0.3), width=size, height=size))
     return look(bare, ranges, generator)
 
@@ -85,7 +83,8 @@ def look(spec: SceneSpec, ranges: Ranges, generator: np.random.Generator) -> Sce
         Body(b.name, b.category, b.mesh, b.position_m, b.orientation, material, b.mass_kg, b.attached_to)
         for b, material in zip(spec.bodies, materials)
     )
-    lights = tuple(_light(ranges, draw) for _ in range(draw.count(ranges.lights)))
+    count = draw.count(ranges.lights)
+    lights = tuple(_light(ranges, draw, count) for _ in range(count))
     ambient = draw.between(ranges.ambient)
     camera = _camera(ranges, draw, spec.camera)
     return replace(spec, bodies=bodies, lights=lights, camera=camera, ambient_linear=(ambient, ambient, ambient))
@@ -99,37 +98,38 @@ def _part(ranges: Ranges, draw: Draw, variant: str, kind: str) -> tuple[list[Bod
     plate = meshes.PLATES[variant]
     x, y = draw.between(ranges.part_offset_m), draw.between(ranges.part_offset_m)
     yaw = draw.between(ranges.part_yaw_rad)
-    bracket = Body("bracket", "bracket", f"bracket_{variant}", (x, y, PLATE_M / 2 + GAP_M), about_z(yaw), BARE, 0.15)
+    bracket = Body("bracket", "bracket", f"bracket_{variant}", (x, y, PLATE_M / 2), about_z(yaw), BARE, 0.15)
     victim = int(len(plate.bolts) * draw.unit())
-    raised = draw.count(ranges.raised_half_turns) * HALF_TURN_M
-    parts = [bracket, *_bolts(draw, plate, kind, victim, raised), _cap(ranges, draw, (x, y), kind == "misaligned_cap")]
+    turns = draw.count(ranges.raised_half_turns)
+    parts = [bracket, *_bolts(draw, plate, kind, victim, turns), _cap(ranges, draw, (x, y), kind == "misaligned_cap")]
     scratch = _scratch(ranges, draw, plate)
     if kind == "scratch":
         parts.append(scratch)
     flaws = {
         "missing_bolt": Defect(kind, f"bolt_{victim}"),
-        "raised_bolt": Defect(kind, f"bolt_{victim}", raised),
+        "raised_bolt": Defect(kind, f"bolt_{victim}", turns * HALF_TURN_M),
         "misaligned_cap": Defect(kind, "cap", math.dist(parts[-1].position_m[:2], (x, y))),
-        "scratch": Defect(kind, "bracket", 0.0),
+        "scratch": Defect(kind, "bracket", meshes.scratch_length_m(int(scratch.mesh[-1]))),
     }
     return parts, flaws.get(kind, Defect())
 
 
-def _bolts(draw: Draw, plate: meshes.Plate, kind: str, victim: int, raised_m: float) -> list[Body]:
+def _bolts(draw: Draw, plate: meshes.Plate, kind: str, victim: int, half_turns: int) -> list[Body]:
     bolts = []
     for i, (x, y) in enumerate(plate.bolts):
         turn = about_z(draw.between((0.0, math.pi / 3)))
         if i == victim and kind == "missing_bolt":
             continue
-        z = PLATE_M / 2 + (raised_m if i == victim and kind == "raised_bolt" else 0.0)
-        bolts.append(Body(f"bolt_{i}", "bolt", "bolt", (x, y, z), turn, BARE, 0.02, "bracket"))
+        turns = half_turns if i == victim and kind == "raised_bolt" else 0
+        position = (x, y, PLATE_M / 2 + turns * HALF_TURN_M)
+        bolts.append(Body(f"bolt_{i}", "bolt", f"bolt_{turns}", position, turn, BARE, 0.02, "bracket"))
     return bolts
 
 
 def _cap(ranges: Ranges, draw: Draw, seat: tuple[float, float], off: bool) -> Body:
     angle = draw.between((0.0, 2 * math.pi))
     distance = draw.between(ranges.cap_off_m if off else ranges.cap_seated_m)
-    z = PLATE_M + BOSS_M + CAP_M / 2 + 2 * GAP_M + draw.between(ranges.hover_m)
+    z = PLATE_M + BOSS_M + CAP_M / 2 + draw.between(ranges.hover_m)
     position = (seat[0] + distance * math.cos(angle), seat[1] + distance * math.sin(angle), z)
     return Body("cap", "cap", "cap", position, about_z(draw.between((0.0, 2 * math.pi))), BARE, 0.01)
 
@@ -143,26 +143,39 @@ def _scratch(ranges: Ranges, draw: Draw, plate: meshes.Plate) -> Body:
     return Body("scratch", "scratch", name, (x, y, PLATE_M / 2 + 0.00008), turn, BARE, 0.0, "bracket")
 
 
-def _distractors(ranges: Ranges, draw: Draw) -> list[Body]:
+def _distractors(ranges: Ranges, draw: Draw, variant: str, bracket: Body) -> list[Body]:
     wanted = draw.count(ranges.distractors)
     placed: list[Body] = []
     for i in range(wanted):
         name = draw.pick(ranges.distractor_meshes)
-        distance, angle = draw.between(ranges.distractor_distance_m), draw.between((0.0, 2 * math.pi))
-        # a square's corner is farther away than its side: follow its outline
-        distance /= max(abs(math.cos(angle)), abs(math.sin(angle)))
-        position = (distance * math.cos(angle), distance * math.sin(angle))
+        angle, gap = draw.between((0.0, 2 * math.pi)), draw.between(ranges.distractor_gap_m)
+        position = _beside(bracket, meshes.PLATES[variant], angle, gap + _radius(name))
         tossed = draw.happens(ranges.tossed)
         orientation = about_z(draw.between((0.0, 2 * math.pi)))
-        height = _half_height(name) + GAP_M + draw.between(ranges.hover_m)
+        height = _half_height(name) + draw.between(ranges.hover_m)
         if tossed:
             tilt = draw.between((0.2, 1.2))
             orientation = tuple(multiply(np.array(orientation), np.array((math.sin(tilt / 2), 0.0, 0.0, math.cos(tilt / 2)))).tolist())
-            height += 0.012
+            height += 0.016
         crowded = any(math.dist(position, other.position_m[:2]) < 0.022 for other in placed)
         if not crowded or ranges.hover_m[1] > 0:
             placed.append(Body(f"distractor_{i}", "distractor", name, (*position, height), orientation, BARE, 0.008))
     return placed
+
+
+def _beside(bracket: Body, plate: meshes.Plate, angle_rad: float, distance_m: float) -> tuple[float, float]:
+    # a place outside the plate, in a direction of the plate's own frame
+    c, s = math.cos(angle_rad), math.sin(angle_rad)
+    boxes = [(half_x + distance_m, half_y + distance_m) for half_x, half_y in plate.boxes]
+    if plate.upright:
+        boxes.append((plate.upright[1] + distance_m, sum(plate.upright[0::2]) + distance_m))
+    reach = max(min(x / max(abs(c), 1e-9), y / max(abs(s), 1e-9)) for x, y in boxes)
+    turn = 2 * math.atan2(bracket.orientation[2], bracket.orientation[3]) + angle_rad
+    return bracket.position_m[0] + reach * math.cos(turn), bracket.position_m[1] + reach * math.sin(turn)
+
+
+def _radius(name: str) -> float:
+    return math.hypot(*meshes.DISTRACTORS[name].size_m[:2]) if meshes.DISTRACTORS[name].kind == "box" else meshes.DISTRACTORS[name].size_m[0]
 
 
 def _half_height(name: str) -> float:
@@ -197,17 +210,16 @@ def _decode(srgb: float) -> float:
 
 
 def _groove(ranges: Ranges, draw: Draw, bracket: Material) -> Material:
-    contrast, brighter = draw.between(ranges.scratch_contrast), draw.unit() < 0.5
+    contrast, shines = draw.between(ranges.scratch_contrast), draw.happens(ranges.scratch_shines)
     value = sum(bracket.base_linear) / 3
-    # dark in a bright surface; in a darker one it may also shine
-    value = min(value / contrast, 0.95) if value < 0.2 and brighter or value < 0.05 else value * contrast
+    value = min(value / contrast, 0.95) if shines and value < 0.6 or value < 0.03 else value * contrast
     return Material("groove", (value, value, value), KINDS["groove"].roughness)
 
 
-def _light(ranges: Ranges, draw: Draw) -> Light:
+def _light(ranges: Ranges, draw: Draw, count: int) -> Light:
     elevation, azimuth = draw.between(ranges.light_elevation_rad), draw.between(ranges.light_azimuth_rad)
     distance, radius = draw.between(ranges.light_distance_m), draw.between(ranges.light_radius_m)
-    power, warmth = draw.between(ranges.light_power), math.sqrt(draw.factor(ranges.light_warmth_factor))
+    power, warmth = draw.between(ranges.light_power) / count, math.sqrt(draw.factor(ranges.light_warmth_factor))
     return Light(_around(elevation, azimuth, distance), radius, (power * warmth, power, power / warmth))
 
 

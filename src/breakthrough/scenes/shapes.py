@@ -84,26 +84,15 @@ def box(half_m: tuple[float, float, float], uv_size_m: float, center_m: tuple[fl
     return prism(outline, cz - z, cz + z, uv_size_m)
 
 
-def washer(inner_m: float, outer_m: float, bottom_m: float, top_m: float, sides: int, uv_size_m: float, corners: int = 0) -> Mesh:
-    """An upright solid with a round hole; `corners` gives its outside another number of corners, such as a nut's 6."""
-    inside = ring(inner_m, sides, 0)
-    outside = _on_polygon(inside, outer_m, corners or sides)
+def washer(inner_m: float, outer_m: float, bottom_m: float, top_m: float, sides: int, uv_size_m: float) -> Mesh:
+    """An upright solid with a hole; with 6 sides a nut."""
+    inside, outside = ring(inner_m, sides, 0), ring(outer_m, sides, 0)
     parts = []
     for z, flip in ((bottom_m, True), (top_m, False)):
         parts.append(_annulus(inside + [0, 0, z], outside + [0, 0, z], flip, uv_size_m))
     parts.append(wall(outside + [0, 0, bottom_m], outside + [0, 0, top_m], uv_size_m))
     parts.append(wall((inside + [0, 0, bottom_m])[::-1], (inside + [0, 0, top_m])[::-1], uv_size_m))
     return join(*parts)
-
-
-def _on_polygon(points: np.ndarray, radius_m: float, corners: int) -> np.ndarray:
-    # where the rays through `points` leave a regular polygon of this corner radius
-    angle = np.arctan2(points[:, 1], points[:, 0])
-    sector = np.pi / corners
-    reach = radius_m * np.cos(sector) / np.cos((angle + sector) % (2 * sector) - sector)
-    if corners == len(points):
-        reach = np.full(len(points), radius_m)
-    return np.stack([reach * np.cos(angle), reach * np.sin(angle), np.zeros(len(points))], axis=1)
 
 
 def _annulus(inside: np.ndarray, outside: np.ndarray, flip: bool, uv_size_m: float) -> Mesh:
@@ -113,7 +102,7 @@ def _annulus(inside: np.ndarray, outside: np.ndarray, flip: bool, uv_size_m: flo
 
 
 def holed_square(half_m: float, hole_m: float, sides: int, z_m: float, depth_m: float, uv_size_m: float) -> Mesh:
-    """A square of a plate's top with a round hole in it, and the hole's wall.
+    """A square of a plate's top with a round hole in it, the hole's wall and its floor.
 
     The part of the top that surrounds a bolt hole; `sides` must be a multiple of 4.
     """
@@ -121,8 +110,9 @@ def holed_square(half_m: float, hole_m: float, sides: int, z_m: float, depth_m: 
     angle = np.pi / 4 + np.arange(sides) * 2 * np.pi / sides
     reach = half_m / np.maximum(np.abs(np.cos(angle)), np.abs(np.sin(angle)))
     outside = np.stack([reach * np.cos(angle), reach * np.sin(angle), np.full(sides, z_m)], axis=1)
-    hole = wall((inside - [0, 0, depth_m])[::-1], inside[::-1], uv_size_m)
-    return join(_annulus(inside, outside, False, uv_size_m), hole)
+    floor = inside - [0, 0, depth_m]
+    hole = wall(floor[::-1], inside[::-1], uv_size_m)
+    return join(_annulus(inside, outside, False, uv_size_m), hole, polygon(floor, uv_size_m))
 
 
 def moved(mesh: Mesh, offset_m: tuple[float, float, float]) -> Mesh:
@@ -141,3 +131,12 @@ def strip(path: np.ndarray, width_m: np.ndarray, uv_size_m: float) -> Mesh:
     right = np.column_stack([path - across * width_m[:, None] / 2, np.zeros(len(path))])
     quads = ([right[i], right[i + 1], left[i + 1], left[i]] for i in range(len(path) - 1))
     return join(*(polygon(quad, uv_size_m) for quad in quads))
+
+
+def wavefront(mesh: Mesh, scale: float = 1.0) -> str:
+    """The mesh as the text of an .obj file, its lengths times `scale`."""
+    lines = [f"v {x:.7g} {y:.7g} {z:.7g}" for x, y, z in scale * mesh.vertices]
+    lines += [f"vt {u:.6g} {v:.6g}" for u, v in mesh.uvs]
+    lines += [f"vn {x:.6g} {y:.6g} {z:.6g}" for x, y, z in mesh.normals]
+    lines += ["f " + " ".join(f"{i}/{i}/{i}" for i in face) for face in mesh.faces + 1]
+    return "\n".join(lines) + "\n"

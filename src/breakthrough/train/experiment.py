@@ -37,7 +37,7 @@ from breakthrough.train.history import History
 from breakthrough.train.language import ByteLM, LanguageConfig
 from breakthrough.train.loop import TrainConfig, clock_s, make_optimizer, train, train_step
 from breakthrough.train.profiles import PROFILES, Profile, arms, model_cost
-from breakthrough.train.workers import Job, run_all
+from breakthrough.workers import Job, run_all
 
 SEEDS = (0, 1, 2)
 FOLDER = Path("build/experiments")

@@ -28,13 +28,19 @@ Event = dict[str, Any]
 
 
 def run_all(
-    function: str, jobs: list[Job], workers: int, on_progress: Callable[[int], None] | None = None
+    function: str,
+    jobs: list[Job],
+    workers: int,
+    on_progress: Callable[[int], None] | None = None,
+    on_result: Callable[[Any], None] | None = None,
 ) -> list[Any]:
     """Call a function, named `module:name`, on every job, `workers` at a time; results in order.
 
-    The function takes a job and a callable that it may tell how much more it has done.
+    The function takes a job and a callable that it may tell how much more it has done. A job's
+    `name`, where it has one, is what errors call it. `on_result` gets each result as it comes.
 
-    Raises: BreakthroughError with the worker's traceback when a job fails; the others are stopped
+    Raises: BreakthroughError with the worker's traceback when a job fails, or with the message alone
+            when it was an error raised on purpose; the others are stopped
     """
     todo: queue.SimpleQueue = queue.SimpleQueue()
     events: queue.SimpleQueue = queue.SimpleQueue()
@@ -46,9 +52,14 @@ def run_all(
             if "more" in event and on_progress:
                 on_progress(event["more"])
             elif "error" in event:
-                raise BreakthroughError(expected(f"job {index} to finish", event["error"]))
+                name = jobs[index].get("name", f"job {index}")
+                raise BreakthroughError(expected(f"{name} to finish", event["error"]))
+            elif "refused" in event:
+                raise BreakthroughError(event["refused"])
             elif "result" in event:
                 results[index] = event["result"]
+                if on_result:
+                    on_result(event["result"])
     return results
 
 
@@ -66,6 +77,8 @@ def serve() -> None:
         try:
             call = getattr(importlib.import_module(module), name)
             reply({"result": call(order["job"], lambda more: reply({"more": more}))})
+        except BreakthroughError as error:
+            reply({"refused": str(error)})
         except Exception:
             reply({"error": traceback.format_exc()})
 
@@ -92,7 +105,7 @@ def _feed(
             pass  # it is gone; reading finds that out, and says why
         for event in _answers(process):
             events.put((index, event))
-            if "error" in event:
+            if "error" in event or "refused" in event:
                 return
 
 
@@ -105,7 +118,11 @@ def _answers(process: subprocess.Popen) -> Iterable[Event]:
     process.wait()
     process.errors.seek(0)
     tail = process.errors.read()[-2000:].strip()
-    yield {"error": f"a worker that ended with code {process.returncode}: {tail or 'no message'}"}
+    yield {"error": f"a worker that {_end(process.returncode)}: {tail or 'no message'}"}
+
+
+def _end(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
 
 
 @contextmanager
@@ -127,7 +144,7 @@ def _workers(count: int, *orders: Any) -> Iterator[None]:
 
 
 def _start() -> subprocess.Popen:
-    source = str(Path(__file__).parents[2])
+    source = str(Path(__file__).parents[1])
     path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
