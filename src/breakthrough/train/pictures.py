@@ -135,7 +135,7 @@ class Augmentation:
 
     Units:  exposure in stops of light, ±; contrast and gamma as natural logs of slope and exponent, ±;
             temperature as the log of red over blue, ±; noise and blur are the largest standard
-            deviations, in parts of full scale and in pixels; rotate_rad, ±; shift in parts of the
+            deviations, in parts of full scale and in pixels; rotate_rad, ±; flip is left for right; shift in parts of the
             picture's side, ±; zoom as a log, ±; cutout is the largest side of a grey square, in parts
             of the picture's side
     Raises: ConfigError for a number below 0
@@ -201,13 +201,13 @@ class Augmenter:
         c, b = self.config, len(x)
         if not (c.flip or c.rotate_rad or c.shift or c.zoom):
             return x
-        angle, dx, dy, zoom = (_signed((b, 4), generator) * torch.tensor([c.rotate_rad, c.shift, c.shift, c.zoom])).T
-        turned = torch.randint(8 if c.flip else 1, (b,), generator=generator)  # quarter turns, mirrored or not
-        angle, mirror = angle + turned % 4 * (math.pi / 2), 1 - 2 * (turned // 4)
+        reach = torch.tensor([c.rotate_rad, c.shift, c.shift, c.zoom])
+        angle, dx, dy, zoom = (_signed((b, 4), generator) * reach).T
+        mirror = 1 - 2 * torch.randint(2 if c.flip else 1, (b,), generator=generator)
         cos, sin = angle.cos() * zoom.exp(), angle.sin() * zoom.exp()
-        matrix = torch.stack((cos * mirror, -sin, 2 * dx, sin * mirror, cos, 2 * dy), 1).view(b, 2, 3)
-        grid = F.affine_grid(matrix.to(x.device), list(x.shape), align_corners=False)
-        return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+        rows = torch.stack((cos * mirror, -sin, 2 * dx, sin * mirror, cos, 2 * dy), 1)  # (B, 6)
+        grid = _grid(rows.to(x.device).view(b, 2, 3), x.shape[2], x.shape[3])
+        return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
     def _blurred(self, x: Tensor, generator: torch.Generator) -> Tensor:
         if not self.config.blur:
@@ -253,3 +253,10 @@ def _signed(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 def _inside(side: int, centre: Tensor, half: Tensor) -> Tensor:
     at = (torch.arange(side, device=centre.device) + 0.5) / side
     return (at - centre).abs() < half  # (B, side)
+
+
+def _grid(matrix: Tensor, height: int, width: int) -> Tensor:
+    # as F.affine_grid, whose small matrix products are slow on a CPU; (B, H, W, 2)
+    y, x = ((2 * torch.arange(n, device=matrix.device) + 1) / n - 1 for n in (height, width))
+    a, b, c = matrix[:, None, None].unbind(-1)  # (B, 1, 1, 2) each
+    return a * x[None, None, :, None] + (b * y[None, :, None, None] + c)
