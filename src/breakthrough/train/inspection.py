@@ -1,6 +1,6 @@
 """Train an inspector on one set of pictures and measure it on others.
 
-Shape legend: B pictures in a batch, C classes.
+Shape legend: B pictures in a batch, C classes, h × w cells of the inspector's grid.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from breakthrough.errors import ConfigError, InputError, ShapeError, expected
+from breakthrough.errors import ConfigError, InputError, expected
 from breakthrough.seeds import torch_generator
 from breakthrough.train import checkpoint as files
 from breakthrough.train.inspector import Inspector
 from breakthrough.train.loop import clock_s
 from breakthrough.train.pictures import Augmentation, Augmenter, Pictures, to_input
 
+DEFECT_WEIGHT = 10.0  # of a cell on the defect against one elsewhere, of which there are far more
 EVAL_CHUNK = 256  # pictures evaluated at once: bounds the memory, changes no result
 
 
@@ -35,19 +36,21 @@ class Recipe:
     """How to train an inspector: AdamW, one cycle of the learning rate, the weights averaged.
 
     Units:  warm is the share of the steps in which the rate rises to lr; average is the decay of the
-            running mean of the weights, 0 for none; clip bounds the norm of the gradient
+            running mean of the weights, 0 for none; clip bounds the norm of the gradient; locate weighs
+            the loss of the cells against that of the pictures, where pictures say where the defect is
     Raises: ConfigError for a number out of range
     Source: Smith and Topin 2018 (one cycle); Szegedy et al. 2016 (label smoothing)
     """
 
     steps: int = 500
     batch_size: int = 64
-    lr: float = 3e-3
+    lr: float = 1e-2
     warm: float = 0.2
     weight_decay: float = 0.05
     label_smoothing: float = 0.05
     average: float = 0.98
     clip: float = 1.0
+    locate: float = 3.0
     save_every: int = 250
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -56,6 +59,8 @@ class Recipe:
         for name in ("steps", "batch_size", "lr", "clip", "save_every"):
             if getattr(self, name) <= 0:
                 raise ConfigError(expected(f"{name} above 0", getattr(self, name)))
+        if self.locate < 0:
+            raise ConfigError(expected("locate of at least 0", self.locate))
         for name in ("warm", "weight_decay", "label_smoothing", "average"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(expected(f"{name} from 0 to less than 1", getattr(self, name)))
@@ -154,6 +159,22 @@ def one_cycle(step: int, recipe: Recipe) -> float:
     return recipe.lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / (recipe.steps - rise)))
 
 
+def cell_loss(cells: Tensor, labels: Tensor, where: Tensor, cell: int) -> Tensor:
+    """How far the cells are from saying where the defect is: cross-entropy, defect cells weighing more.
+
+    A cell with a quarter of its pixels on the defect is of its class wholly, with fewer in part.
+
+    Shapes: cells (B, C, h, w), labels (B,), where (B, 1, H, W) from 0 to 1 → scalar
+    Units:  nats
+    """
+    share = (4 * F.avg_pool2d(where, cell)).clamp(max=1) * (labels > 0)[:, None, None, None]  # (B, 1, h, w)
+    logs = cells.log_softmax(1)
+    right = logs.gather(1, labels[:, None, None, None].expand_as(share))
+    error = -(share * right + (1 - share) * logs[:, :1])
+    weight = 1 + DEFECT_WEIGHT * share
+    return (weight * error).sum() / weight.sum()
+
+
 @torch.no_grad()
 def evaluate(model: Inspector, pictures: Pictures) -> Score:
     """Measure an inspector on a set, unaltered.
@@ -190,6 +211,9 @@ class _Run:
         self.device = model.head.weight.device
         self.images = torch.from_numpy(np.ascontiguousarray(pictures.images)).to(self.device)
         self.labels = torch.from_numpy(pictures.labels).to(self.device)
+        self.where = None
+        if pictures.where is not None and recipe.locate:
+            self.where = torch.from_numpy(np.ascontiguousarray(pictures.where)).to(self.device)
         self.augment = Augmenter(recipe.augmentation, torch_generator(seed, "noise"))
         decay = recipe.weight_decay
         self.optimizer = torch.optim.AdamW(model.parameters(), recipe.lr, weight_decay=decay, fused=True)
@@ -219,8 +243,12 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = one_cycle(self.step, recipe)
         chosen = self._indices()
-        x = self.augment(self.images[chosen], torch_generator(self.seed, "step", self.step))
-        loss = F.cross_entropy(self.model(x), self.labels[chosen], label_smoothing=recipe.label_smoothing)
+        y, marked = self.labels[chosen], None if self.where is None else self.where[chosen]
+        x, marked = self.augment(self.images[chosen], marked, torch_generator(self.seed, "step", self.step))
+        cells = self.model.cells(x)
+        loss = F.cross_entropy(self.model.gather(cells), y, label_smoothing=recipe.label_smoothing)
+        if marked is not None:
+            loss = loss + recipe.locate * cell_loss(cells, y, marked, self.model.config.cell)
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)

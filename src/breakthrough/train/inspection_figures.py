@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from breakthrough.train.comparison import Estimate
-    from breakthrough.train.inspection_runs import Inspections
+    from breakthrough.train.inspection_results import Inspections
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED)  # by test set, with a hatch or a marker beside the colour
 HATCHES = ("", "//", "..", "xx", "\\\\")

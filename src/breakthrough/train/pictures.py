@@ -39,9 +39,12 @@ DISPLAY = 2.2  # exponent between the light and the number in a picture
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """A set of labelled pictures. `scenes` tells which are shots of one scene; by default none are.
+    """A set of labelled pictures.
 
-    Shapes: images (N, H, W, 3) uint8, labels (N,), scenes (N,)
+    `scenes` tells which are shots of one scene; by default none are. `where` marks the pixels of the
+    defect, all zero without one; it may be left out, and only training looks at it.
+
+    Shapes: images (N, H, W, 3) uint8, labels (N,), scenes (N,), where (N, H, W) uint8, 0 to 255
     Raises: ShapeError, DtypeError, InputError for arrays that do not fit together
     """
 
@@ -49,6 +52,7 @@ class Pictures:
     labels: np.ndarray
     classes: tuple[str, ...]
     scenes: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    where: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no set of pictures."""
@@ -64,6 +68,10 @@ class Pictures:
         if labels.min() < 0 or labels.max() >= len(self.classes):
             got = f"{labels.min()} to {labels.max()}"
             raise InputError(expected(f"labels from 0 to {len(self.classes) - 1}", got))
+        if self.where is not None and self.where.shape != images.shape[:3]:
+            raise ShapeError(expected(f"where of shape {images.shape[:3]}", self.where.shape))
+        if self.where is not None and self.where.dtype != np.uint8:
+            raise DtypeError(expected("where in uint8", self.where.dtype))
         object.__setattr__(self, "labels", labels.astype(np.int64))
         object.__setattr__(self, "scenes", scenes.astype(np.int64))
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -76,12 +84,14 @@ class Pictures:
         """What makes this set this set: a hash of its pictures, labels and classes."""
         found = hashlib.sha256(repr((self.classes, self.images.shape)).encode())
         found.update(np.ascontiguousarray(self.images))
-        found.update(np.ascontiguousarray(self.labels))
+        for array in (self.labels, self.where):
+            found.update(b"" if array is None else np.ascontiguousarray(array))
         return found.hexdigest()[:16]
 
     def take(self, indices: Any) -> Pictures:
         """The pictures at some indices, or where a mask is true."""
-        return Pictures(self.images[indices], self.labels[indices], self.classes, self.scenes[indices])
+        where = None if self.where is None else self.where[indices]
+        return Pictures(self.images[indices], self.labels[indices], self.classes, self.scenes[indices], where)
 
     def split(self, share: float, generator: np.random.Generator) -> tuple[Pictures, Pictures]:
         """Two sets, the second with about `share` of the scenes: no scene is in both.
@@ -113,6 +123,7 @@ class Pictures:
         """Write the set as npz."""
         with files.aside(Path(path)) as aside:
             arrays = {"images": self.images, "labels": self.labels, "scenes": self.scenes}
+            arrays |= {} if self.where is None else {"where": self.where}
             np.savez(aside, classes=np.array(self.classes), **arrays)
 
     @classmethod
@@ -124,7 +135,8 @@ class Pictures:
         try:
             with np.load(path, allow_pickle=False) as data:
                 classes = tuple(map(str, data["classes"]))
-                return cls(data["images"], data["labels"], classes, data["scenes"])
+                where = data["where"] if "where" in data else None
+                return cls(data["images"], data["labels"], classes, data["scenes"], where)
         except (OSError, KeyError, ValueError, BadZipFile) as error:
             raise ArtifactError(expected(f"a set of pictures in {path}", repr(error))) from error
 
@@ -168,7 +180,10 @@ class Augmentation:
 class Augmenter:
     """Turns pictures into a batch, altered by an Augmentation with random numbers of a generator.
 
-    Shapes: images (B, H, W, 3) uint8 → (B, 3, H, W) float32, values 0 to 1, on the images' device
+    What marks a place in a picture is moved with it.
+
+    Shapes: images (B, H, W, 3) uint8, where (B, H, W) uint8 or None → (B, 3, H, W) and (B, 1, H, W)
+            float32, values 0 to 1, on the images' device
     Units:  the generator is on the CPU, so that a GPU sees the same pictures
     """
 
@@ -176,13 +191,17 @@ class Augmenter:
         self.config = config
         self.pool = torch.randn(NOISE_POOL, generator=generator) if config.noise else None
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(
+        self, images: Tensor, where: Tensor | None, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
         """Draw, and alter."""
         x = self._tones(images, generator)
+        if where is not None:
+            x = torch.cat((x, where[:, None].float().div_(255)), 1)  # (B, 4, H, W)
         x = self._moved(x, generator)
+        x, where = x[:, :3], None if where is None else x[:, 3:]
         x = self._blurred(x, generator)
-        x = self._noisy(x, generator)
-        return self._cut(x, generator)
+        return self._cut(self._noisy(x, generator), generator), where
 
     def _tones(self, images: Tensor, generator: torch.Generator) -> Tensor:
         c, b = self.config, len(images)
