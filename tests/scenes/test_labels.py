@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from breakthrough.errors import ConfigError, UnknownNameError
-from breakthrough.scenes import render
+from breakthrough.scenes import egl
 from breakthrough.scenes.camera import extrinsics, intrinsics, project
 from breakthrough.scenes.labels import annotate
 from breakthrough.scenes.poses import Poses
 from breakthrough.scenes.ranges import preset
-from breakthrough.scenes.render import Renderer
+from breakthrough.scenes.render import RENDERERS, Renderer
 from breakthrough.scenes.sampling import sample
 from breakthrough.scenes.simulator import Simulator
 from breakthrough.scenes.spec import DEFECTS
@@ -154,17 +154,17 @@ def test_unknown_textures_and_renderers_are_named(shots, renderer):
 
 
 def test_the_probe_gives_a_renderer_and_a_reason():
-    name, reason = render.choose()
-    assert name in render.RENDERERS and reason
-    assert render.choose("tiny") == ("tiny", "as asked")
+    name, reason = egl.choose()
+    assert name in RENDERERS and reason
+    assert egl.choose("tiny") == ("tiny", "as asked")
 
 
 def test_egl_draws_the_same_scene(shots):
-    works, reason = render.probe_egl()
+    works, reason = egl.probe_egl()
     if not works and "software" not in reason:
         pytest.skip(reason)
     spec, poses, frame = shots[0]
-    with Renderer("egl") as egl:
-        other = egl.render(spec, poses)
+    with Renderer("egl") as one:
+        other = one.render(spec, poses)
     assert (other.instance == frame.instance).mean() > 0.97
     assert np.abs(other.depth_m - frame.depth_m)[other.instance == frame.instance].max() < 0.002

@@ -31,7 +31,7 @@ def test_ranges_upside_down_are_named():
         ({"distractors": (0.5, 2)}, "whole numbers"),
         ({"bracket_kinds": ()}, "tuple of names"),
         ({"ambient": (0.1, float("nan"))}, "ambient to be"),
-        ({"raised_half_turns": (6, 99)}, "raised_half_turns up to 12"),
+        ({"raised_half_turns": (6, 99)}, "raised_half_turns up to 16"),
     ],
 )
 def test_ranges_that_cannot_be_are_refused(bad, message):

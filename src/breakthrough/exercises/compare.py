@@ -1,4 +1,4 @@
-"""Judging outputs: what was expected against what came.
+"""Judging outputs, torch's tensors and numpy's arrays alike: what was expected against what came.
 
 Tolerances come from the exercise and the expected value, never from the learner's. The largest error
 decides, not the mean. Tuples, lists, dicts and dataclasses are compared part by part.
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -107,6 +108,9 @@ def _compare(want, got, where, rtol, atol, dtype) -> Difference | None:
         return Difference("missing", f"{_name(where)} is None: is there a `return`?", _short(want), "None")
     if isinstance(want, Tensor):
         return _compare_tensors(want, got, where, rtol, atol, dtype)
+    if isinstance(want, np.ndarray):
+        return _compare_arrays(want, got, where, rtol, atol, dtype)
+    want, got = (value.item() if isinstance(value, np.generic) else value for value in (want, got))
     if dataclasses.is_dataclass(want):
         want, got = _fields(want), _fields(got, want)
     if isinstance(want, Mapping):
@@ -142,6 +146,8 @@ def _compare_mappings(want, got, where, rtol, atol, dtype) -> Difference | None:
 
 
 def _compare_sequences(want, got, where, rtol, atol, dtype) -> Difference | None:
+    if isinstance(got, np.ndarray) and got.ndim:
+        got = got.tolist()
     if not isinstance(got, Sequence) or isinstance(got, str) or len(got) != len(want):
         text = f"{_name(where)} is not {len(want)} values"
         return Difference("type", text, f"{len(want)} values", _short(got))
@@ -150,7 +156,7 @@ def _compare_sequences(want, got, where, rtol, atol, dtype) -> Difference | None
 
 
 def _compare_numbers(want, got, where, rtol, atol) -> Difference | None:
-    if isinstance(got, Tensor) and got.numel() == 1:
+    if isinstance(got, (Tensor, np.ndarray)) and math.prod(got.shape) == 1:
         got = got.item()
     if isinstance(got, bool) or not isinstance(got, (int, float)):
         return Difference("type", f"{_name(where)} is not a number", _short(want), _short(got))
@@ -177,6 +183,24 @@ def _compare_tensors(want, got, where, rtol, atol, dtype) -> Difference | None:
         text = f"{_name(where)} is {_dtype(got)}, not {_dtype(want)}: give new tensors the dtype that is asked for"
         return Difference("dtype", text, _dtype(want), _dtype(got))
     return _compare_values(want.detach(), got.detach(), where, rtol, atol)
+
+
+def _compare_arrays(want, got, where, rtol, atol, dtype) -> Difference | None:
+    if not isinstance(got, (np.ndarray, np.generic)):
+        return Difference("type", f"{_name(where)} is {type_of(got)}, not an array", _short(want), _short(got))
+    got = np.asarray(got)
+    if got.dtype.kind not in "biuf":
+        text = f"{_name(where)} holds {got.dtype}, not numbers"
+        return Difference("dtype", text, str(want.dtype), str(got.dtype))
+    if dtype and got.shape == want.shape and got.dtype != want.dtype:
+        text = f"{_name(where)} is {got.dtype}, not {want.dtype}: give new arrays the dtype that is asked for"
+        return Difference("dtype", text, str(want.dtype), str(got.dtype))
+    return _compare_tensors(_as_tensor(want), _as_tensor(got), where, rtol, atol, False)
+
+
+def _as_tensor(array: np.ndarray) -> Tensor:
+    kind = {"b": np.bool_, "i": np.int64, "u": np.int64}.get(array.dtype.kind, np.float64)
+    return torch.from_numpy(np.array(array, dtype=kind, order="C"))
 
 
 def _compare_values(want: Tensor, got: Tensor, where: str, rtol: float, atol: float) -> Difference | None:
@@ -222,6 +246,8 @@ def _name(where: str) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"tensor of shape {tuple(value.shape)}, {_dtype(value)}"
+    if isinstance(value, np.ndarray):
+        return f"array of shape {value.shape}, {value.dtype}"
     if isinstance(value, float):
         return f"{value:.6g}"
     text = repr(value)
@@ -230,8 +256,8 @@ def _short(value: Any) -> str:
 
 def same(before: Any, after: Any) -> bool:
     """Whether a value is exactly as it was; NaN equals NaN. Unknown types count as the same."""
-    if isinstance(before, Tensor):
-        if not isinstance(after, Tensor) or before.shape != after.shape or before.dtype != after.dtype:
+    if isinstance(before, (Tensor, np.ndarray)):
+        if not isinstance(after, type(before)) or before.shape != after.shape or before.dtype != after.dtype:
             return False
         return bool(((before == after) | ((before != before) & (after != after))).all())
     if isinstance(before, torch.nn.Module):

@@ -19,16 +19,20 @@ from breakthrough.errors import ConfigError, UnknownNameError, expected, unknown
 from breakthrough.exercises.compare import Compare, Difference, choice, close
 
 LADDER = ("concept", "shapes", "pseudocode", "solution")
-ROOMS = ("start", "moe")  # files of this folder that define EXERCISES, in course order
+ROOMS = ("start", "moe", "scenes")  # files of this folder that define EXERCISES, in course order
 
 
 @dataclass(frozen=True)
 class Case:
-    """One input: what it is about, and the arguments of the answer."""
+    """One input: what it is about, and the arguments of the answer.
+
+    `look` makes what is judged of an output, where that is more than the output itself.
+    """
 
     label: str
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    look: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class Misconception:
 
 def call_directly(answer: Any, case: Case) -> Any:
     """Call the answer with the case's arguments."""
-    return answer(*case.args, **case.kwargs)
+    output = answer(*case.args, **case.kwargs)
+    return case.look(output) if case.look else output
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def _check_case(exercise: Exercise, answer: Any, case: Case) -> Attempt:
             _check_repeats(exercise, answer, case, outcome)
         raise _Failure(difference.kind, difference, case.label)
     if exercise.call is call_directly and not unchanged(case, outcome.case):
-        text = "the answer changed its own input: work on a new tensor (no in-place `_` methods, no `x[...] =`)"
+        text = "the answer changed its own input: work on a copy (no in-place methods, no `x[...] =`)"
         raise _Failure("mutated", Difference("mutated", text), case.label)
     return outcome
 

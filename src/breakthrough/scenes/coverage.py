@@ -17,7 +17,7 @@ from breakthrough.optional import require
 def measure(
     instance: np.ndarray, triangles: np.ndarray, first: np.ndarray, pose_camera: np.ndarray, lens: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes, areas, and the area each body would have alone in a picture without edges (in truth, one picture's height wider on every side).
+    """Boxes, areas, and the area each body would have alone in a picture without edges (in truth, half a picture wider on every side).
 
     A pixel belongs to a triangle that faces the camera when its middle lies inside.
 
@@ -53,7 +53,7 @@ def _measure(instance, triangles, first, pose_camera, focal, cx, cy):  # noqa: A
                 corners[i, 2] = max(corners[i, 2], x)
                 corners[i, 3] = max(corners[i, 3], y)
     # the picture with a margin on every side, and who has last covered each pixel
-    margin = height
+    margin = height // 2
     owner = np.full((height + 2 * margin, width + 2 * margin), -1, dtype=np.int16)
     px, py = np.empty(3), np.empty(3)
     for i in range(1, bodies):

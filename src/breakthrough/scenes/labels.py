@@ -56,7 +56,7 @@ def annotate(spec: SceneSpec, poses: Poses, frame: Frame) -> Labels:
     world, lens = extrinsics(spec.camera), intrinsics(spec.camera)
     pose_world = matrices(poses)
     pose_camera = world @ pose_world
-    triangles, first = _outlines(tuple(body.mesh for body in spec.bodies))
+    triangles, first = _triangles(tuple(body.mesh for body in spec.bodies))
     boxes, areas, alone = measure(frame.instance, triangles, first, pose_camera, lens)
     seen = np.flatnonzero(areas[1:]) + 1  # (K,)
     return Labels(
@@ -75,6 +75,6 @@ def annotate(spec: SceneSpec, poses: Poses, frame: Frame) -> Labels:
 
 
 @lru_cache(maxsize=256)
-def _outlines(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    outlines = [meshes.outline(name) for name in names]
-    return np.concatenate(outlines), np.cumsum([0, *map(len, outlines)])
+def _triangles(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    surfaces = [meshes.mesh(name) for name in names]
+    return np.concatenate([s.vertices[s.faces] for s in surfaces]), np.cumsum([0, *(len(s.faces) for s in surfaces)])

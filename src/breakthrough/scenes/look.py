@@ -25,6 +25,7 @@ STYLES = {
     "bolt": ("#E69F00", "-"),
     "cap": ("#009E73", "--"),
     "scratch": ("#D55E00", "-"),
+    "hole": ("#F0E442", "-"),
     "distractor": ("#CC79A7", ":"),
 }
 SHOWS = ("labels", "bare", "depth")

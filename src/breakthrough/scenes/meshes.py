@@ -23,7 +23,7 @@ HEAD_M, HEAD_RADIUS_M = 0.0055, 0.0075  # M8: 13 mm across flats
 FLANGE_M, FLANGE_RADIUS_M = 0.001, 0.0085
 CAP_M, CAP_RADIUS_M = 0.004, 0.0145
 HALF_TURN_M = 0.000625  # half the pitch of an M8 thread
-MOST_HALF_TURNS = 12
+MOST_HALF_TURNS = 16
 TRAY_HALF_M = (0.2, 0.2, 0.01)
 SCRATCHES = 6
 
@@ -116,7 +116,7 @@ def solids(name: str) -> tuple[Solid, ...]:
         "cap": (Solid("cylinder", (CAP_RADIUS_M, CAP_RADIUS_M, CAP_M / 2)),),
         **{key: (solid,) for key, solid in DISTRACTORS.items()},
     }
-    if name not in fixed and not name.startswith("scratch_"):
+    if name not in fixed and name != "hole" and not name.startswith("scratch_"):
         raise unknown("mesh", name, _builders())
     return fixed.get(name, ())
 
@@ -127,27 +127,13 @@ def _builders() -> dict[str, Callable[[], Mesh]]:
         "tray": _tray,
         **{f"bracket_{key}": (lambda plate=plate: _bracket(plate)) for key, plate in PLATES.items()},
         **{f"bolt_{turns}": (lambda turns=turns: _bolt(turns)) for turns in range(MOST_HALF_TURNS + 1)},
+        "hole": lambda: shapes.bore(HOLE_RADIUS_M, 8, PLATE_M - 0.001, 0.02),
         "cap": _cap,
         **{f"scratch_{i}": (lambda i=i: _scratch(i)) for i in range(SCRATCHES)},
         "nut": lambda: shapes.washer(0.004, 0.0075, -0.0033, 0.0033, 6, 0.02),
         "washer": lambda: shapes.washer(0.0043, 0.0085, -0.0008, 0.0008, 10, 0.02),
         **{key: (lambda s=DISTRACTORS[key].size_m: shapes.box(s, 0.03)) for key in ("block", "offcut", "pin")},
     }
-
-
-@cache
-def outline(name: str) -> np.ndarray:
-    """Triangles with the same outline from every side as the thing's mesh, but fewer.
-
-    Shapes: → (T, 3, 3)
-    Raises: UnknownNameError when nothing has this name
-    """
-    if name.startswith("bracket_") and name[-1] in PLATES:
-        boxes = (solid for solid in solids(name) if solid.kind == "box")
-        surface = shapes.join(*(shapes.box(solid.size_m, 1.0, solid.center_m) for solid in boxes))
-    else:
-        surface = mesh(name)
-    return surface.vertices[surface.faces]
 
 
 def scratch_length_m(i: int) -> float:
@@ -193,7 +179,7 @@ def _plate_top(plate: Plate) -> Mesh:
             holed = any(abs(cx - bx) < patch and abs(cy - by) < patch for bx, by in plate.bolts)
             if inside and not holed:
                 parts.append(shapes.polygon([[x0, y0, z], [x1, y0, z], [x1, y1, z], [x0, y1, z]], 0.08))
-    square = shapes.holed_square(patch, HOLE_RADIUS_M, 8, z, PLATE_M - 0.001, 0.08)
+    square = shapes.holed_square(patch, HOLE_RADIUS_M, 8, z, 0.08)
     return shapes.join(*parts, *(shapes.moved(square, (x, y, 0)) for x, y in plate.bolts))
 
 

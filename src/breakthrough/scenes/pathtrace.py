@@ -50,7 +50,7 @@ def pathtrace(
 
     Units:  spp paths a pixel, rounded up to a square; 16 show little noise at 64²
     Raises: MissingDependency without Mitsuba; InputError for spp or threads below 1;
-            ConfigError when the camera stands inside a body;
+            ConfigError when the camera stands inside a body, a light has no size, a variant does not start;
             UnknownNameError for a material, texture, mesh or variant that does not exist
     """
     mitsuba = _mitsuba(variant, threads)
@@ -78,7 +78,10 @@ def _mitsuba(variant: str, threads: int) -> ModuleType:
     if variant not in mitsuba.variants():
         raise unknown("variant of Mitsuba", variant, mitsuba.variants())
     if mitsuba.variant() != variant:
-        mitsuba.set_variant(variant)
+        try:
+            mitsuba.set_variant(variant)
+        except ImportError as error:  # its compiler or device is not here
+            raise ConfigError(expected(f"Mitsuba's {variant} to work here", str(error), VARIANT)) from error
     # 0 leaves the work to the caller's own thread: nothing then that a fork could lose
     require("drjit", "path tracing").set_thread_count(threads if threads > 1 else 0)
     return mitsuba

@@ -37,7 +37,7 @@ class Ranges:
     part_yaw_rad: Range = degrees(-15, 15)
     cap_seated_m: Range = (0.0, 0.0008)
     cap_off_m: Range = (0.006, 0.016)
-    raised_half_turns: tuple[int, int] = (6, 12)  # of an M8 thread, 0.625 mm each; at most meshes.MOST_HALF_TURNS
+    raised_half_turns: tuple[int, int] = (8, 16)  # of an M8 thread, 0.625 mm each; at most meshes.MOST_HALF_TURNS
     scratch_meshes: tuple[str, ...] = tuple(f"scratch_{i}" for i in range(meshes.SCRATCHES))
     # what else lies there
     distractors: tuple[int, int] = (0, 0)
@@ -76,6 +76,7 @@ class Ranges:
     any_colour: Range = (0.0, 0.0)  # a draw below `high` gets any colour at all
     roughness_factor: Range = (1.0, 1.0)
     scratch_contrast: Range = (0.2, 0.35)  # a scratch's brightness against the bracket's, or the other way round
+    hole_shade: Range = (0.1, 0.25)  # how bright the inside of an empty hole is against the bracket
     scratch_shines: Range = (0.0, 0.0)  # a draw below `high` is brighter than the bracket: torn metal scatters light
 
     def __post_init__(self) -> None:
@@ -137,7 +138,7 @@ MATERIAL = dict(
     tray_kinds=("rubber", "wood", "cardboard", "paint", "plastic", "steel"),
     distractor_kinds=("steel", "black_oxide", "brass", "plastic", "aluminium"),
     textures=textures.NAMES, textured=(0.0, 0.6), value_factor=(0.5, 1.6), tint_factor=(0.85, 1.18), any_colour=(0.0, 0.25),
-    roughness_factor=(0.5, 1.6), scratch_contrast=(0.08, 0.45), scratch_shines=(0.0, 0.5),
+    roughness_factor=(0.5, 1.6), scratch_contrast=(0.08, 0.45), scratch_shines=(0.0, 0.5), hole_shade=(0.03, 0.35),
 )  # fmt: skip
 CAMERA = dict(
     elevation_rad=degrees(50, 68), azimuth_rad=degrees(-104, -76), distance_m=(0.24, 0.29), roll_rad=degrees(-8, 8),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import numpy as np
 from breakthrough.errors import ConfigError, InputError, expected, unknown
 from breakthrough.optional import require
 from breakthrough.scenes import meshes, textures
-from breakthrough.scenes.camera import linearize, projection_matrix, view_matrix
+from breakthrough.scenes.camera import metres, perspective, view_matrix
 from breakthrough.scenes.materials import to_linear, to_srgb
 from breakthrough.scenes.poses import Poses, rotation_matrix
 from breakthrough.scenes.shapes import wavefront
@@ -30,7 +30,6 @@ from breakthrough.scenes.simulator import Simulator, pybullet
 from breakthrough.scenes.spec import Camera, SceneSpec, Vector
 
 RENDERERS = ("tiny", "egl")
-SOFTWARE = ("llvmpipe", "softpipe", "swrast")  # OpenGL without a GPU
 SCALE = 20.0  # lengths in the renderer per metre
 NEAR_M = 0.00025
 LIGHT_AWAY = 1.25  # where the shadow map is taken from, against the camera's distance
@@ -121,18 +120,18 @@ class Renderer:
         """A picture of what `show` has put in place, in the looks and from the camera of `spec`."""
         self._paint(spec)
         camera, s = spec.camera, self.supersample
-        lens = replace(camera, near_m=NEAR_M) if self._corner else camera
-        view, projection = _bullet_matrices(lens, self._corner / s)
-        direction, colour, ambient, diffuse = _one_light(spec)
+        near_m = NEAR_M if self._corner else camera.near_m
+        view, projection = bullet_matrices(camera, near_m, self._corner / s)
+        direction, colour, ambient, diffuse = one_light(spec)
         away = SCALE * LIGHT_AWAY * math.dist(camera.eye_m, camera.target_m)  # the shadow map has the lens's angle
         _, _, rgba, zbuffer, segmentation = self.bullet.getCameraImage(
             camera.width * s, camera.height * s, view, projection, lightDirection=direction, lightColor=colour,
             lightDistance=away, shadow=1, lightAmbientCoeff=ambient, lightDiffuseCoeff=diffuse, lightSpecularCoeff=0.0,
             renderer=self._renderer, physicsClientId=self.client,
         )  # fmt: skip
-        rgb = _average(rgba[:, :, :3], s) if s > 1 else _SRGB_8[rgba[:, :, :3]]
+        rgb = _average(rgba[:, :, :3], s) if s > 1 else _SRGB_8.take(rgba[:, :, :3])
         middle = (slice(s // 2, None, s),) * 2
-        return Frame(rgb, self._index[segmentation[middle]], linearize(zbuffer[middle], lens))
+        return Frame(rgb, self._index.take(segmentation[middle]), metres(zbuffer[middle], near_m, camera.far_m))
 
     def _paint(self, spec: SceneSpec) -> None:
         for (_, surface), body in zip(self._shown, spec.bodies):
@@ -192,7 +191,8 @@ def check_camera(spec: SceneSpec, poses: Poses) -> None:
     Raises: ConfigError naming the body
     """
     eye = np.array(spec.camera.eye_m)
-    for i in np.flatnonzero(np.abs(poses.position_m - eye).max(axis=1) < 0.21):  # no body reaches farther
+    reach = np.array([_reach_m(body.mesh) for body in spec.bodies])
+    for i in np.flatnonzero(((poses.position_m - eye) ** 2).sum(axis=1) < reach):
         local = rotation_matrix(poses.orientation[i]).T @ (eye - poses.position_m[i])
         for solid in meshes.solids(spec.bodies[i].mesh):
             if np.all(np.abs(local - solid.center_m) <= solid.size_m):
@@ -200,54 +200,11 @@ def check_camera(spec: SceneSpec, poses: Poses) -> None:
                 raise ConfigError(expected("a camera outside every body", where, "a larger distance_m"))
 
 
-def choose(renderer: str = "auto") -> tuple[str, str]:
-    """The renderer to use and why: EGL where its plugin works and draws on a GPU, else TinyRenderer.
-
-    Raises: UnknownNameError for an unknown name
-    """
-    if renderer != "auto":
-        if renderer not in RENDERERS:
-            raise unknown("renderer", renderer, ("auto", *RENDERERS))
-        return renderer, "as asked"
-    works, reason = probe_egl()
-    return ("egl", reason) if works else ("tiny", reason)
-
-
 @cache
-def probe_egl() -> tuple[bool, str]:
-    """Whether the EGL plugin draws here, tried in a process of its own (a driver may crash it)."""
-    import subprocess
-    import sys
-
-    code = "from breakthrough.scenes.render import draw_by_egl; print(draw_by_egl())"
-    try:
-        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    except subprocess.TimeoutExpired:
-        return False, "EGL did not answer within 60 s"
-    if run.returncode or "EGL draws" not in run.stdout:
-        last = (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]
-        return False, f"EGL does not work here: {last}"
-    driver = next((line[12:] for line in run.stdout.splitlines() if line.startswith("GL_RENDERER=")), "an unnamed driver")
-    if any(name in driver.lower() for name in SOFTWARE):
-        return False, f"EGL draws in software here ({driver}), slower than TinyRenderer"
-    return True, f"EGL on {driver}"
-
-
-def draw_by_egl() -> str:
-    """Draw one picture through EGL; the driver says on stdout what it is.
-
-    Raises: ConfigError when it cannot
-    """
-    from breakthrough.scenes.ranges import preset
-    from breakthrough.scenes.sampling import sample
-    from breakthrough.seeds import numpy_generator
-
-    spec = sample(preset("naive"), numpy_generator(0))
-    with Simulator() as simulator, Renderer("egl") as renderer:
-        frame = renderer.render(spec, simulator.settle(spec).poses)
-    if np.all(frame.instance < 0):
-        raise ConfigError(expected("EGL to draw the scene", "an empty picture", "--renderer tiny"))
-    return "EGL draws"
+def _reach_m(mesh: str) -> float:
+    # squared: how far from a body's middle its solids reach
+    corners = (np.abs(solid.center_m) + solid.size_m for solid in meshes.solids(mesh))
+    return max((float(corner @ corner) for corner in corners), default=0.0)
 
 
 def load_egl(bullet: object, client: int) -> None:
@@ -279,17 +236,20 @@ def _average(rgb: np.ndarray, s: int) -> np.ndarray:
     return _SRGB_16[(total.astype(np.uint32) * 4095) // (255 * s * s)]
 
 
-def _bullet_matrices(camera: Camera, corner: float = 0.0) -> tuple[list[float], list[float]]:
-    # PyBullet wants columns first, and its own units; `corner` shifts the picture by so many half pixels
+def bullet_matrices(camera: Camera, near_m: float, corner: float = 0.0) -> tuple[list[float], list[float]]:
+    """View and projection as PyBullet wants them: columns first, in the renderer's lengths.
+
+    `corner` shifts the picture by so many half pixels, to the left and down.
+    """
     view = view_matrix(camera)
     view[:3, 3] *= SCALE
-    scaled = replace(camera, near_m=camera.near_m * SCALE, far_m=camera.far_m * SCALE)
-    projection = projection_matrix(scaled)
+    projection = perspective(camera, near_m * SCALE, camera.far_m * SCALE)
     projection[0, 2], projection[1, 2] = corner / camera.width, corner / camera.height
     return view.T.ravel().tolist(), projection.T.ravel().tolist()
 
 
-def _one_light(spec: SceneSpec) -> tuple[Vector, Vector, float, float]:
+def one_light(spec: SceneSpec) -> tuple[Vector, Vector, float, float]:
+    """A scene's lights as TinyRenderer takes them: direction, colour, ambient and diffuse coefficient."""
     key, fills = spec.lights[0], spec.lights[1:]
     distance = math.dist(key.position_m, key.target_m)
     direction = tuple((p - t) / distance for p, t in zip(key.position_m, key.target_m))

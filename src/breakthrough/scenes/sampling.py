@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from breakthrough.scenes import meshes
-from breakthrough.scenes.materials import KINDS, to_linear
+from breakthrough.scenes.materials import KINDS
 from breakthrough.scenes.meshes import BOSS_M, CAP_M, HALF_TURN_M, PLATE_M
 from breakthrough.scenes.poses import about_z, multiply
 from breakthrough.scenes.ranges import Ranges
@@ -119,6 +119,7 @@ def _bolts(draw: Draw, plate: meshes.Plate, kind: str, victim: int, half_turns: 
     for i, (x, y) in enumerate(plate.bolts):
         turn = about_z(draw.between((0.0, math.pi / 3)))
         if i == victim and kind == "missing_bolt":
+            bolts.append(Body("hole", "hole", "hole", (x, y, PLATE_M / 2), about_z(0.0), BARE, 0.0, "bracket"))
             continue
         turns = half_turns if i == victim and kind == "raised_bolt" else 0
         position = (x, y, PLATE_M / 2 + turns * HALF_TURN_M)
@@ -188,6 +189,7 @@ def _materials(ranges: Ranges, draw: Draw, spec: SceneSpec) -> list[Material]:
     }  # fmt: skip
     shared = {category: _material(ranges, draw, choices) for category, choices in kinds.items()}
     shared["scratch"] = _groove(ranges, draw, shared["bracket"])
+    shared["hole"] = _shade(ranges, draw, shared["bracket"])
     return [shared.get(b.category) or _material(ranges, draw, ranges.distractor_kinds) for b in spec.bodies]
 
 
@@ -206,7 +208,8 @@ def _material(ranges: Ranges, draw: Draw, choices: tuple[str, ...]) -> Material:
 
 
 def _decode(srgb: float) -> float:
-    return float(to_linear(np.float64(srgb)))
+    # materials.to_linear for one number
+    return srgb / 12.92 if srgb <= 0.04045 else ((srgb + 0.055) / 1.055) ** 2.4
 
 
 def _groove(ranges: Ranges, draw: Draw, bracket: Material) -> Material:
@@ -214,6 +217,12 @@ def _groove(ranges: Ranges, draw: Draw, bracket: Material) -> Material:
     value = sum(bracket.base_linear) / 3
     value = min(value / contrast, 0.95) if shines and value < 0.6 or value < 0.03 else value * contrast
     return Material("groove", (value, value, value), KINDS["groove"].roughness)
+
+
+def _shade(ranges: Ranges, draw: Draw, bracket: Material) -> Material:
+    # little light finds its way into a hole; a renderer without bounced light would not know
+    shade = draw.between(ranges.hole_shade)
+    return Material("groove", tuple(shade * channel for channel in bracket.base_linear), 0.8)
 
 
 def _light(ranges: Ranges, draw: Draw, count: int) -> Light:

@@ -101,8 +101,8 @@ def _annulus(inside: np.ndarray, outside: np.ndarray, flip: bool, uv_size_m: flo
     return join(*(polygon(quad[::-1] if flip else quad, uv_size_m) for quad in quads))
 
 
-def holed_square(half_m: float, hole_m: float, sides: int, z_m: float, depth_m: float, uv_size_m: float) -> Mesh:
-    """A square of a plate's top with a round hole in it, the hole's wall and its floor.
+def holed_square(half_m: float, hole_m: float, sides: int, z_m: float, uv_size_m: float) -> Mesh:
+    """A square of a plate's top with a round hole in it.
 
     The part of the top that surrounds a bolt hole; `sides` must be a multiple of 4.
     """
@@ -110,9 +110,14 @@ def holed_square(half_m: float, hole_m: float, sides: int, z_m: float, depth_m: 
     angle = np.pi / 4 + np.arange(sides) * 2 * np.pi / sides
     reach = half_m / np.maximum(np.abs(np.cos(angle)), np.abs(np.sin(angle)))
     outside = np.stack([reach * np.cos(angle), reach * np.sin(angle), np.full(sides, z_m)], axis=1)
-    floor = inside - [0, 0, depth_m]
-    hole = wall(floor[::-1], inside[::-1], uv_size_m)
-    return join(_annulus(inside, outside, False, uv_size_m), hole, polygon(floor, uv_size_m))
+    return _annulus(inside, outside, False, uv_size_m)
+
+
+def bore(hole_m: float, sides: int, depth_m: float, uv_size_m: float) -> Mesh:
+    """The wall and the floor of a round hole that opens at z = 0; fits `holed_square` of as many sides."""
+    rim = ring(hole_m, sides, 0, np.pi / 4)
+    floor = rim - [0, 0, depth_m]
+    return join(wall(floor[::-1], rim[::-1], uv_size_m), polygon(floor, uv_size_m))
 
 
 def moved(mesh: Mesh, offset_m: tuple[float, float, float]) -> Mesh:

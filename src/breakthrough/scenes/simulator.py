@@ -10,8 +10,8 @@ compound of convex solids, kept for every combination that has occurred, parked 
 
 from __future__ import annotations
 
-import ctypes
 import os
+import sys
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -64,6 +64,8 @@ class Simulator:
         p.setPhysicsEngineParameter(
             fixedTimeStep=STEP_S, numSolverIterations=12, contactERP=0.6, erp=0.6, physicsClientId=self.client
         )
+        # without a surface of its own, PyBullet would build one from every solid, at three times the cost
+        self._surface = p.createVisualShape(p.GEOM_BOX, halfExtents=(0.01, 0.01, 0.01), physicsClientId=self.client)
         self._physical: dict[tuple, list[int]] = {}
         self._placed: list[int] = []
 
@@ -126,7 +128,7 @@ class Simulator:
     def _make(self, key: tuple, mass_kg: float) -> int:
         p, client = self.bullet, self.client
         shape = _collision_shape(p, client, key)
-        body = p.createMultiBody(mass_kg, shape, -1, PARKED, physicsClientId=client)
+        body = p.createMultiBody(mass_kg, shape, self._surface, PARKED, physicsClientId=client)
         p.changeDynamics(
             body, -1, lateralFriction=0.7, rollingFriction=2e-3, spinningFriction=2e-3, restitution=0.0,
             linearDamping=0.1, angularDamping=0.1, physicsClientId=client,
@@ -175,18 +177,19 @@ class Simulator:
 
 
 def pybullet() -> ModuleType:
-    """PyBullet, imported without the line about its build that it prints on stdout.
+    """PyBullet, imported without the line about its build that it prints on stderr.
 
     Raises: MissingDependency when it is not installed
     """
-    saved = os.dup(1)
+    if "pybullet" in sys.modules:
+        return sys.modules["pybullet"]
+    saved = os.dup(2)
     with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
         try:
             return require("pybullet", "simulates and renders scenes")
         finally:
-            ctypes.CDLL(None).fflush(None)  # the line waits in C's buffer
-            os.dup2(saved, 1)
+            os.dup2(saved, 2)
             os.close(saved)
 
 

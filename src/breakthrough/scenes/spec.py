@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from breakthrough.errors import ConfigError, expected, unknown
 
-CATEGORIES = ("tray", "bracket", "bolt", "cap", "scratch", "distractor")
+CATEGORIES = ("tray", "bracket", "bolt", "cap", "scratch", "distractor", "hole")
 DEFECTS = ("none", "missing_bolt", "raised_bolt", "misaligned_cap", "scratch")
 VARIANTS = ("a", "b", "c")
 Vector = tuple[float, float, float]

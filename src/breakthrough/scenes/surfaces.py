@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 
 from breakthrough.errors import unknown
-from breakthrough.scenes.materials import KINDS, to_linear
+from breakthrough.scenes.materials import to_linear
 from breakthrough.scenes.spec import Material
 from breakthrough.scenes.textures import texture
 
@@ -41,30 +41,21 @@ def surface(material: Material, mitsuba: ModuleType) -> Plugin:
     }
 
 
-def _metal(material: Material, colour: Plugin) -> Plugin:
-    alpha = _alpha(material)
-    return _conductor(colour, alpha, alpha)
-
-
 def _brushed(material: Material, colour: Plugin) -> Plugin:
-    alpha = _alpha(material)
-    return _conductor(colour, alpha * BRUSHED[0], min(alpha * BRUSHED[1], 1.0))
-
-
-def _conductor(colour: Plugin, along: float, across: float) -> Plugin:
+    alpha = _roughness(material) ** 2
     return {
         "type": "roughconductor",
         "distribution": "ggx",
         "eta": {"type": "uniform", "value": ALUMINIUM[0]},
         "k": {"type": "uniform", "value": ALUMINIUM[1]},
         "specular_reflectance": colour,
-        "alpha_u": along,
-        "alpha_v": across,
+        "alpha_u": alpha * BRUSHED[0],
+        "alpha_v": min(alpha * BRUSHED[1], 1.0),
     }
 
 
 def _coated(material: Material, colour: Plugin) -> Plugin:
-    # pigment under a clear skin: plastic, paint, oiled oxide
+    # pigment under a clear skin
     return {
         "type": "principled",
         "base_color": colour,
@@ -93,7 +84,7 @@ SURFACES: dict[str, tuple[Callable[[Material, Plugin], Plugin], str | None, floa
     "aluminium": (_brushed, "brushed_0", 0.05, 2),
     "steel": (_brushed, "brushed_1", 0.04, 2),
     "brass": (_brushed, "brushed_0", 0.03, 2),
-    "black_oxide": (_coated, "grain_0", 0.05, 3),
+    "black_oxide": (_mixed(0.0, 0.3), "grain_0", 0.05, 3),
     "cast_iron": (_mixed(0.7, 0.5), "grain_1", 0.25, 4),
     "paint": (_coated, "grain_0", 0.04, 3),
     "plastic": (_coated, None, 0.0, 1),
@@ -105,16 +96,12 @@ SURFACES: dict[str, tuple[Callable[[Material, Plugin], Plugin], str | None, floa
 
 
 def _roughness(material: Material) -> float:
-    return float(np.clip(material.roughness, 0.1, 1))  # below 0.1 a lamp's mirror image is all noise
-
-
-def _alpha(material: Material) -> float:
-    return _roughness(material) ** 2
+    return float(np.clip(material.roughness, 0.15, 1))  # below that, a lamp's mirror image is all noise
 
 
 def _colour(material: Material, mitsuba: ModuleType) -> Plugin:
     base = np.array(material.base_linear)
-    if KINDS[material.kind].metallic == 1 and SURFACES[material.kind][0] in (_metal, _brushed):
+    if SURFACES[material.kind][0] is _brushed:
         base = np.minimum(base / ALUMINIUM_F0, 1)
     if material.texture is None:
         return {"type": "rgb", "value": base.tolist()}

@@ -1,0 +1,156 @@
+"""The drawings of lesson 02: a camera from the side, a camera over its tray, a split of scenes.
+
+Every function returns a matplotlib Figure of its own; nothing is registered with pyplot.
+Colours are Okabe and Ito's, which people with any colour vision tell apart; what a colour says is
+said in words or numbers too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from breakthrough.errors import ShapeError, expected
+from breakthrough.scenes.camera import extrinsics
+from breakthrough.scenes.meshes import BOSS_M, CAP_M, CAP_RADIUS_M, PLATE_M, PLATES
+from breakthrough.scenes.spec import Camera
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ORANGE, SKY, GREEN, YELLOW = "#e69f00", "#56b4e9", "#009e73", "#f0e442"
+BLUE, RED, PURPLE, GREY = "#0072b2", "#d55e00", "#cc79a7", "#999999"
+COLOURS = (SKY, ORANGE, GREEN, PURPLE, YELLOW, BLUE, RED, GREY)
+INK, PALE = "#333333", "#eeeeee"
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure. Units: inches at 100 dots each."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=100, layout="constrained")
+
+
+def pinhole(offset_m: float, depth_m: float, focal_px: float) -> Figure:
+    """A pinhole camera from the side: two triangles with the same angles, and their four numbers.
+
+    Units: offset_m is how far the point lies off the axis; the drawing keeps angles, not the focal length
+    """
+    plane = 0.4 * depth_m  # where the picture is drawn: any place shows the same triangles
+    image = offset_m * plane / depth_m
+    figure = new_figure(9, 3.1)
+    axes = figure.subplots()
+    axes.set(xlim=(-0.07 * depth_m, 1.34 * depth_m), ylim=(-0.95 * offset_m, 1.3 * offset_m))
+    axes.axis("off")
+    axes.fill([0, depth_m, depth_m], [0, 0, offset_m], fc=SKY, alpha=0.25, lw=0)
+    axes.fill([0, plane, plane], [0, 0, image], fc=ORANGE, alpha=0.45, lw=0)
+    axes.plot([-0.04 * depth_m, 1.1 * depth_m], [0, 0], color=INK, lw=1, ls="--")
+    axes.plot([0, depth_m], [0, offset_m], color=INK, lw=1.4)
+    axes.plot([plane] * 2, [-0.45 * offset_m, 0.72 * offset_m], color=ORANGE, lw=3)
+    axes.plot([depth_m] * 2, [0, offset_m], color=BLUE, lw=3)
+    axes.scatter([0, plane, depth_m], [0, image, offset_m], c=[INK, RED, BLUE], s=45, zorder=3)
+    axes.text(0, -0.1 * offset_m, "lens", ha="center", va="top", fontsize=11)
+    axes.text(plane, 0.75 * offset_m, "the picture", ha="left", va="bottom", fontsize=11)
+    axes.text(1.11 * depth_m, 0, "axis", va="center", fontsize=11)
+    axes.text(1.02 * depth_m, offset_m, "the point", va="center", fontsize=11)
+    axes.text(1.02 * depth_m, offset_m / 2, f"X = {1000 * offset_m:.0f} mm", va="center", fontsize=12, color=BLUE)
+    pixels = f"f · X / Z = {focal_px:.0f} · {1000 * offset_m:.0f} / {1000 * depth_m:.0f}\n= {focal_px * offset_m / depth_m:.1f} pixels"
+    axes.text(plane - 0.015 * depth_m, image + 0.03 * offset_m, pixels, ha="right", va="bottom", fontsize=12, color=RED)
+    _span(axes, 0, plane, -0.4 * offset_m, f"f = {focal_px:.0f} pixels")
+    _span(axes, 0, depth_m, -0.72 * offset_m, f"Z = {1000 * depth_m:.0f} mm")
+    return figure
+
+
+def _span(axes: Axes, start: float, end: float, y: float, text: str) -> None:
+    axes.annotate("", (end, y), (start, y), arrowprops={"arrowstyle": "<|-|>", "color": INK, "lw": 1, "shrinkA": 0, "shrinkB": 0})
+    axes.text((start + end) / 2, y, text, ha="center", va="center", fontsize=12, bbox={"fc": "white", "ec": "none", "pad": 2})
+
+
+def stand(camera: Camera) -> Figure:
+    """The camera over its tray from the side, to scale: both frames, the distance, the angle, the view.
+
+    Units: metres; the drawing is the plane x = 0, in which the camera's eye and target should lie
+    """
+    eye, target = np.array(camera.eye_m)[1:], np.array(camera.target_m)[1:]
+    figure = new_figure(9, 5)
+    axes = figure.subplots()
+    axes.set(aspect="equal", xlim=(-0.31, 0.19), ylim=(-0.03, 0.262), xlabel="world y, m", ylabel="world z, m")
+    _part(axes)
+    forward = (target - eye) / np.linalg.norm(target - eye)
+    for side in (-1, 1):
+        ray = _turned(forward, side * camera.fov_rad / 2)
+        axes.plot(*zip(eye, eye - ray * eye[1] / ray[1]), color=GREY, lw=1.2)
+    axes.plot(*zip(eye, target), color=INK, lw=1, ls="--")
+    axes.add_patch(_polygon([eye, *(eye - 0.03 * _turned(forward, angle) for angle in (-0.5, 0.5))], "#bbbbbb"))
+    rotation = extrinsics(camera)[:3, 1:3]  # camera axes over world y, z
+    _axis(axes, eye, 0.05 * rotation[2], BLUE, "camera z: forward")
+    _axis(axes, eye, 0.05 * rotation[1], RED, "camera y: down")
+    origin = np.array([0.1, 0.03])
+    _axis(axes, origin, np.array([0.0, 0.05]), BLUE, "world z: up")
+    _axis(axes, origin, np.array([0.05, 0.0]), RED, "world y")
+    middle = (eye + target) / 2
+    axes.text(*middle, f"{np.linalg.norm(target - eye):.2f} m", fontsize=11, ha="center", va="center", bbox={"fc": "white", "ec": "none", "pad": 2})
+    elevation = math.degrees(math.atan2(eye[1] - target[1], target[0] - eye[0]))
+    axes.text(-0.295, 0.02, f"looks down at {elevation:.0f}°,\nsees {math.degrees(camera.fov_rad):.1f}° from top to bottom", fontsize=11, va="bottom")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _part(axes: Axes) -> None:
+    from matplotlib.patches import Rectangle
+
+    half_x, half_y = PLATES["a"].boxes[0]
+    axes.add_patch(Rectangle((-0.31, -0.02), 0.5, 0.02, fc=PALE, ec=INK, lw=0.8))
+    axes.add_patch(Rectangle((-half_y, 0), 2 * half_y, PLATE_M, fc=SKY, ec=INK, lw=0.8))
+    axes.add_patch(Rectangle((-CAP_RADIUS_M, PLATE_M + BOSS_M), 2 * CAP_RADIUS_M, CAP_M, fc=ORANGE, ec=INK, lw=0.8))
+    axes.text(0.185, -0.0105, "tray, its top at z = 0", ha="right", va="center", fontsize=9.5)
+
+
+def _polygon(points: list[np.ndarray], fill: str) -> object:
+    from matplotlib.patches import Polygon
+
+    return Polygon(points, fc=fill, ec=INK, lw=0.8, zorder=2)
+
+
+def _turned(vector: np.ndarray, angle_rad: float) -> np.ndarray:
+    c, s = math.cos(angle_rad), math.sin(angle_rad)
+    return np.array([c * vector[0] - s * vector[1], s * vector[0] + c * vector[1]])
+
+
+def _axis(axes: Axes, start: np.ndarray, along: np.ndarray, colour: str, text: str) -> None:
+    axes.annotate("", start + along, start, arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2, "shrinkA": 0, "shrinkB": 0})
+    place = start + 1.12 * along
+    side = "right" if along[0] < -0.01 else "left" if along[0] > 0.01 else "center"
+    axes.text(*place, text, color=colour, fontsize=10.5, ha=side, va="bottom" if along[1] > 0.01 else "center")
+
+
+def splits(named: Mapping[str, np.ndarray]) -> Figure:
+    """Which shots are held out for the test: a row of squares for each scene, a panel for each way to split.
+
+    Shapes: each split (scenes, shots) bool, true where the shot is held out
+    """
+    shapes = {np.shape(held) for held in named.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 2:
+        raise ShapeError(expected("splits of one shape (scenes, shots)", sorted(shapes)))
+    from matplotlib.patches import Rectangle
+
+    scenes, shots = next(iter(shapes))
+    figure = new_figure(4.5 * len(named), 0.3 * scenes + 1.1)
+    for axes, (name, held) in zip(figure.subplots(1, len(named), squeeze=False)[0], named.items()):
+        torn = sum(bool(row.any() and not row.all()) for row in held)
+        for scene, shot in np.ndindex(scenes, shots):
+            fill = ORANGE if held[scene, shot] else PALE
+            axes.add_patch(Rectangle((shot + 0.06, scene + 0.06), 0.88, 0.88, fc=fill, ec=GREY, lw=0.8))
+            if held[scene, shot]:
+                axes.text(shot + 0.5, scene + 0.5, "test", ha="center", va="center", fontsize=9)
+        axes.set(xlim=(0, shots), ylim=(scenes, 0), xlabel="shot", ylabel="scene")
+        axes.set_title(f"{name}: {torn} of {scenes} scenes on both sides", fontsize=11)
+        axes.set_xticks(np.arange(shots) + 0.5, range(shots))
+        axes.set_yticks(np.arange(scenes) + 0.5, range(scenes))
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    return figure

@@ -1,0 +1,151 @@
+"""The charts of lesson 02: z-buffers, speeds, shadows, and how far one set of pictures is from another.
+
+Every function returns a matplotlib Figure of its own; nothing is registered with pyplot.
+Shape legend: N pictures, H × W pixels, S steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from breakthrough.scenes.diagrams import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PURPLE, RED, new_figure
+from breakthrough.scenes.materials import to_linear
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LINES = ((BLUE, "-"), (RED, "--"), (GREEN, "-."), (PURPLE, ":"))
+MARKS = "os^D"
+
+
+def zbuffer(near_m: float, far_m: float, marks_m: Sequence[float], bits: Sequence[int] = (16, 24)) -> Figure:
+    """What a z-buffer holds at each depth, and how deep one of its steps is.
+
+    Units: a step is far · near / (far − near) · 2^−bits turned back into depth, drawn in millimetres
+    """
+    figure = new_figure(9, 3.4)
+    left, right = figure.subplots(1, 2)
+    depth = np.geomspace(near_m, far_m, 400)
+    left.plot(depth, _held(depth, near_m, far_m), color=BLUE, lw=2)
+    left.plot([near_m, far_m], [0, 1], color=GREY, lw=1, ls=":")
+    left.text(0.6 * far_m, 0.5, "if it were linear", fontsize=9.5, color="#666666")
+    for mark in marks_m:
+        held = _held(mark, near_m, far_m)
+        left.scatter([mark], [held], c=RED, s=35, zorder=3)
+        left.annotate(f"{mark:g} m → {held:.3f}", (mark, held), (10, -4), textcoords="offset points", fontsize=10, va="top")
+    left.set(xlabel="depth, m", ylabel="value in the z-buffer", xlim=(0, far_m), ylim=(0, 1.04))
+    for n, (colour, style) in zip(bits, LINES):
+        step = 1000 * depth**2 * (far_m - near_m) / (far_m * near_m) / 2**n
+        right.plot(depth, step, color=colour, ls=style, lw=2, label=f"{n} bits")
+    right.set(xlabel="depth, m", ylabel="one step of the buffer, mm", xscale="log", yscale="log")
+    right.set_xticks([0.05, 0.1, 0.2, 0.5, 1, 2], ["0.05", "0.1", "0.2", "0.5", "1", "2"])
+    right.minorticks_off()
+    right.legend(frameon=False, fontsize=10)
+    for axes in (left, right):
+        _plain(axes)
+    return figure
+
+
+def _held(depth_m: np.ndarray | float, near_m: float, far_m: float) -> np.ndarray | float:
+    return far_m / (far_m - near_m) * (1 - near_m / depth_m)
+
+
+def speeds(traces: Mapping[str, np.ndarray], step_s: float, rest_m_s: float) -> Figure:
+    """The speed of a body over simulated time, on a logarithmic scale, with the limit below which it counts as calm.
+
+    Shapes: each trace (S,), in m/s
+    Units:  speeds below 0.01 mm/s are drawn there
+    """
+    figure = new_figure(9, 3.6)
+    axes = figure.subplots()
+    for (name, trace), (colour, style) in zip(traces.items(), LINES):
+        time = 1000 * step_s * (1 + np.arange(len(trace)))
+        axes.plot(time, np.maximum(1000 * np.asarray(trace), 0.01), color=colour, ls=style, lw=1.8, label=name)
+    axes.axhline(1000 * rest_m_s, color=INK, lw=1, ls=(0, (6, 3)))
+    axes.text(0.995, 1000 * rest_m_s * 0.85, f"calm: below {1000 * rest_m_s:g} mm/s", ha="right", va="top", fontsize=10, transform=axes.get_yaxis_transform())
+    axes.set(xlabel="simulated time, ms", ylabel="speed, mm/s", yscale="log", ylim=(0.008, 3000), xlim=(0, None))
+    axes.legend(frameon=False, fontsize=10, loc="upper right", ncols=len(traces))
+    _plain(axes)
+    return figure
+
+
+def shadow(pictures: Mapping[str, np.ndarray], row: int) -> Figure:
+    """One row of pixels through pictures of one scene: the pictures, and the light along that row.
+
+    Shapes: each picture (H, W, 3) uint8
+    Units:  light is linear, 1 is white, averaged over the colour channels
+    """
+    figure = new_figure(9, 3.1)
+    panels = figure.subplots(1, len(pictures) + 1, width_ratios=[1] * len(pictures) + [1.25])
+    for axes, (name, rgb), (colour, style) in zip(panels, pictures.items(), LINES):
+        axes.imshow(rgb, interpolation="nearest")
+        axes.axhline(row, color=colour, ls=style, lw=2)
+        axes.set_title(name, fontsize=11)
+        axes.axis("off")
+        panels[-1].plot(to_linear(rgb[row] / 255).mean(axis=-1), color=colour, ls=style, lw=1.8, label=name)
+    panels[-1].set(xlabel="column, px", ylabel="light (1 is white)", ylim=(0, None))
+    panels[-1].legend(frameon=False, fontsize=9.5)
+    _plain(panels[-1])
+    return figure
+
+
+def histograms(sets: Mapping[str, np.ndarray]) -> Figure:
+    """How often each pixel value occurs, one line for each set of pictures.
+
+    Shapes: each set (N, H, W, 3) uint8 or one picture (H, W, 3)
+    Units:  per cent of all values in 32 bins of 8
+    """
+    figure = new_figure(8, 3.1)
+    axes = figure.subplots()
+    edges = np.arange(0, 257, 8)
+    for (name, pixels), (colour, style) in zip(sets.items(), LINES):
+        share = 100 * np.histogram(pixels, edges)[0] / np.size(pixels)
+        axes.stairs(share, edges, color=colour, ls=style, lw=1.8, label=name)
+    axes.set(xlabel="pixel value", ylabel="share of the values, %", xlim=(0, 256), ylim=(0, None))
+    axes.legend(frameon=False, fontsize=10)
+    _plain(axes)
+    return figure
+
+
+def clouds(sets: Mapping[str, np.ndarray]) -> Figure:
+    """Every picture as a point: how bright it is, and how much it varies.
+
+    Shapes: each set (N, H, W, 3) uint8
+    Units:  mean and standard deviation of the pixel values, 0 to 255
+    """
+    figure = new_figure(7.5, 3.9)
+    axes = figure.subplots()
+    for (name, pixels), colour, mark in zip(sets.items(), (GREY, ORANGE, BLUE, GREEN), MARKS):
+        grey = np.asarray(pixels, float).mean(axis=-1)  # (N, H, W)
+        axes.scatter(grey.mean((1, 2)), grey.std((1, 2)), c=colour, marker=mark, s=32, ec=INK, lw=0.5, label=name)
+    axes.set(xlabel="mean pixel value", ylabel="standard deviation", xlim=(0, 255), ylim=(0, None))
+    axes.legend(frameon=False, fontsize=10)
+    _plain(axes)
+    return figure
+
+
+def scores(named: Mapping[str, Sequence[float]], chance: float) -> Figure:
+    """Shares of right answers: a bar for each mean, a dot for each seed, a line for guessing."""
+    figure = new_figure(6.5, 0.55 * len(named) + 1.0)
+    axes = figure.subplots()
+    for y, ((name, values), colour) in enumerate(zip(named.items(), COLOURS)):
+        axes.barh(y, 100 * np.mean(values), color=colour, ec=INK, lw=0.8, height=0.6)
+        axes.scatter(100 * np.asarray(values), [y] * len(values), c=INK, s=16, zorder=3)
+        axes.text(102, y, f"{100 * np.mean(values):.0f}%", va="center", fontsize=11)
+    axes.axvline(100 * chance, color=INK, ls="--", lw=1)
+    axes.text(100 * chance, len(named) - 0.45, " guessing", fontsize=9.5, va="center")
+    axes.set_yticks(range(len(named)), list(named))
+    axes.set(xlabel="right answers, %", xlim=(0, 100), ylim=(len(named) - 0.25, -0.5))
+    _plain(axes)
+    return figure
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9.5)
+    axes.xaxis.label.set_size(10)
+    axes.yaxis.label.set_size(10)
