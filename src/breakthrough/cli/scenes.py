@@ -31,6 +31,7 @@ def make(
     size: Annotated[int, typer.Option(help="Pixels a side.")] = 64,
     shots: Annotated[int, typer.Option(help="Pictures of every settled scene, each with its own look.")] = 4,
     spp: Annotated[int, typer.Option(help="Paths a pixel, for pathtrace.")] = 64,
+    supersample: Annotated[int, typer.Option(help="Samples a pixel, squared, for tiny and egl: 2 smooths edges.")] = 1,
     physics: Annotated[bool, typer.Option("--physics/--no-physics", help="Without: things hover and sink, and nobody minds.")] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped run ended; make damaged shards again.")] = False,
 ) -> None:
@@ -52,7 +53,7 @@ def make(
     if renderer == "auto":
         renderer, reason = render.choose("auto")
         print(f"renderer: {renderer} ({reason})", file=sys.stderr)
-    settings = dataset.Settings(n=n, seed=seed, ranges=ranges, size=size, shots=shots, renderer=renderer, physics=physics, spp=spp)
+    settings = dataset.Settings(n=n, seed=seed, ranges=ranges, size=size, shots=shots, renderer=renderer, physics=physics, spp=spp, supersample=supersample)
     before = dataset.finished(out, settings)
     made = dataset.make(out, settings, workers=workers, resume=resume, progress=sys.stderr.isatty())
     if made.manifest == before:

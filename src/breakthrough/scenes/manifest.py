@@ -32,7 +32,7 @@ class Settings:
     """Everything that decides what the pictures of a dataset are. The number of workers is not among it.
 
     Units: n pictures, `shots` looks at every settled scene, size in pixels, shard_images pictures a shard,
-           spp paths a pixel (the path tracer's)
+           spp paths a pixel (the path tracer's), supersample² samples a pixel (the other renderers')
     Raises: ConfigError for a number that is too small; UnknownNameError for ranges or a renderer that do not exist
     """
 
@@ -45,9 +45,10 @@ class Settings:
     physics: bool = True
     shard_images: int = 256
     spp: int = 64
+    supersample: int = 1
 
     def __post_init__(self) -> None:
-        for name, least in (("n", 1), ("size", 8), ("shots", 1), ("shard_images", 1), ("spp", 1)):
+        for name, least in (("n", 1), ("size", 8), ("shots", 1), ("shard_images", 1), ("spp", 1), ("supersample", 1)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(expected(f"{name} of at least {least}", repr(value)))

@@ -64,7 +64,7 @@ class Pipeline:
 
     def __enter__(self) -> Pipeline:
         if self.settings.renderer != PATHTRACE:
-            self._renderer = self._stack.enter_context(Renderer(self.settings.renderer))
+            self._renderer = self._stack.enter_context(Renderer(self.settings.renderer, self.settings.supersample))
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -121,7 +121,7 @@ class Renderer:
         self._paint(spec)
         camera, s = spec.camera, self.supersample
         near_m = NEAR_M if self._corner else camera.near_m
-        view, projection = bullet_matrices(camera, near_m, self._corner / s)
+        view, projection = bullet_matrices(camera, near_m, self._corner / s if s % 2 else 0.0)
         direction, colour, ambient, diffuse = one_light(spec)
         away = SCALE * LIGHT_AWAY * math.dist(camera.eye_m, camera.target_m)  # the shadow map has the lens's angle
         _, _, rgba, zbuffer, segmentation = self.bullet.getCameraImage(
@@ -130,7 +130,9 @@ class Renderer:
             renderer=self._renderer, physicsClientId=self.client,
         )  # fmt: skip
         rgb = _average(rgba[:, :, :3], s) if s > 1 else _SRGB_8.take(rgba[:, :, :3])
-        middle = (slice(s // 2, None, s),) * 2
+        # the pixel's middle: with TinyRenderer and an even s it is the corner of four samples, and the one below left has it
+        up = 1 if self._corner and s % 2 == 0 else 0
+        middle = (slice(s // 2 - up, None, s), slice(s // 2, None, s))
         return Frame(rgb, self._index.take(segmentation[middle]), metres(zbuffer[middle], near_m, camera.far_m))
 
     def _paint(self, spec: SceneSpec) -> None:
