@@ -73,3 +73,8 @@ def test_a_scene_leaves_as_usd(tmp_path, capsys):
     read = usd.read(tmp_path / "scene.usda")
     assert {one["name"] for one in labels["instances"]} <= set(read.transforms)
     assert run("export", folder, "--usd", "--scene", 2, "--out", tmp_path / "none.usda") == 2
+
+
+def test_the_renderer_is_chosen_by_a_probe_and_said(toys, tmp_path, capsys):
+    assert run("make", "--n", 4, "--size", 16, "--shots", 1, "--renderer", "auto", "--out", tmp_path / "data") == 0
+    assert capsys.readouterr().err.startswith("renderer: ")

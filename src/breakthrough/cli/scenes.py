@@ -47,13 +47,15 @@ def make(
       breakthrough scenes make --n 400 --ranges line --renderer pathtrace --workers 2 --out data/line
       breakthrough scenes make --n 500 --ranges naive --no-physics --out data/floating
     """
-    from breakthrough.scenes import dataset, render
+    from breakthrough.scenes import dataset, egl
 
     begin = time.monotonic()
     if renderer == "auto":
-        renderer, reason = render.choose("auto")
+        renderer, reason = egl.choose("auto")
         print(f"renderer: {renderer} ({reason})", file=sys.stderr)
-    settings = dataset.Settings(n=n, seed=seed, ranges=ranges, size=size, shots=shots, renderer=renderer, physics=physics, spp=spp, supersample=supersample)
+    settings = dataset.Settings(
+        n=n, seed=seed, ranges=ranges, size=size, shots=shots, renderer=renderer, physics=physics, spp=spp, supersample=supersample
+    )
     before = dataset.finished(out, settings)
     made = dataset.make(out, settings, workers=workers, resume=resume, progress=sys.stderr.isatty())
     if made.manifest == before:
