@@ -20,7 +20,7 @@ def loaded(folder, *arguments):
 
 
 @pytest.mark.parametrize("arguments", [
-    ["--help"], ["run", "--help"], ["doctor"], ["progress"], ["claims"], ["report"], ["check", "nothing"], ["hint", "no.such"],
+    ["--help"], ["run", "--help"], ["scenes", "make", "--help"], ["doctor"], ["progress"], ["claims"], ["report"], ["check", "nothing"], ["hint", "no.such"],
 ], ids=" ".join)
 def test_commands_that_need_no_torch_load_nothing_slow(course_folder, arguments):
     done, packages = loaded(course_folder, *arguments)

@@ -17,6 +17,7 @@ EXTRAS = {
     "webdataset": "scenes",
     "numba": "scenes",
     "PIL": "scenes",
+    "orjson": "scenes",
     "flwr": "federated",
     "ray": "federated",
     "tenseal": "federated",

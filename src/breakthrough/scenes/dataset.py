@@ -61,10 +61,19 @@ def make(
     return open_dataset(home)
 
 
+def finished(folder: str | Path, settings: Settings) -> Manifest | None:
+    """The manifest of a folder that holds all of a dataset with these settings; None for any other folder."""
+    try:
+        state = manifest.read(Path(folder))
+    except ArtifactError:
+        return None
+    return state if state.complete and state.settings == settings else None
+
+
 def damaged(folder: Path, state: Manifest) -> list[str]:
     """The shards of a manifest whose file is missing or has another SHA-256."""
-    paths = {shard: folder / SHARDS / shard.name for shard in state.shards}
-    return [shard.name for shard, path in paths.items() if not path.is_file() or sha256(path) != shard.sha256]
+    paths = {shard.name: folder / SHARDS / shard.name for shard in state.shards}
+    return [shard.name for shard in state.shards if not paths[shard.name].is_file() or sha256(paths[shard.name]) != shard.sha256]
 
 
 def _begin(home: Path, settings: Settings, resume: bool) -> Manifest:
@@ -96,8 +105,6 @@ def _work(home: Path, state: Manifest, workers: int, progress: bool, producer: s
     """Make the missing shards; the manifest follows every one of them."""
     done, settings = {shard.name for shard in state.shards}, state.settings
     left = {name: scenes for name, scenes in _names(settings).items() if name not in done}
-    for part in (home / SHARDS).glob(".*.part.tar"):
-        part.unlink(missing_ok=True)  # what a killed worker was writing
     record = settings.to_dict()
     jobs = [
         {"name": f"shard {name} of {home}", "path": str(home / SHARDS / name), "scenes": [scenes.start, scenes.stop], "settings": record, "producer": producer}
@@ -109,11 +116,11 @@ def _work(home: Path, state: Manifest, workers: int, progress: bool, producer: s
         state = state.with_shard(Shard(**result))
         state.write(home)
 
-    with _bar(settings.n, state.images, progress) as advance:
+    with _swept(home / SHARDS), _bar(settings.n, state.images, progress) as advance:
         if workers == 1 or len(jobs) < 2:
             with _open_producer(producer, settings) as source:
                 for job in jobs:
-                    keep(_make_shard(source, settings, job, advance))
+                    keep(_make_shard(source, job, advance))
         else:
             processes.run_all(f"{__name__}:make_shard", jobs, workers, advance, keep)
     return state
@@ -128,9 +135,7 @@ def make_shard(job: processes.Job, report: Callable[[int], None]) -> dict[str, A
 
     Raises: ArtifactError when the disk is full or the folder cannot be written
     """
-    settings = Settings.from_dict(job["settings"])
-    with disk.told(Path(job["path"])):
-        return _make_shard(_held(job["producer"], settings), settings, job, report)
+    return _make_shard(_held(job["producer"], Settings.from_dict(job["settings"])), job, report)
 
 
 @functools.lru_cache(maxsize=1)
@@ -143,7 +148,7 @@ def _open_producer(producer: str, settings: Settings) -> Producer:
     return getattr(importlib.import_module(module), name)(settings)
 
 
-def _make_shard(source: Producer, settings: Settings, job: processes.Job, report: Callable[[int], None]) -> dict[str, Any]:
+def _make_shard(source: Producer, job: processes.Job, report: Callable[[int], None]) -> dict[str, Any]:
     drawn, dropped, invalid, classes = 0, 0, Counter(), Counter(dict.fromkeys(DEFECTS, 0))
 
     def pictures() -> Iterator[shards.Picture]:
@@ -155,8 +160,25 @@ def _make_shard(source: Producer, settings: Settings, job: processes.Job, report
             yield from made.pictures
             report(len(made.pictures))
 
-    written = shards.write(Path(job["path"]), pictures())
+    path = Path(job["path"])
+    with disk.told(path):
+        written = shards.write(path, pictures())
     return asdict(Shard(**asdict(written), drawn=drawn, dropped=dropped, invalid=dict(sorted(invalid.items())), classes=dict(classes)))
+
+
+@contextlib.contextmanager
+def _swept(folder: Path) -> Iterator[None]:
+    """Remove what killed workers were writing: before a block, those of another run, and after it."""
+    try:
+        _sweep(folder)
+        yield
+    finally:
+        _sweep(folder)
+
+
+def _sweep(folder: Path) -> None:
+    for part in folder.glob(".*.part.tar"):
+        part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

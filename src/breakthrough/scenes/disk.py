@@ -27,7 +27,7 @@ def told(path: Path) -> Iterator[None]:
             raise InputError(expected(f"a folder at {path}", "a file in its way", "another --out")) from error
         if error.errno in REFUSED:
             raise InputError(expected(f"a path that can be written at {path}", error.strerror, "another --out")) from error
-        hint = "again when that is mended: what is finished is kept"
+        hint = "again when that is mended (a dataset: with --resume); what is finished is kept"
         raise ArtifactError(expected(f"room to write {path}", error.strerror or error, hint)) from error
 
 

@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from breakthrough import files
-from breakthrough.errors import ArtifactError, ConfigError, expected
+from breakthrough.errors import ArtifactError, ConfigError, expected, unknown
 from breakthrough.scenes.labels import LABELLED
 from breakthrough.scenes.ranges import Ranges, preset, without_physics
+from breakthrough.scenes.render import RENDERERS
 from breakthrough.scenes.spec import DEFECTS
 
 NAME = "manifest.json"
 SHARDS = "shards"
 FORMAT = 1
 CUSTOM = "custom"
+PATHTRACE = "pathtrace"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Settings:
 
     Units: n pictures, `shots` looks at every settled scene, size in pixels, shard_images pictures a shard,
            spp paths a pixel (the path tracer's)
-    Raises: ConfigError for a number that is too small; UnknownNameError for ranges that do not exist
+    Raises: ConfigError for a number that is too small; UnknownNameError for ranges or a renderer that do not exist
     """
 
     n: int = 2000
@@ -41,7 +43,7 @@ class Settings:
     shots: int = 4
     renderer: str = "tiny"
     physics: bool = True
-    shard_images: int = 128
+    shard_images: int = 256
     spp: int = 64
 
     def __post_init__(self) -> None:
@@ -49,6 +51,8 @@ class Settings:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(expected(f"{name} of at least {least}", repr(value)))
+        if self.renderer not in (*RENDERERS, PATHTRACE):
+            raise unknown("renderer", self.renderer, (*RENDERERS, PATHTRACE))
         self.drawn_from()
 
     def drawn_from(self) -> Ranges:

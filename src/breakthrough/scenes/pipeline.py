@@ -16,18 +16,17 @@ from typing import Protocol
 
 import numpy as np
 
-from breakthrough.errors import BreakthroughError, InputError, expected, unknown
+from breakthrough.errors import BreakthroughError, InputError, expected
 from breakthrough.scenes import shards, validity
 from breakthrough.scenes.labels import Labels, annotate
-from breakthrough.scenes.manifest import Settings
+from breakthrough.scenes.manifest import PATHTRACE, Settings
 from breakthrough.scenes.poses import Poses, multiply, start
-from breakthrough.scenes.render import RENDERERS, Frame, Renderer
+from breakthrough.scenes.render import Frame, Renderer, check_camera
 from breakthrough.scenes.sampling import look, sample
 from breakthrough.scenes.simulator import Simulator
 from breakthrough.scenes.spec import SceneSpec
 from breakthrough.seeds import derive, numpy_generator
 
-PATHTRACE = "pathtrace"
 MOST_DRAWS = 200  # of one scene: ranges that need more are at fault
 CUT = "shot out of view"  # a look that is drawn again, while the scene stays
 
@@ -56,14 +55,9 @@ class Producer(Protocol):
 
 
 class Pipeline:
-    """Makes the scenes of a dataset with one renderer, which is kept, and a simulator a shard. A context manager.
-
-    Raises: UnknownNameError for an unknown renderer
-    """
+    """Makes the scenes of a dataset with one renderer, which is kept, and a simulator a shard. A context manager."""
 
     def __init__(self, settings: Settings) -> None:
-        if settings.renderer not in (*RENDERERS, PATHTRACE):
-            raise unknown("renderer", settings.renderer, (*RENDERERS, PATHTRACE))
         self.settings = settings
         self._ranges = settings.drawn_from()
         self._stack = ExitStack()
@@ -138,7 +132,10 @@ class Pipeline:
             from breakthrough.scenes.pathtrace import pathtrace
 
             return pathtrace(spec, poses, spp=self.settings.spp, seed=derive(self.settings.seed, "light", index, shot))
-        return self._renderer.render(spec, poses)
+        if not shot:
+            return self._renderer.render(spec, poses)
+        check_camera(spec, poses)  # the bodies stand there from the first shot
+        return self._renderer.shoot(spec)
 
 
 def replay(settings: Settings, scene: int, shot: int = 0) -> tuple[SceneSpec, Poses]:

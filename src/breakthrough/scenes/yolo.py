@@ -90,14 +90,17 @@ def polygon(mask: np.ndarray) -> np.ndarray:
     Shapes: mask (H, W) → (points, 2) as x, y
     Units:  pixels; (0, 0) is the outer corner of the first pixel
     """
-    loops = _loops(mask)
+    loops = outlines(mask)
     joined = [point for loop in loops for point in (*loop, loop[0])]
     # back over the bridges, in the other order
     return np.array([*joined, *(loop[0] for loop in reversed(loops[:-1]))][:-1], float).reshape(-1, 2)
 
 
-def _loops(mask: np.ndarray) -> list[list[Point]]:
-    """The closed outlines of a mask, straight runs as one step."""
+def outlines(mask: np.ndarray) -> list[list[Point]]:
+    """The corners of a mask's closed outlines along the pixels' edges, parts and holes each by themselves.
+
+    Shapes: mask (H, W) → a list of (x, y) for every outline
+    """
     following = _edges(np.pad(mask.astype(bool), 1))
     loops = []
     while following:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected, unknown
+from breakthrough.cli import scenes
+from breakthrough.cli.groups import group
+from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
 if TYPE_CHECKING:
     from breakthrough.course.schema import Module, Syllabus
@@ -17,23 +18,12 @@ if TYPE_CHECKING:
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
-class _Commands(TyperGroup):
-    """The commands; a name that is none of them is an error in the form of all others."""
-
-    def resolve_command(self, ctx, args):
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            raise unknown("command", args[0], self.commands)
-        return super().resolve_command(ctx, args)
+def _with_groups(app: typer.Typer) -> typer.Typer:
+    app.add_typer(scenes.app, name="scenes")
+    return app
 
 
-app = typer.Typer(
-    cls=_Commands,
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+app = _with_groups(group())
 
 Modules = Annotated[list[str] | None, typer.Argument(metavar="[MODULE]...", help="01, moe or 01_moe; all when none.")]
 Profile = Annotated[str, typer.Option(help="tiny (tests), quick (minutes on two cores) or full (a GPU).")]
@@ -56,6 +46,9 @@ def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks 
       breakthrough run                 execute every lesson and every solved lab, then report
       breakthrough run 01 --resume     only module 01, and only what changed
       breakthrough release --check     are labs/ in step with solutions/?
+    \b
+    Pictures:
+      breakthrough scenes make --out data/all    labelled pictures of simulated scenes
     """
 
 
@@ -290,7 +283,3 @@ def _chosen(course: Syllabus, names: Sequence[str] | None) -> list[Module] | Non
 def _exit(failed: bool) -> None:
     if failed:
         raise typer.Exit(FAILED)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,31 @@
+"""Groups of commands: how they answer to a name they do not have."""
+
+from __future__ import annotations
+
+import typer
+from typer.core import TyperGroup
+
+from breakthrough.errors import unknown
+
+
+class Commands(TyperGroup):
+    """The commands; a name that is none of them is an error in the form of all others."""
+
+    def resolve_command(self, ctx, args):
+        """Find the command that is asked for."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            raise unknown("command", args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
+
+def group(**settings: object) -> typer.Typer:
+    """An empty group of commands."""
+    return typer.Typer(
+        cls=Commands,
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        **settings,
+    )
