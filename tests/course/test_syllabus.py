@@ -96,12 +96,12 @@ def test_the_shape_is_kept_by_hours_and_by_points(key):
 
 
 def test_a_planned_module_carries_no_points():
-    assert "modules[2].points: expected none while the module is planned" in broken(
+    assert "modules[3].points: expected none while the module is planned" in broken(
         "    state: planned\n", "    state: planned\n    points: {lab: 1}\n")
 
 
 def test_a_built_module_has_hours():
-    assert "modules[2].hours: expected hours for a module that is built" in broken("    state: planned\n", "")
+    assert "modules[3].hours: expected hours for a module that is built" in broken("    state: planned\n", "")
 
 
 def test_points_need_exercises():
