@@ -110,7 +110,7 @@ def test_points_need_exercises():
 
 
 def test_all_faults_come_at_once():
-    text = REAL.replace("lab: 7,", "lab: seven,").replace("state: planned", "state: plan", 1)
+    text = REAL.replace("lab: 7,", "lab: seven,", 1).replace("state: planned", "state: plan", 1)
     with pytest.raises(ConfigError) as caught:
         syllabus.parse(text, Path())
     assert len(str(caught.value).splitlines()) == 2

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LINES = ((BLUE, "-"), (RED, "--"), (GREEN, "-."), (PURPLE, ":"))
 MARKS = "os^D"
+MOST_DRIFT = 8  # tolerances: what goes farther leaves the picture
 
 
 def zbuffer(near_m: float, far_m: float, marks_m: Sequence[float], bits: Sequence[int] = (16, 24)) -> Figure:
@@ -77,8 +78,8 @@ def drift(traces: Mapping[str, np.ndarray], step_s: float, window_s: float, tole
     """How far the body that moves most is from where it ends, over the last part of recordings; a panel each.
 
     Shapes: each trace (S, N, 3), in metres
-    Units:  drawn in micrometres over milliseconds before the end; the window is shaded, and as high as the
-            tolerance, so that what rests stays in it
+    Units:  drawn in micrometres over milliseconds before the end; the shaded box is as long as the window
+            and as high as the tolerance: what rests stays in it
     """
     figure = new_figure(9, 2.7)
     for axes, (name, trace), (colour, _) in zip(figure.subplots(1, len(traces), squeeze=False)[0], traces.items(), LINES):
@@ -86,11 +87,12 @@ def drift(traces: Mapping[str, np.ndarray], step_s: float, window_s: float, tole
         body, axis = np.unravel_index(np.argmax(np.ptp(tail, axis=0)), tail.shape[1:])
         way = 1e6 * tail[:, body, axis]
         within = way[-round(window_s / step_s) - 1 :]
-        middle = (within.max() + within.min()) / 2
+        rests = np.ptp(within) <= 1e6 * tolerance_m
+        way = way - ((within.max() + within.min()) / 2 if rests else way[-1])
         time = 1000 * step_s * np.arange(1 - len(tail), 1)
         axes.fill_between([-1000 * window_s, 0], -5e5 * tolerance_m, 5e5 * tolerance_m, fc=GREY, alpha=0.35, lw=0)
-        axes.plot(time, way - middle, color=colour, lw=1.8)
-        reach = max(1e6 * tolerance_m, 0.6 * np.ptp(way))
+        axes.plot(time, way, color=colour, lw=1.8)
+        reach = np.clip(1.05 * np.abs(way).max(), 1e6 * tolerance_m, MOST_DRIFT * 1e6 * tolerance_m)
         axes.set(xlabel="ms before the end", ylim=(-reach, reach))
         axes.set_title(name, fontsize=11)
         _plain(axes)
