@@ -126,7 +126,7 @@ def test_invalid_scenes_are_drawn_again_and_counted(monkeypatch):
                                  reasons=("made up",) if len(calls) % 3 else ())
 
     monkeypatch.setattr(validity, "validity", judge)
-    with pipeline.Pipeline(Settings(n=2, size=32, shots=1)) as made:
+    with pipeline.Pipeline(Settings(n=2, size=32, shots=1, ranges="naive")) as made:
         scenes = list(made.shard(range(2)))
     assert [scene.drawn for scene in scenes] == [3, 3] and [scene.invalid["made up"] for scene in scenes] == [2, 2]
     assert all(len({spec.defect.kind for spec in calls[i : i + 3]}) == 1 for i in (0, 3))  # the class stays

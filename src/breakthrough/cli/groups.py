@@ -17,6 +17,14 @@ class Commands(TyperGroup):
             raise unknown("command", args[0], self.commands)
         return super().resolve_command(ctx, args)
 
+    def get_command(self, ctx, cmd_name):
+        """The command, with help as plain text: typer escapes brackets for rich, also where rich is off."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None and "get_help" not in vars(command):
+            escaped = command.get_help
+            command.get_help = lambda context: escaped(context).replace("\\[", "[")
+        return command
+
 
 def group(**settings: object) -> typer.Typer:
     """An empty group of commands."""

@@ -110,11 +110,13 @@ class Pipeline:
         return kinds[numpy_generator(self.settings.seed, "classes", block).permutation(len(kinds))[place]]
 
     def _settle(self, spec: SceneSpec, simulator: Simulator) -> tuple[Poses, tuple[str, ...]]:
-        if self.settings.physics:
-            settled = simulator.settle(spec)
-            return settled.poses, validity.validity(spec, settled).reasons
         poses = start(spec)
-        return poses, ("out of view",) if self._cut(spec, poses) else ()
+        if self._cut(spec, poses):  # settling moves the part by hairs
+            return poses, ("out of view",)
+        if not self.settings.physics:
+            return poses, ()
+        settled = simulator.settle(spec)
+        return settled.poses, validity.validity(spec, settled).reasons
 
     def _look(self, spec: SceneSpec, poses: Poses, generator: np.random.Generator, invalid: Counter[str]) -> SceneSpec:
         for _ in range(MOST_DRAWS):
