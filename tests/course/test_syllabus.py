@@ -96,12 +96,12 @@ def test_the_shape_is_kept_by_hours_and_by_points(key):
 
 
 def test_a_planned_module_carries_no_points():
-    assert "modules[2].points: expected none while the module is planned" in broken(
+    assert "modules[3].points: expected none while the module is planned" in broken(
         "    state: planned\n", "    state: planned\n    points: {lab: 1}\n")
 
 
 def test_a_built_module_has_hours():
-    assert "modules[2].hours: expected hours for a module that is built" in broken("    state: planned\n", "")
+    assert "modules[3].hours: expected hours for a module that is built" in broken("    state: planned\n", "")
 
 
 def test_points_need_exercises():
@@ -110,7 +110,7 @@ def test_points_need_exercises():
 
 
 def test_all_faults_come_at_once():
-    text = REAL.replace("lab: 7,", "lab: seven,").replace("state: planned", "state: plan", 1)
+    text = REAL.replace("lab: 7,", "lab: seven,", 1).replace("state: planned", "state: plan", 1)
     with pytest.raises(ConfigError) as caught:
         syllabus.parse(text, Path())
     assert len(str(caught.value).splitlines()) == 2

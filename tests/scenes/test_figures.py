@@ -31,12 +31,17 @@ SPEC = replace(sample(ranges.preset("naive"), numpy_generator(0), size=SIZE), ca
 POSE = poses.matrices(poses.start(SPEC))[1:2]
 LABELS = Labels(0, np.array([1]), ("bracket",), ("bracket",), np.array([[12, 10, 16, 20]]), np.array([320]), np.array([0.75]), POSE, POSE, np.eye(3), np.eye(4))
 SPLITS = {"by image": np.eye(4, dtype=bool), "by scene": np.repeat([[True], [False], [False], [False]], 4, axis=1)}
+SLIDE = np.linspace(0, 2e-4, 90)[:, None, None] * np.array([[0, 0, 0], [0, 1, 0]])
+MASK = np.array([[0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0]], bool)
 DRAWN = {
     "pinhole": lambda: diagrams.pinhole(0.032, 0.26, 186.2),
     "stand": lambda: diagrams.stand(CAMERA),
     "splits": lambda: diagrams.splits(SPLITS),
     "zbuffer": lambda: figures.zbuffer(0.05, 2.0, (0.26, 1.0)),
     "speeds": lambda: figures.speeds({"a": np.array([0.4, 0.001, 0.0]), "b": np.array([0.1])}, 1 / 240, 0.002),
+    "drift": lambda: figures.drift({"rests": np.zeros((90, 2, 3)), "slides": SLIDE}, 1 / 240, 0.25, 5e-5),
+    "advantage": lambda: figures.advantage([10, 100], {"boxes": [2, 20], "masks": [5, 50]}, 10),
+    "run lengths": lambda: diagrams.run_lengths(MASK),
     "shadow": lambda: figures.shadow({"a": RGB, "b": RGB}, 7),
     "histograms": lambda: figures.histograms({"a": RGB[None], "b": RGB}),
     "clouds": lambda: figures.clouds({"a": RGB[None], "b": RGB[None] // 2}),
@@ -166,3 +171,24 @@ def test_depth_views_draw_the_row_in_millimetres():
     drawn = [line.get_ydata() for axes in DRAWN["depth"]().axes for line in axes.lines]
     (row,) = [line for line in drawn if len(line) == SIZE]
     assert row == pytest.approx(1000 * DEPTH[20])
+
+
+def test_drift_follows_the_body_that_moves_in_micrometres():
+    still, slide = DRAWN["drift"]().axes
+    assert np.ptp(still.lines[0].get_ydata()) == 0
+    assert np.ptp(slide.lines[0].get_ydata()) == pytest.approx(200 * 83 / 89, rel=1e-6)  # the last 84 of 90 moments
+    low, high = still.get_ylim()
+    assert (low, high) == (-50, 50) and slide.get_ylim()[1] > 100
+
+
+def test_run_lengths_say_every_run_and_where_it_begins():
+    said = words(diagrams.run_lengths(MASK))
+    runs, starts = ["4", "1", "2", "2", "3"], ["0", "4", "5", "7", "9"]
+    assert all(said.count(text) >= 1 for text in runs + starts)
+    assert len(said) == 12 + 2 * 5 + 1
+
+
+def test_advantage_draws_what_it_is_given_and_the_goal():
+    (axes,) = DRAWN["advantage"]().axes
+    assert [line.get_ydata()[-1] for line in axes.lines[:2]] == [20, 50]
+    assert "10 times" in words(DRAWN["advantage"]())

@@ -1,4 +1,4 @@
-"""The drawings of lesson 02: a camera from the side, a camera over its tray, a split of scenes.
+"""The drawings of lesson and lab 02: a camera from the side and over its tray, run lengths, a split of scenes.
 
 Every function returns a matplotlib Figure of its own; nothing is registered with pyplot.
 Colours are Okabe and Ito's, which people with any colour vision tell apart; what a colour says is
@@ -126,6 +126,33 @@ def _axis(axes: Axes, start: np.ndarray, along: np.ndarray, colour: str, text: s
     place = start + 1.12 * along
     side = "right" if along[0] < -0.01 else "left" if along[0] > 0.01 else "center"
     axes.text(*place, text, color=colour, fontsize=10.5, ha=side, va="bottom" if along[1] > 0.01 else "center")
+
+
+def run_lengths(mask: np.ndarray) -> Figure:
+    """A mask as a grid, numbered in COCO's order, and its runs: down the first column, then the second.
+
+    Shapes: mask (H, W) bool, small
+    """
+    from matplotlib.patches import Rectangle
+
+    height, width = mask.shape
+    flat = mask.T.ravel()
+    figure = new_figure(9, 0.42 * height + 0.4)
+    left, right = figure.subplots(1, 2, width_ratios=[width, max(2.2 * width, 12)])
+    for x, y in np.ndindex(width, height):
+        left.add_patch(Rectangle((x, y), 1, 1, fc=SKY if mask[y, x] else PALE, ec="white", lw=2))
+        left.text(x + 0.5, y + 0.5, str(x * height + y), ha="center", va="center", fontsize=10)
+    left.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
+    ends = [0, *(np.flatnonzero(np.diff(flat)) + 1).tolist(), len(flat)]
+    for start, end in zip(ends, ends[1:]):
+        right.add_patch(Rectangle((start, 0), end - start, 1, fc=SKY if flat[start] else PALE, ec=INK, lw=1))
+        right.text((start + end) / 2, 0.5, str(end - start), ha="center", va="center", fontsize=12)
+        right.text(start, 1.25, str(start), ha="center", va="top", fontsize=9)
+    right.set(xlim=(-0.5, len(flat) + 0.5), ylim=(2.4, -1.4))
+    right.set_title("the same, column after column: how long each run is", fontsize=10)
+    for axes in (left, right):
+        axes.axis("off")
+    return figure
 
 
 def splits(named: Mapping[str, np.ndarray]) -> Figure:

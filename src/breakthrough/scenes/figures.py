@@ -1,4 +1,4 @@
-"""The charts of lesson 02: z-buffers, speeds, shadows, and how far one set of pictures is from another.
+"""The charts of lesson and lab 02: z-buffers, motion, shadows, how far sets of pictures are apart, what they cost.
 
 Every function returns a matplotlib Figure of its own; nothing is registered with pyplot.
 Shape legend: N pictures, H × W pixels, S steps.
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LINES = ((BLUE, "-"), (RED, "--"), (GREEN, "-."), (PURPLE, ":"))
 MARKS = "os^D"
+MOST_DRIFT = 8  # tolerances: what goes farther leaves the picture
 
 
 def zbuffer(near_m: float, far_m: float, marks_m: Sequence[float], bits: Sequence[int] = (16, 24)) -> Figure:
@@ -70,6 +71,32 @@ def speeds(traces: Mapping[str, np.ndarray], step_s: float, rest_m_s: float) -> 
     axes.set(xlabel="simulated time, ms", ylabel="speed, mm/s", yscale="log", ylim=(0.008, 3000), xlim=(0, None))
     axes.legend(frameon=False, fontsize=10, loc="upper right", ncols=len(traces))
     _plain(axes)
+    return figure
+
+
+def drift(traces: Mapping[str, np.ndarray], step_s: float, window_s: float, tolerance_m: float) -> Figure:
+    """How far the body that moves most is from where it ends, over the last part of recordings; a panel each.
+
+    Shapes: each trace (S, N, 3), in metres
+    Units:  drawn in micrometres over milliseconds before the end; the shaded box is as long as the window
+            and as high as the tolerance: what rests stays in it
+    """
+    figure = new_figure(9, 2.7)
+    for axes, (name, trace), (colour, _) in zip(figure.subplots(1, len(traces), squeeze=False)[0], traces.items(), LINES):
+        tail = trace[-round(1.4 * window_s / step_s) :]
+        body, axis = np.unravel_index(np.argmax(np.ptp(tail, axis=0)), tail.shape[1:])
+        way = 1e6 * tail[:, body, axis]
+        within = way[-round(window_s / step_s) - 1 :]
+        rests = np.ptp(within) <= 1e6 * tolerance_m
+        way = way - ((within.max() + within.min()) / 2 if rests else way[-1])
+        time = 1000 * step_s * np.arange(1 - len(tail), 1)
+        axes.fill_between([-1000 * window_s, 0], -5e5 * tolerance_m, 5e5 * tolerance_m, fc=GREY, alpha=0.35, lw=0)
+        axes.plot(time, way, color=colour, lw=1.8)
+        reach = np.clip(1.05 * np.abs(way).max(), 1e6 * tolerance_m, MOST_DRIFT * 1e6 * tolerance_m)
+        axes.set(xlabel="ms before the end", ylim=(-reach, reach))
+        axes.set_title(name, fontsize=11)
+        _plain(axes)
+    figure.axes[0].set_ylabel("motion, µm")
     return figure
 
 
@@ -140,6 +167,24 @@ def scores(named: Mapping[str, Sequence[float]], chance: float) -> Figure:
     axes.text(100 * chance, len(named) - 0.45, " guessing", fontsize=9.5, va="center")
     axes.set_yticks(range(len(named)), list(named))
     axes.set(xlabel="right answers, %", xlim=(0, 100), ylim=(len(named) - 0.25, -0.5))
+    _plain(axes)
+    return figure
+
+
+def advantage(counts: Sequence[float], ratios: Mapping[str, Sequence[float]], goal: float) -> Figure:
+    """How many times cheaper one way is than another, over the number of pictures, a line for each assumption.
+
+    Shapes: counts and every ratio (N,)
+    """
+    figure = new_figure(8, 3.8)
+    axes = figure.subplots()
+    for (name, ratio), (colour, style) in zip(ratios.items(), LINES):
+        axes.plot(counts, ratio, color=colour, ls=style, lw=2, label=name)
+    axes.axhline(goal, color=INK, lw=1, ls=(0, (6, 3)))
+    axes.text(counts[0], 1.15 * goal, f"{goal:g} times", fontsize=10)
+    axes.axhline(1, color=GREY, lw=1)
+    axes.set(xlabel="pictures", ylabel="times cheaper than by hand", xscale="log", yscale="log")
+    axes.legend(frameon=False, fontsize=10, loc="upper left", bbox_to_anchor=(1, 1))
     _plain(axes)
     return figure
 
