@@ -9,7 +9,9 @@ from inspection_toys import CLASSES, toy_pictures
 
 from breakthrough.errors import ArtifactError, ConfigError, InputError
 from breakthrough.seeds import torch_generator
-from breakthrough.train.inspection import RECIPES, Recipe, Score, cell_loss, evaluate, fit, logits, one_cycle
+from breakthrough.train.cells import DEFECT_WEIGHT, cell_loss, cell_shares
+from breakthrough.train.inspection import Score, evaluate, fit, logits
+from breakthrough.train.recipe import RECIPES, Recipe, one_cycle
 from breakthrough.train.inspector import Inspector, InspectorConfig
 from breakthrough.train.pictures import Augmentation
 
@@ -37,24 +39,33 @@ def test_it_learns_what_there_is_to_learn():
 def test_it_learns_without_places_too_and_places_change_it():
     pictures, models = toy_pictures(120, 0), [new(), new(), new()]
     fit(models[0], pictures, QUICK, 0)
-    fit(models[1], replace(pictures, where=None), QUICK, 0)
-    fit(models[2], pictures, replace(QUICK, locate=0.0), 0)
+    fit(models[1], replace(pictures, parts=None), QUICK, 0)
+    fit(models[2], pictures, replace(QUICK, cells=0.0), 0)
     assert not torch.allclose(weights(models[0]), weights(models[1]))
     assert torch.equal(weights(models[1]), weights(models[2]))
 
 
+def test_cell_shares_by_hand():
+    parts = torch.zeros(1, 8, 8, dtype=torch.uint8)
+    parts[0, :4, :2] = 3  # half of the first of four cells
+    share = cell_shares(parts, 4, (2, 2))
+    assert share.shape == (1, 4, 2, 2) and torch.allclose(share.sum(1), torch.ones(1, 2, 2))
+    assert share[0, 3].tolist() == [[0.5, 0], [0, 0]] and share[0, 0, 0, 0] == 0.5
+
+
 def test_a_cell_loss_is_lowest_where_cells_say_what_is_there():
-    labels, where = torch.tensor([0, 2]), torch.zeros(2, 1, 16, 16)
-    where[1, :, 8:, :8] = 1
-    cells = torch.zeros(2, 3, 2, 2)
-    cells[:, 0] = 9
-    missed = cell_loss(cells, labels, where, 8)
-    cells[1, :, 1, 0] = torch.tensor([0.0, 0.0, 9.0])
-    found = cell_loss(cells, labels, where, 8)
+    # two classes and a defect of class 2 in the last cell of four; 3 is a sound part, in the first
+    parts = torch.zeros(1, 16, 16, dtype=torch.uint8)
+    parts[:, 8:, 8:], parts[:, :8, :8] = 2, 3
+    cells = torch.zeros(1, 4, 2, 2)
+    cells[:, 0], cells[0, :, 0, 0] = 9, torch.tensor([0.0, 0, 0, 9])
+    missed = cell_loss(cells, parts, 3)
+    cells[0, :, 1, 1] = torch.tensor([0.0, 0, 9, 0])
+    found = cell_loss(cells, parts, 3)
     assert found < 0.01 and missed > 100 * found
-    by_hand = (7 * 0 + 11 * 9) / (7 + 11)  # seven cells of weight 1, one of 11 that is off by 9 nats
-    assert missed == pytest.approx(by_hand, abs=0.01)
-    assert cell_loss(cells, torch.tensor([0, 0]), where, 8) > 1  # a mark means nothing without a defect
+    extra = DEFECT_WEIGHT / 1.5  # one cell, and half a cell's worth that keeps the weight finite
+    assert missed == pytest.approx((1 + extra) * 9 / (4 + extra), abs=0.02)
+    assert cell_loss(cells, torch.zeros_like(parts), 3) > 1  # a defect where there is none
 
 
 def test_a_stopped_run_goes_on_to_the_same_result(tmp_path):
@@ -97,9 +108,9 @@ def test_every_epoch_shows_every_picture_once(monkeypatch):
 
     original = Augmenter.__call__
 
-    def watch(self, images, where, generator):
+    def watch(self, images, parts, generator):
         seen.append({x.numpy().tobytes() for x in images})
-        return original(self, images, where, generator)
+        return original(self, images, parts, generator)
 
     monkeypatch.setattr(Augmenter, "__call__", watch)
     fit(new(), pictures, replace(QUICK, steps=6), 0)
@@ -108,11 +119,11 @@ def test_every_epoch_shows_every_picture_once(monkeypatch):
 
 
 def test_the_rate_rises_in_a_line_and_falls_to_nothing():
-    recipe = Recipe(steps=100, lr=0.5, warm=0.2)
+    recipe = Recipe(steps=100, warm=0.2)
     rates = [one_cycle(step, recipe) for step in range(1, 101)]
-    assert rates[9] == pytest.approx(0.25) and max(rates) == rates[19] == 0.5
-    assert rates[-1] == pytest.approx(0) and rates[59] == pytest.approx(0.25)
-    assert one_cycle(1, replace(recipe, warm=0.0)) == 0.5
+    assert rates[9] == pytest.approx(0.5) and max(rates) == rates[19] == 1
+    assert rates[-1] == pytest.approx(0) and rates[59] == pytest.approx(0.5)
+    assert one_cycle(1, replace(recipe, warm=0.0)) == 1
 
 
 def test_the_mean_of_the_weights_is_what_remains():
@@ -142,7 +153,7 @@ def test_a_score_counts_right():
 def test_recipes_come_back_from_json_and_bad_ones_are_refused():
     for recipe in RECIPES.values():
         assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
-    for bad in ({"steps": 0}, {"lr": -1.0}, {"average": 1.0}, {"label_smoothing": -0.1}, {"locate": -1.0}):
+    for bad in ({"steps": 0}, {"lr": -1.0}, {"average": 1.0}, {"label_smoothing": -0.1}, {"cells": -1.0}):
         with pytest.raises(ConfigError, match="expected"):
             Recipe(**bad)
 

@@ -7,7 +7,8 @@ from inspection_toys import CLASSES, toy_pictures
 
 from breakthrough.errors import ArtifactError, ConfigError, UnknownNameError
 from breakthrough.train import inspection_runs as room
-from breakthrough.train.inspection import Recipe, evaluate
+from breakthrough.train.inspection import evaluate
+from breakthrough.train.recipe import Recipe
 from breakthrough.train.inspection_results import Inspections
 from breakthrough.train.inspection_runs import inspect
 from breakthrough.train.inspector import InspectorConfig
@@ -25,7 +26,7 @@ def sets():
 
 @pytest.fixture
 def tests():
-    return {"own": toy_pictures(30, 2), "line": toy_pictures(21, 3, where=False)}
+    return {"own": toy_pictures(30, 2), "line": toy_pictures(21, 3, parts=False)}
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def test_the_classes_are_those_of_the_scenes():
 def test_the_grid_and_the_scores_have_their_shapes(config):
     model, side = Inspector(config, torch_generator(0)), 64 // config.cell
     x = torch.rand(2, 3, 64, 96, generator=torch_generator(1))
-    assert model.cells(x).shape == (2, 5, side, 96 // config.cell) and model(x).shape == (2, 5)
+    assert model.cells(x).shape == (2, 9, side, 96 // config.cell) and model(x).shape == (2, 5)
 
 
 def test_a_defect_in_any_cell_is_a_defect_of_the_picture(model):

@@ -19,7 +19,7 @@ def toys():
 
 
 def batch(toys):
-    return torch.from_numpy(toys.images), torch.from_numpy(toys.where)
+    return torch.from_numpy(toys.images), torch.from_numpy(toys.parts)
 
 
 def altered(config, toys, seed=1):
@@ -32,8 +32,8 @@ def test_what_is_no_set_of_pictures_is_refused(toys):
         (ShapeError, {"images": toys.images[..., :2]}), (ShapeError, {"images": toys.images[:0]}),
         (DtypeError, {"images": toys.images / 255}), (ShapeError, {"labels": toys.labels[1:]}),
         (InputError, {"labels": toys.labels + 1}), (InputError, {"labels": toys.labels - 1}),
-        (ShapeError, {"scenes": np.zeros(3)}), (ShapeError, {"where": toys.where[:, 1:]}),
-        (DtypeError, {"where": toys.where > 0}),
+        (ShapeError, {"scenes": np.zeros(3)}), (ShapeError, {"parts": toys.parts[:, 1:]}),
+        (DtypeError, {"parts": toys.parts > 0}),
     ]  # fmt: skip
     for error, change in wrong:
         with pytest.raises(error, match="expected"):
@@ -45,7 +45,7 @@ def test_a_split_keeps_scenes_whole(toys):
     assert (len(rest), len(held)) == (8, 4)
     assert not set(rest.scenes) & set(held.scenes)
     assert np.array_equal(held.images, toys.images[np.isin(toys.scenes, held.scenes)])
-    assert held.where.shape == (4, 32, 32)
+    assert held.parts.shape == (4, 32, 32)
     for share in (0.0, 0.05, 1.0):
         with pytest.raises(InputError, match="both sides"):
             toys.split(share, numpy_generator(0))
@@ -65,12 +65,12 @@ def test_subsets_are_nested_and_take_scenes_whole(toys):
 
 
 def test_a_file_gives_the_same_set_back(toys, tmp_path):
-    bare = replace(toys, where=None)
+    bare = replace(toys, parts=None)
     for name, data in (("a", toys), ("b", bare)):
         data.save(tmp_path / f"{name}.npz")
         again = Pictures.load(tmp_path / f"{name}.npz")
         assert again.digest == data.digest and again.classes == CLASSES
-        assert np.array_equal(again.scenes, data.scenes) and (again.where is None) == (data.where is None)
+        assert np.array_equal(again.scenes, data.scenes) and (again.parts is None) == (data.parts is None)
     digests = {x.digest for x in (toys, bare, toys.take(slice(6)), replace(toys, labels=2 - toys.labels))}
     assert len(digests) == 4
     (tmp_path / "c.npz").write_bytes(b"PK")
@@ -80,9 +80,9 @@ def test_a_file_gives_the_same_set_back(toys, tmp_path):
 
 
 def test_without_augmentation_nothing_changes(toys):
-    x, where = altered(NONE, toys)
+    x, parts = altered(NONE, toys)
     assert torch.equal(x, to_input(torch.from_numpy(toys.images)))
-    assert torch.equal(where[:, 0], torch.from_numpy(toys.where) / 255)
+    assert torch.equal(parts, torch.from_numpy(toys.parts))
     assert Augmenter(NONE, torch_generator(0))(batch(toys)[0], None, torch_generator(1))[1] is None
 
 
@@ -103,8 +103,9 @@ def test_each_strength_alters_by_itself_and_by_the_generator_alone(toys, name):
 def test_marks_move_with_the_picture(toys):
     defects = toys.take(toys.labels == 1)
     config = replace(NONE, flip=True, rotate_rad=0.2, shift=0.1, zoom=0.1)
-    x, where = altered(config, defects)
-    assert not torch.equal(where, altered(NONE, defects)[1])
+    x, parts = altered(config, defects)
+    where = (parts > 0)[:, None].float()
+    assert not torch.equal(parts, altered(NONE, defects)[1])
     inside = (x * (where > 0.9)).sum((1, 2, 3)) / (3 * (where > 0.9).sum((1, 2, 3)))
     outside = (x * (where == 0)).sum((1, 2, 3)) / (3 * (where == 0).sum((1, 2, 3)))
     assert (inside > outside + 0.2).all()

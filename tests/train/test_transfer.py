@@ -9,8 +9,9 @@ from breakthrough.errors import UnknownNameError
 from breakthrough.scenes.ranges import PRESETS
 from breakthrough.seeds import torch_generator
 from breakthrough.train import transfer
-from breakthrough.train.inspection import RECIPES, Score
+from breakthrough.train.inspection import Score
 from breakthrough.train.inspection_results import InspectionRun, Inspections
+from breakthrough.train.recipe import RECIPES
 from breakthrough.train.transfer import LINE, OWN
 
 

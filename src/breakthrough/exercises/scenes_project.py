@@ -12,7 +12,7 @@ import numpy as np
 from torch import Generator
 
 from breakthrough.exercises.compare import Difference, close
-from breakthrough.exercises.exercise import Case, Exercise, Misconception
+from breakthrough.exercises.exercise import Case, Exercise
 from breakthrough.exercises.scenes_inputs import draw_spheres, numpy_from, random_camera
 from breakthrough.exercises.scenes_project_wrong import MISCONCEPTIONS
 from breakthrough.scenes.camera import extrinsics, intrinsics

@@ -13,7 +13,7 @@ from torch import Generator
 
 from breakthrough.errors import InputError, expected, type_of
 from breakthrough.exercises.compare import Outcome, by_fault
-from breakthrough.exercises.exercise import Case, Exercise, Misconception
+from breakthrough.exercises.exercise import Case, Exercise
 from breakthrough.exercises.scenes_inputs import numpy_from
 from breakthrough.exercises.scenes_split_wrong import MISCONCEPTIONS
 

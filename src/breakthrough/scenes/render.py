@@ -26,7 +26,7 @@ from breakthrough.scenes.camera import metres, perspective, view_matrix
 from breakthrough.scenes.materials import to_linear, to_srgb
 from breakthrough.scenes.poses import Poses, rotation_matrix
 from breakthrough.scenes.shapes import wavefront
-from breakthrough.scenes.simulator import Simulator, pybullet
+from breakthrough.scenes.simulator import pybullet
 from breakthrough.scenes.spec import Camera, SceneSpec, Vector
 
 RENDERERS = ("tiny", "egl")

@@ -15,8 +15,6 @@ import sys
 from dataclasses import dataclass
 from types import ModuleType
 
-import numpy as np
-
 from breakthrough.errors import InputError, expected
 from breakthrough.optional import require
 from breakthrough.scenes import meshes

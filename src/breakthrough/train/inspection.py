@@ -1,6 +1,6 @@
 """Train an inspector on one set of pictures and measure it on others.
 
-Shape legend: B pictures in a batch, C classes, h × w cells of the inspector's grid.
+Shape legend: N pictures of a set, C classes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,64 +23,13 @@ from tqdm import tqdm
 from breakthrough.errors import ConfigError, InputError, expected
 from breakthrough.seeds import torch_generator
 from breakthrough.train import checkpoint as files
+from breakthrough.train.cells import cell_loss
 from breakthrough.train.inspector import Inspector
 from breakthrough.train.loop import clock_s
-from breakthrough.train.pictures import Augmentation, Augmenter, Pictures, to_input
+from breakthrough.train.pictures import Augmenter, Pictures, to_input
+from breakthrough.train.recipe import Recipe, make_optimizer, one_cycle
 
-DEFECT_WEIGHT = 10.0  # of a cell on the defect against one elsewhere, of which there are far more
 EVAL_CHUNK = 256  # pictures evaluated at once: bounds the memory, changes no result
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train an inspector: AdamW, one cycle of the learning rate, the weights averaged.
-
-    Units:  warm is the share of the steps in which the rate rises to lr; average is the decay of the
-            running mean of the weights, 0 for none; clip bounds the norm of the gradient; locate weighs
-            the loss of the cells against that of the pictures, where pictures say where the defect is
-    Raises: ConfigError for a number out of range
-    Source: Smith and Topin 2018 (one cycle); Szegedy et al. 2016 (label smoothing)
-    """
-
-    steps: int = 500
-    batch_size: int = 64
-    lr: float = 1e-2
-    warm: float = 0.2
-    weight_decay: float = 0.05
-    label_smoothing: float = 0.05
-    average: float = 0.98
-    clip: float = 1.0
-    locate: float = 3.0
-    save_every: int = 250
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be trained with."""
-        for name in ("steps", "batch_size", "lr", "clip", "save_every"):
-            if getattr(self, name) <= 0:
-                raise ConfigError(expected(f"{name} above 0", getattr(self, name)))
-        if self.locate < 0:
-            raise ConfigError(expected("locate of at least 0", self.locate))
-        for name in ("warm", "weight_decay", "label_smoothing", "average"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(expected(f"{name} from 0 to less than 1", getattr(self, name)))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data that `from_dict` reads, fit for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Recipe:
-        """The recipe that `to_dict` wrote."""
-        return cls(**{**data, "augmentation": Augmentation(**data["augmentation"])})
-
-
-# 2,000 pictures of 64²: `quick` sees them 16 times in about 10 CPU seconds
-RECIPES = {
-    "tiny": Recipe(steps=30, batch_size=32, save_every=15),
-    "quick": Recipe(),
-    "full": Recipe(steps=5000, batch_size=128, average=0.998, save_every=500),
-}
 
 
 @dataclass(frozen=True)
@@ -151,30 +100,6 @@ def fit(
     return Training(run.step, round(run.train_s, 4), tuple(run.losses))
 
 
-def one_cycle(step: int, recipe: Recipe) -> float:
-    """The learning rate of a step, counted from 1: up in a line, down to 0 along a cosine."""
-    rise = max(1, round(recipe.warm * recipe.steps))
-    if step <= rise:
-        return recipe.lr * step / rise
-    return recipe.lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / (recipe.steps - rise)))
-
-
-def cell_loss(cells: Tensor, labels: Tensor, where: Tensor, cell: int) -> Tensor:
-    """How far the cells are from saying where the defect is: cross-entropy, defect cells weighing more.
-
-    A cell with a quarter of its pixels on the defect is of its class wholly, with fewer in part.
-
-    Shapes: cells (B, C, h, w), labels (B,), where (B, 1, H, W) from 0 to 1 → scalar
-    Units:  nats
-    """
-    share = (4 * F.avg_pool2d(where, cell)).clamp(max=1) * (labels > 0)[:, None, None, None]  # (B, 1, h, w)
-    logs = cells.log_softmax(1)
-    right = logs.gather(1, labels[:, None, None, None].expand_as(share))
-    error = -(share * right + (1 - share) * logs[:, :1])
-    weight = 1 + DEFECT_WEIGHT * share
-    return (weight * error).sum() / weight.sum()
-
-
 @torch.no_grad()
 def evaluate(model: Inspector, pictures: Pictures) -> Score:
     """Measure an inspector on a set, unaltered.
@@ -211,12 +136,11 @@ class _Run:
         self.device = model.head.weight.device
         self.images = torch.from_numpy(np.ascontiguousarray(pictures.images)).to(self.device)
         self.labels = torch.from_numpy(pictures.labels).to(self.device)
-        self.where = None
-        if pictures.where is not None and recipe.locate:
-            self.where = torch.from_numpy(np.ascontiguousarray(pictures.where)).to(self.device)
+        self.parts = None
+        if pictures.parts is not None and recipe.cells:
+            self.parts = torch.from_numpy(np.ascontiguousarray(pictures.parts)).to(self.device)
         self.augment = Augmenter(recipe.augmentation, torch_generator(seed, "noise"))
-        decay = recipe.weight_decay
-        self.optimizer = torch.optim.AdamW(model.parameters(), recipe.lr, weight_decay=decay, fused=True)
+        self.optimizer = make_optimizer(model, recipe)
         self.averaged = copy.deepcopy(model)
         self.both = nn.ModuleDict({"now": model, "averaged": self.averaged})
         self.step, self.train_s, self.losses = 0, 0.0, []
@@ -241,14 +165,14 @@ class _Run:
     def _step(self) -> Tensor:
         recipe = self.recipe
         for group in self.optimizer.param_groups:
-            group["lr"] = one_cycle(self.step, recipe)
+            group["scale"] = one_cycle(self.step, recipe)
         chosen = self._indices()
-        y, marked = self.labels[chosen], None if self.where is None else self.where[chosen]
-        x, marked = self.augment(self.images[chosen], marked, torch_generator(self.seed, "step", self.step))
+        y, parts = self.labels[chosen], None if self.parts is None else self.parts[chosen]
+        x, parts = self.augment(self.images[chosen], parts, torch_generator(self.seed, "step", self.step))
         cells = self.model.cells(x)
         loss = F.cross_entropy(self.model.gather(cells), y, label_smoothing=recipe.label_smoothing)
-        if marked is not None:
-            loss = loss + recipe.locate * cell_loss(cells, y, marked, self.model.config.cell)
+        if parts is not None:
+            loss = loss + recipe.cells * cell_loss(cells, parts, len(self.model.config.classes))
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)

@@ -19,10 +19,11 @@ from tqdm import tqdm
 from breakthrough import devices, files
 from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.seeds import torch_generator
-from breakthrough.train.inspection import RECIPES, Recipe, evaluate, fit
+from breakthrough.train.inspection import evaluate, fit
 from breakthrough.train.inspection_results import InspectionRun, Inspections
 from breakthrough.train.inspector import Inspector, InspectorConfig
 from breakthrough.train.pictures import Pictures
+from breakthrough.train.recipe import RECIPES, Recipe
 from breakthrough.workers import Job, run_all
 
 SEEDS = (0, 1, 2)

@@ -1,10 +1,10 @@
 """The inspector: the small vision net that is passed along, trained here, later federated, quantized, compiled.
 
-Shape legend: B pictures, H × W pixels, C classes, h × w cells of a grid over the picture.
+Shape legend: B pictures, H × W pixels, C classes, S sound parts, h × w cells of a grid over the picture.
 
-A defect is a small place in a large picture, so the net says for every cell of a grid how much speaks
-for each class, and the picture's score gathers the cells. Synthetic labels know the place, and can
-teach it.
+A defect is a small place in a large picture, so the net says for every cell of a grid what it shows: a
+defect, or a sound part of some kind. The picture's score gathers the cells. Synthetic labels know what
+every pixel shows, and can teach it.
 
 Plain 3 × 3 convolutions: on a CPU they are faster than the depthwise ones of a mobile net that needs a
 third of their arithmetic. A stem of stride 4, because the first pixels take most of the time. Group
@@ -32,6 +32,7 @@ from breakthrough.artifacts import Artifact
 from breakthrough.errors import ArtifactError, ConfigError, ShapeError, expected, unknown
 
 CLASSES = ("none", "missing_bolt", "raised_bolt", "misaligned_cap", "scratch")
+SOUND = ("bracket", "bolt", "cap", "distractor")
 NORMS = ("group", "batch")
 KIND, WEIGHTS, CONFIG = "inspector", "model.safetensors", "config.json"
 
@@ -40,14 +41,17 @@ KIND, WEIGHTS, CONFIG = "inspector", "model.safetensors", "config.json"
 class InspectorConfig:
     """The shape of an inspector. The first class is that of parts without a defect.
 
+    `sound` are the kinds of things without a defect that cells are told apart by, besides nothing at all.
+
     Units:  a stage per width, each at half the resolution of the one before, with so many residual
             convolutions; the stem's stride is 2 or 4 pixels; group is the channels normalized together
     Raises: ConfigError when the parts do not fit together; UnknownNameError for another norm
     """
 
     classes: tuple[str, ...] = CLASSES
+    sound: tuple[str, ...] = SOUND
     widths: tuple[int, ...] = (32, 64)
-    blocks: tuple[int, ...] = (1, 2)
+    blocks: tuple[int, ...] = (2, 2)
     stride: int = 4
     norm: str = "group"
     group: int = 1
@@ -113,7 +117,7 @@ class Inspector(nn.Module):
             layers += [Residual(width, config) for _ in range(blocks)]
             before, kernel, stride = width, 3, 2
         self.features = nn.Sequential(*layers)
-        self.head = nn.Conv2d(before, len(config.classes), 1)
+        self.head = nn.Conv2d(before, len(config.classes) + len(config.sound), 1)
         self.prior = nn.Parameter(torch.zeros(len(config.classes)))
         _initialize(self, generator)
 
@@ -125,9 +129,9 @@ class Inspector(nn.Module):
         return self.gather(self.cells(x))
 
     def cells(self, x: Tensor) -> Tensor:
-        """Scores of every class for every cell of the grid.
+        """What every cell of the grid shows: scores of nothing, of the defects, of the sound parts.
 
-        Shapes: (B, 3, H, W) → (B, C, h, w)
+        Shapes: (B, 3, H, W) → (B, C + S, h, w)
         Raises: ShapeError when x is not (B, 3, H, W)
         """
         if x.ndim != 4 or x.shape[1] != 3:
@@ -137,9 +141,11 @@ class Inspector(nn.Module):
     def gather(self, cells: Tensor) -> Tensor:
         """Scores of whole pictures: a defect anywhere is a defect.
 
-        Shapes: (B, C, h, w) → (B, C)
+        Shapes: (B, C + S, h, w) → (B, C)
         """
-        against = (cells[:, 1:] - cells[:, :1]).flatten(2).logsumexp(2)  # (B, C − 1): any cell, softly
+        count = len(self.config.classes)
+        sound = torch.cat((cells[:, :1], cells[:, count:]), 1).logsumexp(1, keepdim=True)  # (B, 1, h, w)
+        against = (cells[:, 1:count] - sound).flatten(2).logsumexp(2)  # (B, C − 1): in any cell, softly
         return F.pad(against, (1, 0)) + self.prior
 
     def to_files(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -233,5 +239,3 @@ def _initialize(model: Inspector, generator: torch.Generator | None) -> None:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
     nn.init.normal_(model.head.weight, std=model.head.in_channels**-0.5, generator=generator)
     nn.init.zeros_(model.head.bias)
-    with torch.no_grad():
-        model.head.bias[0] = 2.0  # most cells show no defect

@@ -41,10 +41,11 @@ DISPLAY = 2.2  # exponent between the light and the number in a picture
 class Pictures:
     """A set of labelled pictures.
 
-    `scenes` tells which are shots of one scene; by default none are. `where` marks the pixels of the
-    defect, all zero without one; it may be left out, and only training looks at it.
+    `scenes` tells which are shots of one scene; by default none are. `parts` tells what every pixel
+    shows: 0 nothing, the number of a class on its defect, numbers from len(classes) on for sound parts;
+    it may be left out, and only training looks at it.
 
-    Shapes: images (N, H, W, 3) uint8, labels (N,), scenes (N,), where (N, H, W) uint8, 0 to 255
+    Shapes: images (N, H, W, 3) uint8, labels (N,), scenes (N,), parts (N, H, W) uint8
     Raises: ShapeError, DtypeError, InputError for arrays that do not fit together
     """
 
@@ -52,7 +53,7 @@ class Pictures:
     labels: np.ndarray
     classes: tuple[str, ...]
     scenes: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    where: np.ndarray | None = None
+    parts: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no set of pictures."""
@@ -68,10 +69,10 @@ class Pictures:
         if labels.min() < 0 or labels.max() >= len(self.classes):
             got = f"{labels.min()} to {labels.max()}"
             raise InputError(expected(f"labels from 0 to {len(self.classes) - 1}", got))
-        if self.where is not None and self.where.shape != images.shape[:3]:
-            raise ShapeError(expected(f"where of shape {images.shape[:3]}", self.where.shape))
-        if self.where is not None and self.where.dtype != np.uint8:
-            raise DtypeError(expected("where in uint8", self.where.dtype))
+        if self.parts is not None and self.parts.shape != images.shape[:3]:
+            raise ShapeError(expected(f"parts of shape {images.shape[:3]}", self.parts.shape))
+        if self.parts is not None and self.parts.dtype != np.uint8:
+            raise DtypeError(expected("parts in uint8", self.parts.dtype))
         object.__setattr__(self, "labels", labels.astype(np.int64))
         object.__setattr__(self, "scenes", scenes.astype(np.int64))
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -84,14 +85,14 @@ class Pictures:
         """What makes this set this set: a hash of its pictures, labels and classes."""
         found = hashlib.sha256(repr((self.classes, self.images.shape)).encode())
         found.update(np.ascontiguousarray(self.images))
-        for array in (self.labels, self.where):
+        for array in (self.labels, self.parts):
             found.update(b"" if array is None else np.ascontiguousarray(array))
         return found.hexdigest()[:16]
 
     def take(self, indices: Any) -> Pictures:
         """The pictures at some indices, or where a mask is true."""
-        where = None if self.where is None else self.where[indices]
-        return Pictures(self.images[indices], self.labels[indices], self.classes, self.scenes[indices], where)
+        parts = None if self.parts is None else self.parts[indices]
+        return Pictures(self.images[indices], self.labels[indices], self.classes, self.scenes[indices], parts)
 
     def split(self, share: float, generator: np.random.Generator) -> tuple[Pictures, Pictures]:
         """Two sets, the second with about `share` of the scenes: no scene is in both.
@@ -123,7 +124,7 @@ class Pictures:
         """Write the set as npz."""
         with files.aside(Path(path)) as aside:
             arrays = {"images": self.images, "labels": self.labels, "scenes": self.scenes}
-            arrays |= {} if self.where is None else {"where": self.where}
+            arrays |= {} if self.parts is None else {"parts": self.parts}
             np.savez(aside, classes=np.array(self.classes), **arrays)
 
     @classmethod
@@ -135,8 +136,8 @@ class Pictures:
         try:
             with np.load(path, allow_pickle=False) as data:
                 classes = tuple(map(str, data["classes"]))
-                where = data["where"] if "where" in data else None
-                return cls(data["images"], data["labels"], classes, data["scenes"], where)
+                parts = data["parts"] if "parts" in data else None
+                return cls(data["images"], data["labels"], classes, data["scenes"], parts)
         except (OSError, KeyError, ValueError, BadZipFile) as error:
             raise ArtifactError(expected(f"a set of pictures in {path}", repr(error))) from error
 
@@ -153,17 +154,17 @@ class Augmentation:
     Raises: ConfigError for a number below 0
     """
 
-    exposure: float = 0.5
-    contrast: float = 0.2
-    gamma: float = 0.2
-    temperature: float = 0.2
+    exposure: float = 0.0
+    contrast: float = 0.0
+    gamma: float = 0.0
+    temperature: float = 0.0
     noise: float = 0.03
-    blur: float = 0.6
+    blur: float = 0.0
     flip: bool = True
     rotate_rad: float = 0.1
     shift: float = 0.04
     zoom: float = 0.05
-    cutout: float = 0.2
+    cutout: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse amounts that mean nothing."""
@@ -180,10 +181,10 @@ class Augmentation:
 class Augmenter:
     """Turns pictures into a batch, altered by an Augmentation with random numbers of a generator.
 
-    What marks a place in a picture is moved with it.
+    What the pixels show is moved with them.
 
-    Shapes: images (B, H, W, 3) uint8, where (B, H, W) uint8 or None → (B, 3, H, W) and (B, 1, H, W)
-            float32, values 0 to 1, on the images' device
+    Shapes: images (B, H, W, 3) uint8, parts (B, H, W) uint8 or None → (B, 3, H, W) float32, values 0 to
+            1, and (B, H, W) uint8, on the images' device
     Units:  the generator is on the CPU, so that a GPU sees the same pictures
     """
 
@@ -192,16 +193,13 @@ class Augmenter:
         self.pool = torch.randn(NOISE_POOL, generator=generator) if config.noise else None
 
     def __call__(
-        self, images: Tensor, where: Tensor | None, generator: torch.Generator
+        self, images: Tensor, parts: Tensor | None, generator: torch.Generator
     ) -> tuple[Tensor, Tensor | None]:
         """Draw, and alter."""
         x = self._tones(images, generator)
-        if where is not None:
-            x = torch.cat((x, where[:, None].float().div_(255)), 1)  # (B, 4, H, W)
-        x = self._moved(x, generator)
-        x, where = x[:, :3], None if where is None else x[:, 3:]
+        x, parts = self._moved(x, parts, generator)
         x = self._blurred(x, generator)
-        return self._cut(self._noisy(x, generator), generator), where
+        return self._cut(self._noisy(x, generator), generator), parts
 
     def _tones(self, images: Tensor, generator: torch.Generator) -> Tensor:
         c, b = self.config, len(images)
@@ -216,17 +214,22 @@ class Augmenter:
         table = ((level - 0.5) * slope[:, None, None] + 0.5).clamp(0, 1).to(x.device)
         return table.gather(2, x.flatten(2).long()).view(x.shape)
 
-    def _moved(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def _moved(
+        self, x: Tensor, parts: Tensor | None, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
         c, b = self.config, len(x)
         if not (c.flip or c.rotate_rad or c.shift or c.zoom):
-            return x
+            return x, parts
         reach = torch.tensor([c.rotate_rad, c.shift, c.shift, c.zoom])
         angle, dx, dy, zoom = (_signed((b, 4), generator) * reach).T
         mirror = 1 - 2 * torch.randint(2 if c.flip else 1, (b,), generator=generator)
         cos, sin = angle.cos() * zoom.exp(), angle.sin() * zoom.exp()
         rows = torch.stack((cos * mirror, -sin, 2 * dx, sin * mirror, cos, 2 * dy), 1)  # (B, 6)
         grid = _grid(rows.to(x.device).view(b, 2, 3), x.shape[2], x.shape[3])
-        return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+        options = {"padding_mode": "border", "align_corners": False}
+        if parts is not None:
+            parts = F.grid_sample(parts[:, None].float(), grid, mode="nearest", **options)[:, 0].to(torch.uint8)
+        return F.grid_sample(x, grid, **options), parts
 
     def _blurred(self, x: Tensor, generator: torch.Generator) -> Tensor:
         if not self.config.blur:

@@ -26,8 +26,9 @@ OWN, LINE = "its own domain", "the line"
 class Plan:
     """One size of the experiment.
 
-    Units:  pictures of each set, before it is split; line is the number of path-traced pictures, spp their
-            paths a pixel; steps of training; shares are parts of `all`'s training pictures
+    Units:  pictures of each set, before it is split, `shots` of every scene, `supersample`² samples a
+            pixel; line is the number of path-traced pictures, spp their paths a pixel; steps of training;
+            shares are parts of `all`'s training pictures
     """
 
     name: str
@@ -37,12 +38,19 @@ class Plan:
     steps: int
     sets: tuple[str, ...] = SETS
     shares: tuple[float, ...] = (0.25, 0.5)
+    shots: int = 2
+    supersample: int = 2
+
+    @property
+    def drawn(self) -> dict[str, int]:
+        """How the training sets are drawn, as the keywords of a dataset's settings."""
+        return {"shots": self.shots, "supersample": self.supersample}
 
 
 PLANS = {
     "tiny": Plan("tiny", pictures=120, line=15, spp=4, steps=20),
-    "quick": Plan("quick", pictures=1600, line=250, spp=16, steps=300),
-    "full": Plan("full", pictures=20_000, line=2000, spp=64, steps=6000, sets=(*SETS, *LEFT_OUT), shares=(0.05, 0.1, 0.25, 0.5)),
+    "quick": Plan("quick", pictures=1600, line=250, spp=16, steps=400),
+    "full": Plan("full", pictures=10_000, line=1000, spp=36, steps=4000, sets=(*SETS, *LEFT_OUT), shares=(0.05, 0.1, 0.25, 0.5)),
 }
 
 
