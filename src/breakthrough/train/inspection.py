@@ -89,7 +89,7 @@ def fit(
     run = _Run(model, pictures, recipe, seed)
     if checkpoint and Path(checkpoint).exists():
         run.resume(checkpoint)
-    bar = tqdm(total=recipe.steps, initial=run.step, disable=not progress, file=sys.stdout, unit="step")
+    bar = tqdm(total=recipe.steps, initial=run.step, disable=not progress, file=sys.stdout, unit="step", mininterval=2)
     with bar:
         while run.step < recipe.steps:
             run.advance(on_step, bar)

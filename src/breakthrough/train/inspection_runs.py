@@ -59,7 +59,7 @@ def inspect(
         for data in training.values() for seed in seeds
     ]  # fmt: skip
     workers = min(workers or (1 if place == "cuda" else devices.cores()), len(jobs))
-    with tqdm(total=len(jobs) * recipe.steps, disable=not progress, file=sys.stdout, unit="step") as bar:
+    with tqdm(total=len(jobs) * recipe.steps, disable=not progress, file=sys.stdout, unit="step", mininterval=2) as bar:
         found = iter(_finish(jobs, workers, bar))
     digests = {name: test.digest for name, test in tests.items()}
     runs = {name: tuple(_named(next(found), digests) for _ in seeds) for name in training}

@@ -49,7 +49,7 @@ class Plan:
 
 PLANS = {
     "tiny": Plan("tiny", pictures=120, line=15, spp=4, steps=20),
-    "quick": Plan("quick", pictures=1600, line=250, spp=16, steps=400),
+    "quick": Plan("quick", pictures=1300, line=250, spp=16, steps=320),
     "full": Plan("full", pictures=10_000, line=1000, spp=36, steps=4000, sets=(*SETS, *LEFT_OUT), shares=(0.05, 0.1, 0.25, 0.5)),
 }
 
