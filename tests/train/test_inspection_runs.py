@@ -8,13 +8,13 @@ from inspection_toys import CLASSES, toy_pictures
 from breakthrough.errors import ArtifactError, ConfigError, UnknownNameError
 from breakthrough.train import inspection_runs as room
 from breakthrough.train.inspection import evaluate
-from breakthrough.train.recipe import Recipe
 from breakthrough.train.inspection_results import Inspections
 from breakthrough.train.inspection_runs import inspect
 from breakthrough.train.inspector import InspectorConfig
 from breakthrough.train.pictures import Augmentation
+from breakthrough.train.recipe import Recipe
 
-MODEL = InspectorConfig(CLASSES, widths=(8, 16), blocks=(0, 1))
+MODEL = InspectorConfig(CLASSES, sound=(), widths=(8, 16), blocks=(0, 1))
 RECIPE = Recipe(steps=12, batch_size=16, save_every=6, augmentation=Augmentation.none())
 OPTIONS = {"model": MODEL, "device": "cpu", "progress": False}
 

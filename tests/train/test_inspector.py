@@ -44,14 +44,16 @@ def test_the_grid_and_the_scores_have_their_shapes(config):
 
 
 def test_a_defect_in_any_cell_is_a_defect_of_the_picture(model):
-    cells = torch.zeros(3, 5, 8, 8)
+    cells = torch.zeros(4, 9, 8, 8)
     cells[:, 0] = 10
     cells[1, 3, 6, 2] = 30
     cells[2, 4, 0, 0] = 30
-    assert model.gather(cells).argmax(1).tolist() == [0, 3, 4]
+    cells[3, 6, 1:3] = 50  # many bolts, all sound
+    assert model.gather(cells).argmax(1).tolist() == [0, 3, 4, 0]
     moved = cells.roll((3, 5), (2, 3))
     torch.testing.assert_close(model.gather(moved), model.gather(cells))  # wherever it is
-    expected = torch.log((cells[1, 3] - cells[1, 0]).double().exp().sum()).float()
+    each = cells[1].double().exp()
+    expected = (each[3] / (each[0] + each[5:].sum(0))).sum().log().float()
     torch.testing.assert_close(model.gather(cells)[1, 3], expected)
 
 

@@ -148,9 +148,9 @@ class Augmentation:
 
     Units:  exposure in stops of light, ±; contrast and gamma as natural logs of slope and exponent, ±;
             temperature as the log of red over blue, ±; noise and blur are the largest standard
-            deviations, in parts of full scale and in pixels; rotate_rad, ±; flip is left for right; shift in parts of the
-            picture's side, ±; zoom as a log, ±; cutout is the largest side of a grey square, in parts
-            of the picture's side
+            deviations, in parts of full scale and in pixels; flip is left for right; rotate_rad, ±; shift
+            in parts of the picture's side, ±; zoom as a log, ±; cutout is the largest side of a grey
+            square, in parts of the picture's side
     Raises: ConfigError for a number below 0
     """
 
