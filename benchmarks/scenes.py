@@ -208,7 +208,7 @@ def main() -> int:
             usual.picture(0)
             report(f"the usual way / everything, {size}²", race(usual.seconds_per_picture, ours.seconds_per_picture, chosen.rounds, f"usual {size}"), 3)
     if "2" in parts:
-        report("one worker / two, 8,000 pictures", worker_race(max(2, chosen.rounds // 2), 8000), 1.8)
+        report("one worker / two, 6,000 pictures", worker_race(max(2, chosen.rounds // 2), 6000), 1.8)
     if "3" in parts:
         few, many = memory_bytes(1000), memory_bytes(10_000)
         print(f"peak memory: 1,000 pictures {few / 2**20:.1f} MiB, 10,000 {many / 2**20:.1f} MiB, ratio {many / few:.3f}, goal 1.05")
