@@ -14,7 +14,7 @@ SUBJECTS = {"moe", "scenes", "train", "federated", "quant", "deploy"}
 MAY_IMPORT = {
     **dict.fromkeys(SUBJECTS, set()),
     "train": {"moe"},
-    "federated": {"train"},
+    "federated": {"train", "scenes"},
     "deploy": {"train", "quant"},
     "exercises": SUBJECTS,
     "course": set(),
