@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from breakthrough.errors import ConfigError, expected
-from breakthrough.federated.flower import flower
+from breakthrough.federated.flower import flower, identify
 
 if TYPE_CHECKING:
     from flwr.app import Message
@@ -33,6 +33,7 @@ class LocalGrid:
         if nodes < 1:
             raise ConfigError(expected("at least one node", nodes))
         core = flower()
+        identify(run_id)
         self.app, self.run_id = app, run_id
         self.contexts = {FIRST_ID + name: self._context(core, name, nodes) for name in range(nodes)}
         self.online = set(self.contexts)
