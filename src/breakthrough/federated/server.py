@@ -65,7 +65,8 @@ def federate(
     step, history = Step(plan, _parameters(plan)), History()
     before = checkpoint.restore(Path(folder), plan) if folder else None
     if before:
-        weights, memory, history = before
+        kept, memory, history = before
+        weights = {name: kept[name] for name in weights}  # strategies go by the order of the arrays
         step.restore(memory)
     nodes = wait_for(grid, plan, expect or plan.least) if len(history) < plan.rounds else {}
     for number in range(len(history) + 1, plan.rounds + 1):
