@@ -1,0 +1,1 @@
+"""Room `federated`: one model trained where the data is, and what leaks on the way."""
