@@ -41,9 +41,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from breakthrough.errors import ConfigError, DtypeError, InputError, ShapeError, expected, type_of
+from breakthrough.errors import ConfigError, InputError, ShapeError, expected
 from breakthrough.federated import member_state, shamir
-from breakthrough.federated.key_agreement import KEY_BYTES, add_mask, agree, new_private_key, public_key, seal, stretch, unseal
+from breakthrough.federated.key_agreement import KEY_BYTES, add_mask, agree, new_private_key, public_key, seal, unseal
+from breakthrough.federated.mask_keys import check_threshold, check_vector, own_mask_key, pair_mask_key, point_of, purpose
 from breakthrough.federated.mask_messages import (
     MASK_KEY, SEED, PublicKeys, check_name, commitment, read_all_keys, read_reveal, read_shares, tag, transcript, write_reveal, write_shares,
 )  # fmt: skip
@@ -159,11 +160,11 @@ class Member:
             raise InputError(expected(f"member {self.name} to {self.step} next", step, "a new Member for a new round"))
 
     def _seal(self, pair: tuple[Share, Share], peer: int, theirs: PublicKeys, agreed: bytes) -> bytes:
-        key = agree(self.seal_key, theirs.seal, _purpose(b"seal", agreed, self.name, peer))
+        key = agree(self.seal_key, theirs.seal, purpose(b"seal", agreed, self.name, peer))
         return write_shares(seal(key, pair[SEED].to_bytes() + pair[MASK_KEY].to_bytes(), _way(self.name, peer)))
 
     def _unseal(self, blob: bytes, peer: int, theirs: PublicKeys, agreed: bytes) -> tuple[Share, Share]:
-        key = agree(self.seal_key, theirs.seal, _purpose(b"seal", agreed, self.name, peer))
+        key = agree(self.seal_key, theirs.seal, purpose(b"seal", agreed, self.name, peer))
         try:
             text = unseal(key, read_shares(blob, peer), _way(peer, self.name))
         except InputError as error:
@@ -187,7 +188,7 @@ def unmask(
     check_threshold(len(keys), threshold)
     read, agreed = read_all_keys(keys, context), transcript(context, threshold, keys)
     survivors = _check_roster(masked, read, set(roster), reveals, threshold)
-    told = {name: _shares_told(blob, name, set(roster), survivors, agreed, keys) for name, blob in sorted(reveals.items())}
+    told = {name: check_reveal(reveals[name], name, keys, roster, survivors, threshold, context) for name in sorted(reveals)}
     secrets = {name: _recover([shares[name] for shares in told.values()], name, threshold) for name in sorted(roster)}
     total = np.zeros_like(masked[survivors[0]])  # (D,)
     for name in survivors:
@@ -219,9 +220,14 @@ def _check_roster(masked: Mapping[int, np.ndarray], read: Collection[int], roste
     return survivors
 
 
-def _shares_told(blob: bytes, name: int, roster: set[int], survivors: list[int], agreed: bytes, keys: Mapping[int, bytes]) -> dict[int, Share]:
-    """The shares in one member's reveal, if they are those of its point that this round asked for."""
-    told = read_reveal(blob, name, len(roster), tag(agreed))
+def check_reveal(
+    blob: bytes, name: int, keys: Mapping[int, bytes], roster: Collection[int], survivors: Collection[int], threshold: int, context: bytes,
+) -> dict[int, Share]:
+    """The shares in a member's reveal, if they are this round's, of its own point, and those that it was asked for.
+
+    Raises: InputError, DtypeError, each naming the member
+    """
+    told = read_reveal(blob, name, len(roster), tag(transcript(context, threshold, keys)))
     asked = {peer: SEED if peer in survivors else MASK_KEY for peer in roster}
     if {peer: kind for peer, (kind, _) in told.items()} != asked or any(share.x != point_of(name, keys) for _, share in told.values()):
         raise InputError(expected(f"member {name}'s shares of seeds of survivors and of mask keys of dropped members", "others"))
@@ -237,48 +243,6 @@ def _recover(shares: list[Share], name: int, threshold: int) -> bytes:
 
 def _not_the_secret(name: int, told: Collection[int]) -> str:
     return expected(f"the secret that member {name} advertised", f"another from the shares of members {sorted(told)}", "the reveals of other members")
-
-
-def check_threshold(parties: int, threshold: int) -> None:
-    """Refuse a round in which one vector would be the sum, or a server could get both secrets of a member.
-
-    Raises: ConfigError
-    """
-    if parties < 2:
-        raise ConfigError(expected("at least 2 parties: the sum over one is its vector", parties))
-    if not parties < 2 * threshold <= 2 * parties:
-        hint = "more than half of the parties: two groups of that size share a member, which answers once"
-        raise ConfigError(expected(f"a threshold of {parties // 2 + 1} to {parties} for {parties} parties", threshold, hint))
-
-
-def check_vector(codes: np.ndarray, what: str) -> None:
-    """Refuse what is no vector of codes.
-
-    Raises: DtypeError, ShapeError
-    """
-    if not (isinstance(codes, np.ndarray) and codes.dtype == np.uint32):
-        raise DtypeError(expected(f"{what} as uint32", getattr(codes, "dtype", type_of(codes)), "Codec.encode"))
-    if codes.ndim != 1 or not codes.size:
-        raise ShapeError(expected(f"{what} (D,)", codes.shape))
-
-
-def point_of(name: int, keys: Mapping[int, bytes]) -> int:
-    """The point of the polynomials that is a member's: its place among all who sent keys, from 1."""
-    return sorted(keys).index(name) + 1
-
-
-def own_mask_key(seed: bytes, name: int, agreed: bytes) -> bytes:
-    """The key of a member's own mask, from its seed."""
-    return stretch(seed, _purpose(b"self", agreed, name, name))
-
-
-def pair_mask_key(private: bytes, name: int, peer: int, theirs: PublicKeys, agreed: bytes) -> bytes:
-    """The key of the mask of a member and a peer, from either's private and the other's public key."""
-    return agree(private, theirs.mask, _purpose(b"mask", agreed, name, peer))
-
-
-def _purpose(use: bytes, agreed: bytes, name: int, peer: int) -> bytes:
-    return b"breakthrough/masking/" + use + agreed + struct.pack(">QQ", min(name, peer), max(name, peer))
 
 
 def _way(sender: int, receiver: int) -> bytes:
