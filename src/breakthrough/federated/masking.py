@@ -50,6 +50,8 @@ from breakthrough.federated.mask_messages import (
 )  # fmt: skip
 from breakthrough.federated.shamir import SHARE_BYTES, Share
 
+GONE = bytes(KEY_BYTES)
+
 
 @dataclass(repr=False)
 class Member:
@@ -62,7 +64,7 @@ class Member:
     parties: int
     threshold: int
     context: bytes
-    step: str = "share"  # what it does next: share, mask, reveal, nothing
+    step: str = "share"  # what it does next: share, mask, reveal, done
     mask_key: bytes = field(default_factory=new_private_key)
     seal_key: bytes = field(default_factory=new_private_key)
     seed: bytes = field(default_factory=new_private_key)
@@ -79,7 +81,12 @@ class Member:
         return f"Member({self.name}, parties={self.parties}, threshold={self.threshold}, next={self.step!r})"  # no secrets
 
     def advertise(self) -> bytes:
-        """The member's public keys for this round, for everybody."""
+        """The member's public keys for this round, for everybody.
+
+        Raises: InputError after the vector is masked: the secrets are gone by then
+        """
+        if self.seed == GONE:
+            raise InputError(expected(f"member {self.name} before its vector is masked", f"one whose next step is {self.step}", "a new Member for a new round"))
         mine = PublicKeys(public_key(self.mask_key), public_key(self.seal_key), commitment(self.seed, self.name, self.context))
         return mine.to_bytes(self.context)
 
@@ -123,6 +130,7 @@ class Member:
         for peer in received:
             add_mask(masked, pair_mask_key(self.mask_key, self.name, peer, read[peer], agreed), +1 if self.name < peer else -1)
         self.shares, self.step = self.shares | received, "reveal"
+        self.mask_key = self.seal_key = self.seed = GONE  # needed no more: whoever takes the node later finds none
         return masked
 
     def reveal(self, survivors: Set[int], dropped: Set[int]) -> bytes:
@@ -140,7 +148,7 @@ class Member:
             raise InputError(expected(f"member {self.name} and at least {self.threshold - 1} more survivors", sorted(survivors)))
         kinds = {name: SEED if name in survivors else MASK_KEY for name in self.shares}
         told = write_reveal(tag(transcript(self.context, self.threshold, self.keys)), {n: (kind, self.shares[n][kind]) for n, kind in kinds.items()})
-        self.shares, self.step = {}, "nothing"
+        self.shares, self.step = {}, "done"
         return told
 
     def to_bytes(self) -> bytes:
@@ -157,7 +165,7 @@ class Member:
 
     def _expect(self, step: str) -> None:
         if self.step != step:
-            raise InputError(expected(f"member {self.name} to {self.step} next", step, "a new Member for a new round"))
+            raise InputError(expected(f"member {self.name}'s next step to be {step}", self.step, "a new Member for a new round"))
 
     def _seal(self, pair: tuple[Share, Share], peer: int, theirs: PublicKeys, agreed: bytes) -> bytes:
         key = agree(self.seal_key, theirs.seal, purpose(b"seal", agreed, self.name, peer))

@@ -12,7 +12,7 @@ from breakthrough.errors import InputError, expected
 from breakthrough.federated.key_agreement import KEY_BYTES
 from breakthrough.federated.shamir import Share
 
-STEPS = ("share", "mask", "reveal", "nothing")
+STEPS = ("share", "mask", "reveal", "done")
 NUMBERS, SECRETS = ("name", "parties", "threshold"), ("mask_key", "seal_key", "seed")
 
 
