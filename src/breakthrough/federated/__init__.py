@@ -1,0 +1,1 @@
+"""Federated learning: one model trained where the data lies, and what its updates leak."""
