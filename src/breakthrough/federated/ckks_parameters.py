@@ -7,7 +7,7 @@ whole modulus. There is no prime for rescaling and none for key switching, which
                                               among the degrees N whose 128-bit limit is not below those bits
 
 Noise, as a bound on every decrypted value that fails with a chance below `FAILURE`. Seen in a slot, a polynomial with
-N random coefficients of deviation σ is a complex number of deviation σ · √N, and it exceeds B times that with a
+N random coefficients of deviation σ, drawn anew for each ciphertext, is a complex number of deviation σ · √N, and it exceeds B times that with a
 chance of exp(−B²). Under the secret key a ciphertext carries one such error e₀. Under the public key it carries
 e₀ + u · e + e₁ · s, with u and s ternary (variance 2/3). The products rule there: B² · N · σ · √(2/3), twice.
 Source: Cheon et al. 2017 (CKKS); Albrecht et al. 2018 (Homomorphic Encryption Standard), table 1
@@ -132,16 +132,18 @@ def choose(size: int, additions: int, error: float, *, limit: float = 1.0, symme
             both in units of the update. symmetric: clients encrypt with the secret key (less noise, half the bytes)
     Raises: ConfigError when no degree holds such a sum
     """
-    found, refused = [], []
+    found, refused = [], {}
     for degree in MOST_BITS:
         try:
             found.append(at_degree(degree, size, additions, error, limit=limit, symmetric=symmetric))
         except ConfigError as fault:
-            refused.append((degree, fault))
+            refused[degree] = fault
     if not found:
-        raise refused[-1][1]
+        what = f"a sum that a ring of degree {min(refused)} to {max(refused)} holds"
+        got = f"none for {additions} values up to {limit:g} within {error:g}"
+        raise ConfigError(expected(what, got, "a larger error or a smaller limit")) from refused[max(refused)]
     best = min(found, key=lambda p: (p.chunks(size) * p.packed * p.bits_a_value(), p.poly_modulus_degree))
-    return _with_reason(best, size, [degree for degree, _ in refused])
+    return _with_reason(best, size, [*refused])
 
 
 def _with_reason(p: Parameters, size: int, refused: list[int]) -> Parameters:
@@ -160,8 +162,8 @@ def _with_reason(p: Parameters, size: int, refused: list[int]) -> Parameters:
 
 
 def _prime_bits(scale: float, additions: int, limit: float, noise: float) -> int:
-    """Bits so that q / 2, above 2^(bits − 2), exceeds every coefficient of the sum."""
-    return 2 + math.ceil(math.log2(scale * math.sqrt(2) * additions * limit + noise))
+    """Bits so that q / 2, above 2^(bits − 2), exceeds every coefficient of the sum, and the scale as SEAL wants it."""
+    return 2 + math.ceil(math.log2(max(scale, scale * math.sqrt(2) * additions * limit + noise)))
 
 
 def _least_bits(degree: int) -> int:
@@ -182,5 +184,5 @@ def _check_room(p: Parameters) -> None:
     _check_request(1, p.additions, p.error, p.limit)
     if not (isinstance(p.scale, float) and math.isfinite(p.scale) and p.scale >= 1):
         raise ConfigError(expected("a scale of at least 1", p.scale))
-    if p.scale * p.additions * p.limit > 2.0 ** (sum(p.coeff_mod_bit_sizes) - 2):
+    if p.scale * max(1, math.sqrt(2) * p.additions * p.limit) > 2.0 ** (sum(p.coeff_mod_bit_sizes) - 2):
         raise ConfigError(expected("a sum that fits the modulus", f"{sum(p.coeff_mod_bit_sizes)} bits", "choose(...)"))

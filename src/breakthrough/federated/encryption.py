@@ -32,6 +32,7 @@ Shape legend: D values of an update.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -147,22 +148,28 @@ class Sum:
         self.added = 0
         self.size: int | None = None
         self._total: list[Any] = []
+        self._seen: set[bytes] = set()
 
     def add(self, chunks: Sequence[bytes]) -> None:
         """Add one update, or one sum of several.
 
-        Raises: InputError when it is incomplete, of another key, size or parameters, or one too many
+        Raises: InputError when it is incomplete, of another key, size or parameters, one too many, or one that was
+                added before: the bound on the error is one for noises that are independent
         """
         heads = _read(chunks, self.key, self.size)
         most = self.key.parameters.additions
         if self.added + heads[0].added > most:
             raise InputError(expected(f"at most {most} updates in a sum", self.added + heads[0].added, "choose(..., additions=...)"))
+        mark = hashlib.sha256(heads[0].body).digest()
+        if mark in self._seen:
+            raise InputError(expected("an update that is not in the sum", "the same ciphertexts again", "encrypting anew"))
         with store(self.key.parameters) as files:
             loaded = [_cipher(head, self.key, files) for head in heads]
             evaluator = _seal().Evaluator(files.context)
         for total, cipher in zip(self._total, loaded):
             evaluator.add_inplace(total, cipher)
         self._total = self._total or loaded
+        self._seen.add(mark)
         self.size, self.added = heads[0].size, self.added + heads[0].added
 
     def result(self) -> list[bytes]:
@@ -207,7 +214,7 @@ def decrypt(chunks: Sequence[bytes], secret: bytes, size: int) -> np.ndarray:
         values = np.concatenate([*_values(heads, own, files)])
     most = heads[0].added * own.parameters.limit + own.parameters.error
     if not np.abs(values).max() <= most:
-        got = f"a value of {np.abs(values).max():.3g}: another key made these ciphertexts, or they were altered"
+        got = f"{np.abs(values).max():.6g}: another key made these ciphertexts, or they were altered"
         raise InputError(expected(f"values within ±{most:.6g}", got, "the round again"))
     return values
 
