@@ -235,6 +235,20 @@ def test_the_same_ciphertexts_are_added_once(small):
     assert total.added == 1
 
 
+def test_a_ciphertext_that_cancels_another_is_refused(small):
+    secret, public = small
+    chunks, parameters = encrypt(np.full(5, 0.5), secret), parameters_of(secret)
+    with store(parameters) as files:
+        cipher = files.load(seal.Ciphertext(), Chunk.from_bytes(chunks[0]).body, "a ciphertext")
+        seal.Evaluator(files.context).negate_inplace(cipher)
+        negated = damaged(chunks, body=files.save(cipher))
+    total = Sum(public)
+    total.add(chunks)
+    with pytest.raises(InputError, match="whose sum is encrypted"):
+        total.add(negated)
+    assert total.added == 1 and abs(decrypt(total.result(), secret, 5) - 0.5).max() <= parameters.error
+
+
 def test_ciphertexts_of_other_parameters_are_refused(small):
     secret, public = small
     wide = make_keys(choose(40, CLIENTS, 1e-5, symmetric=True))[0]

@@ -35,7 +35,7 @@ def packings(costs: Sequence[Cost]) -> Figure:
         _sent(left, y, cost, cost is best)
         _took(right, y, cost)
     left.axvline(FLOAT32_BYTES, color=INK, ls="--", lw=1)
-    left.text(FLOAT32_BYTES, -0.75, "float32 ", ha="right", va="center", fontsize=9.5)
+    left.text(FLOAT32_BYTES, -0.75, " float32", ha="left", va="center", fontsize=9.5)
     left.set_yticks(range(len(costs)), [f"{c.packing}, N = {c.degree:,}" for c in costs])
     left.set(xlabel="bytes sent for a value", xlim=(0, 1.17 * max(c.up_bytes / c.size for c in costs)), ylim=(len(costs) - 0.4, -1.1))
     right.set(xlabel=f"CPU ms of a round: {costs[0].clients} clients, {costs[0].size:,} values", xlim=(0, None))
