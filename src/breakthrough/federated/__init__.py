@@ -1,1 +1,1 @@
-"""Federated learning: one model from several factories whose pictures stay where they are."""
+"""Federated learning: factories that train one model without moving their data."""
