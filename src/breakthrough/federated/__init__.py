@@ -1,0 +1,1 @@
+"""Federated learning: factories that train one model without moving their data."""
