@@ -71,6 +71,23 @@ def down(folder: str | Path = FOLDER) -> int:
     return ended
 
 
+def data_files(folder: str | Path, nodes: int | None = None) -> list[Path]:
+    """The data files of a folder in the order of their numbers: `node-0.npz`, `node-1.npz`…; only the first `nodes`.
+
+    Files that end in `.test.npz` are a node's own held-out data, beside its file.
+
+    Raises: InputError when there are too few
+    """
+    folder = Path(folder)
+    found = {int(one.stem[5:]): one for one in folder.glob("node-*.npz") if one.stem[5:].isdecimal()}
+    if len(found) < 2 or sorted(found) != list(range(len(found))):
+        got = ", ".join(found[number].name for number in sorted(found)) or "none"
+        raise InputError(expected(f"node-0.npz, node-1.npz… without gaps in {folder}", got))
+    if nodes is not None and not 2 <= nodes <= len(found):
+        raise InputError(expected(f"2 to {len(found)} nodes", nodes))
+    return [found[number] for number in range(nodes or len(found))]
+
+
 @contextlib.contextmanager
 def ended_on_failure(federation: Federation) -> Iterator[None]:
     """End the federation when the block raises, Ctrl-C included."""

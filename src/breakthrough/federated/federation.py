@@ -103,7 +103,7 @@ def load(folder: str | Path = FOLDER) -> Federation:
     Raises: InputError when there is none, or its SuperLink has ended
     """
     federation = read(folder)
-    hint = "breakthrough federate up --data DIR"
+    hint = "breakthrough federate up DIR"
     if federation is None:
         raise InputError(expected(f"a federation in {folder}", "none", hint))
     if not federation.running():

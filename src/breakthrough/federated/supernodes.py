@@ -132,17 +132,19 @@ def answers(federation: Federation, run: str) -> dict[int, int]:
 
 
 def _seen(federation: Federation, node: Node) -> Seen:
-    runs = processes.alive(node.pid, federation.token)
+    runs = processes.alive(node.pid, federation.token)  # asked before its log is read: what it said last is in there
     log = _read(federation.home(node.number) / "log.txt")
-    if runs and "Exit Code:" not in log:
-        return Seen(node, ONLINE if _ID.search(log) else STARTING)
-    if ended := _ENDED.search(log):
-        code, why = ended.group(1), ended.group(2)
-        said = _REASON.search(why)
-        return Seen(node, REFUSED if said else FAILED, " ".join((said.group(1) if said else f"exit code {code}: {why}").split()))
-    if "terminated gracefully" in log:
-        return Seen(node, LEFT)
-    return Seen(node, LOST, "its process was killed" if _ID.search(log) else "its process ended before it was online")
+    joined = bool(_ID.search(log))
+    if runs:
+        return Seen(node, ONLINE if joined else STARTING)
+    if "SuperNode terminated gracefully" in log:
+        return Seen(node, LEFT, "it was asked to end")
+    if joined:  # the log may hold errors of apps that it started: they are not its own end
+        return Seen(node, LOST, "its process was killed")
+    ended = _ENDED.search(log)
+    if ended and (said := _REASON.search(ended.group(2))):
+        return Seen(node, REFUSED, " ".join(said.group(1).split()))
+    return Seen(node, FAILED, " ".join(ended.group(2).split())[:300] if ended else "its process ended before it was online")
 
 
 def _write_connection(federation: Federation, authority: Path) -> None:
