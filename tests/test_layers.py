@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "capstone": SUBJECTS,
     "cli": {"course", "grading", "capstone"},
 }
-BY_NAME_WHERE_RUN = {"course": {"exercises"}, "grading": {"exercises"}, "cli": {"exercises", "scenes"}}  # inside functions only
+BY_NAME_WHERE_RUN = {"course": {"exercises"}, "grading": {"exercises"}, "cli": {"exercises", "scenes", "federated"}}  # inside functions only
 LIGHT = {"course", "grading", "cli"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "lib", "stuff"}
 LABELS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

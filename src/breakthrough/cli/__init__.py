@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakthrough.cli import scenes
+from breakthrough.cli import federate, scenes
 from breakthrough.cli.groups import group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
@@ -20,6 +20,7 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 def _with_groups(app: typer.Typer) -> typer.Typer:
     app.add_typer(scenes.app, name="scenes")
+    app.add_typer(federate.app, name="federate")
     return app
 
 
@@ -49,6 +50,9 @@ def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks 
     \b
     Pictures:
       breakthrough scenes make --out data/all    labelled pictures of simulated scenes
+    \b
+    Factories:
+      breakthrough federate up data/factories    a SuperLink and nodes as processes, over TLS
     """
 
 
