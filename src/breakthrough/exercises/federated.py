@@ -2,5 +2,7 @@
 
 from __future__ import annotations
 
-FILES = ()
+from breakthrough.exercises import federated_split
+
+FILES = (federated_split,)
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
