@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from breakthrough.exercises import card, judge, load
 
@@ -73,6 +74,46 @@ def softened(labels, parts, alpha, generator):
     return out
 
 
+# the weighted average
+
+
+def flowers_way(states, samples):
+    """As Flower's aggregation does it: every array times its share, added up."""
+    total = sum(samples)
+    return {name: sum(s[name].float() * (n / total) for s, n in zip(states, samples)) for name in states[0]}
+
+
+def mean_of_stack(states, samples):
+    return {name: torch.stack([s[name].float() for s in states]).mean(0).to(states[0][name].dtype) for name in states[0]}
+
+
+def loaded_into_the_first(states, samples):
+    out = {}
+    for name in states[0]:
+        if "running" in name or "num_batches" in name:
+            out[name] = states[0][name]
+        else:
+            out[name] = sum(s[name].float() * n for s, n in zip(states, samples) if n) / sum(samples)
+            out[name] = out[name].to(states[0][name].dtype)
+    return out
+
+
+def floats_only(states, samples):
+    out = {k: v.clone() for k, v in states[0].items()}
+    for name, value in out.items():
+        if value.is_floating_point():
+            out[name] = sum(s[name].float() * n / sum(samples) for s, n in zip(states, samples) if n).to(value.dtype)
+    return out
+
+
+def zeros_added_to(states, samples):
+    out = {name: torch.zeros_like(value) for name, value in states[0].items()}
+    for state, n in zip(states, samples):
+        for name in out:
+            out[name] += (state[name] * (n / sum(samples))).to(out[name].dtype)
+    return out
+
+
 ATTEMPTS = [
     ("federated.split", counts_of_each, "cut one by one"),
     ("federated.split", rest_at_the_end, "the rest to the last"),
@@ -80,6 +121,11 @@ ATTEMPTS = [
     ("federated.split", unshuffled, "not shuffled"),
     ("federated.split", one_size, "one draw for all classes"),
     ("federated.split", softened, "α upside down"),
+    ("federated.average", flowers_way, "counter as a float"),
+    ("federated.average", mean_of_stack, "every client alike"),
+    ("federated.average", loaded_into_the_first, "buffers of the first"),
+    ("federated.average", floats_only, "counter of one client"),
+    ("federated.average", zeros_added_to, "counter cut off"),
 ]
 
 
