@@ -11,7 +11,7 @@ from breakthrough.federated.grids import LocalGrid
 from breakthrough.federated.plan import Plan
 from breakthrough.federated.simulation import place
 
-PLAN = Plan(rounds=3, epochs=1, lr=0.1, data="toy", least=2, timeout_s=5)
+PLAN = Plan(rounds=3, epochs=1, lr=0.1, data="toy", least=2, most=240, timeout_s=5)
 
 
 def toy_data(folder, nodes=4, per_node=60):

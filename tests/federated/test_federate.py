@@ -56,9 +56,9 @@ def test_a_protected_sum_is_the_plain_sum(home, protection):
     folder, _ = home
     plan = replace(PLAN, protection=protection, rounds=2)
     plain = federate(Faulty(folder), replace(plan, protection="plain"))
-    found = federate(Faulty(folder), plan, public=prepare_keys(folder / "keys", [plan]))
+    found = federate(Faulty(folder), plan, public=prepare_keys(folder / "keys", [plan], 4))
     for name, x in plain.weights.items():
-        np.testing.assert_allclose(found.weights[name], x, atol=2e-4)
+        np.testing.assert_allclose(found.weights[name], x, atol=5e-4)
     assert found.history.rounds[0].weight == pytest.approx(240, rel=1e-3)
     assert found.history.rounds[0].up_bytes > plain.history.rounds[0].up_bytes * 0.9
 
@@ -114,7 +114,7 @@ def test_a_node_killed_in_any_phase_costs_its_own_update_only(home, protection, 
     folder, _ = home
     plan = replace(PLAN, protection=protection, rounds=2, timeout_s=0.5)
     grid = Faulty(folder, faults={(2, phase): dies})
-    public = prepare_keys(folder / "keys", [plan])
+    public = prepare_keys(folder / "keys", [plan], 4)
     found = federate(grid, plan, public=public)
     one, two = found.history.rounds
     assert one.names == two.names == (0, 1, 3)
@@ -123,9 +123,8 @@ def test_a_node_killed_in_any_phase_costs_its_own_update_only(home, protection, 
     start, layout = initial_state(plan), Layout.of(initial_state(plan))
     data = [load_data(task_of("digits"), folder / "toy" / f"node-{k}.npz") for k in three]
     mean = np.mean([layout.flatten(train_round(plan, start, d, k, 1)[0]) for k, d in zip(three, data)], 0)
-    after = federate(Faulty(folder, faults={(2, phase): dies}), replace(plan, rounds=1, lr_end=plan.lr_end), public=public)
-    if plan.rounds == 2:
-        np.testing.assert_allclose(layout.flatten(after.weights), mean, atol=2e-4)
+    after = federate(Faulty(folder, faults={(2, phase): dies}), replace(plan, rounds=1), public=public)
+    np.testing.assert_allclose(layout.flatten(after.weights), mean, atol=5e-4)
 
 
 def test_a_node_killed_while_masks_are_taken_off_costs_nothing(home):
@@ -252,7 +251,7 @@ def test_a_second_node_with_the_same_number_is_refused(home):
 def test_garbage_instead_of_ciphertexts_is_refused(home):
     folder, _ = home
     plan = replace(PLAN, rounds=1, protection="encrypted")
-    public = prepare_keys(folder / "keys", [plan])
+    public = prepare_keys(folder / "keys", [plan], 4)
 
     def garbage(message, reply):
         sent = wire.unblob(reply.content[wire.BLOBS])

@@ -14,6 +14,7 @@ import numpy as np
 
 from breakthrough.errors import InputError, expected
 from breakthrough.federated import encryption, wire
+from breakthrough.federated.ckks_release import released
 from breakthrough.federated.fixed_point import Codec
 from breakthrough.federated.flower import flower
 from breakthrough.federated.local import load_state, state_of, train_round
@@ -109,18 +110,19 @@ class Node:
         """Train, weigh, and send the update encrypted."""
         order = wire.order_of(message)
         vector, loss = self._weighed(order, message, context)
+        vector = np.clip(vector, -order.plan.limit, order.plan.limit)
         chunks = encryption.encrypt(vector, (self._keys(context) / "public.ckks").read_bytes())
         return wire.answer(message, order, {"train-loss": loss}, blobs=wire.blobs(dict(enumerate(chunks))))
 
     def decrypt(self, message: Message, context: Context) -> Message:
-        """The key holder's part: decrypt a sum. One who holds no key refuses."""
-        order, path = wire.order_of(message), self._keys(context) / "secret.ckks"
+        """The key holder's part: decrypt a sum, and put noise on it. One who holds no key refuses."""
+        order, path = wire.order_of(message), self._secret(context)
         if not path.exists():
             raise InputError(expected("a node that holds the key", f"node {name_of(context)}", "another node"))
         size = int(message.content[wire.CONFIG]["size"])
         chunks = wire.unblob(message.content[wire.BLOBS])
         total = encryption.decrypt([chunks[i] for i in sorted(chunks)], path.read_bytes(), size)
-        return wire.answer(message, order, arrays=wire.arrays({"sum": total}))
+        return wire.answer(message, order, arrays=wire.arrays({"sum": released(total, path.read_bytes())}))
 
     def _trained(self, order: Order, sent: State, context: Context) -> tuple[dict[str, np.ndarray], int, float]:
         """The own weights after a round's training, the number of examples, the mean loss."""
@@ -157,6 +159,11 @@ class Node:
 
     def _keys(self, context: Context) -> Path:
         return Path(self.key_folder or str(context.node_config["keys"]))
+
+    def _secret(self, context: Context) -> Path:
+        """In a simulation all nodes look into one folder, and only node 0 takes the key."""
+        own = "secret.ckks" if self.key_folder is None else f"secret-{name_of(context)}.ckks"
+        return self._keys(context) / own
 
 
 def name_of(context: Context) -> int:

@@ -131,30 +131,30 @@ def masked(question: Question) -> Collected:
 
 
 def encrypted(question: Question) -> Collected:
-    """CKKS: the server adds ciphertexts it cannot read; one node that holds the key decrypts the sum.
+    """CKKS: the server adds ciphertexts it cannot read; the node that holds the key decrypts the sum.
 
-    The nodes share one secret key: whoever holds it, together with the server, can read every update.
+    The others have the public key only. The key holder, together with the server, could read every update.
     """
     if question.public is None:
         raise BreakthroughError(expected("the public part of the CKKS keys for an encrypted run", "none", "encryption.make_keys"))
     layout, public = question.layout, question.public
     size = layout.size + 1
+    most_bytes = 2 * size * encryption.parameters_of(public).bits_a_value() // 8 + BLOB_BYTES
 
     def check(reply: Message) -> str | None:
-        fault = checks.bytes_fault(reply.content.get(wire.BLOBS), encryption.most_bytes(size, public))
+        fault = checks.bytes_fault(reply.content.get(wire.BLOBS), most_bytes)
         return fault or _loss_fault(facts_of(reply).get("train-loss"))
 
     asked = question.ask(question.nodes, wire.ENCRYPTED, None, check, arrays=wire.arrays(question.start))
-    good = {}
+    total = encryption.Sum(public, size)
     for name, reply in list(asked.answers.items()):
         try:
-            good[name] = encryption.check(_ordered(reply), public, size)
+            total.add(_ordered(reply))
         except BreakthroughError as error:
             asked.refuse(name, f"unreadable: {error}")
     enough(question, asked, "sent encrypted updates")
-    total = encryption.add(good.values(), public)
-    summed, lost = _decrypted(question, total, size)
-    return _from_sum(question, layout, summed, tuple(good), asked.lost | lost, asked, sum(map(_bytes, asked.answers.values())))
+    summed, lost = _decrypted(question, total.result(), size)
+    return _from_sum(question, layout, summed, tuple(asked.answers), asked.lost | lost, asked, sum(map(_bytes, asked.answers.values())))
 
 
 def enough(question: Question, asked: Asked, what: str, least: int | None = None) -> None:

@@ -137,17 +137,18 @@ def unpack(slots: np.ndarray, size: int) -> np.ndarray:
 class Sum:
     """The adder: sums encrypted updates one after another, with the public side alone.
 
-    An update that is refused leaves the sum as it was.
+    An update that is refused leaves the sum as it was. `size` is the number of values that every update must have; without
+    it, that of the first.
 
     Raises: InputError when the key has a secret in it
     """
 
-    def __init__(self, public: bytes) -> None:
+    def __init__(self, public: bytes, size: int | None = None) -> None:
         self.key = Key.from_bytes(public)
         if self.key.kind != PUBLIC:
             raise InputError(expected("the public side of a key", "the secret key", "keeping it from the adder"))
         self.added = 0
-        self.size: int | None = None
+        self.size = size
         self._total: list[Any] = []
         self._seen: set[bytes] = set()
 
@@ -176,7 +177,7 @@ class Sum:
 
         Raises: InputError when nothing was added
         """
-        if self.size is None:
+        if self.size is None or not self.added:
             raise InputError(expected("at least one update", "none"))
         with store(self.key.parameters) as files:
             bodies = [files.save(total) for total in self._total]

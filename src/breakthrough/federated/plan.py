@@ -46,7 +46,7 @@ class Plan:
     clip: float | None = None
     noise: float = 0.0
     limit: float = 8.0
-    most: int = 4096
+    most: int = 2048
     fraction: float = 1.0
     least: int = 2
     timeout_s: float = 600.0

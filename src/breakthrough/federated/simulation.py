@@ -19,6 +19,7 @@ from tqdm import tqdm
 from breakthrough import devices, files
 from breakthrough.errors import BreakthroughError, ConfigError, expected, unknown
 from breakthrough.federated import encryption
+from breakthrough.federated.ckks_parameters import Parameters, choose
 from breakthrough.federated.client import client_app
 from breakthrough.federated.flower import flower
 from breakthrough.federated.grids import LocalGrid
@@ -30,6 +31,7 @@ from breakthrough.federated.vectors import Layout
 
 ENGINES = ("local", "ray")
 KEYS = "keys"
+CKKS_ERROR = 1e-6  # of a number of a summed update
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def simulate(
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
     data = Path(data).resolve()
-    public = prepare_keys(data / KEYS, [job.plan for job in jobs.values()])
+    public = prepare_keys(data / KEYS, [job.plan for job in jobs.values()], nodes)
     app = client_app(data, data / KEYS)
     total = sum(job.plan.rounds for job in jobs.values())
     with tqdm(total=total, disable=not progress, file=sys.stdout, unit="round", mininterval=2) as bar:
@@ -84,28 +86,35 @@ def simulate(
         return run(LocalGrid(app, nodes), nodes) if engine == "local" else _by_ray(run, app, nodes)
 
 
-def prepare_keys(folder: Path, plans: Sequence[Plan]) -> bytes | None:
+def prepare_keys(folder: Path, plans: Sequence[Plan], nodes: int) -> bytes | None:
     """The public part of the CKKS keys in a folder, made if a plan asks for them and they are not there.
 
-    In a simulation all nodes find both keys there; in a deployment each node is given its own.
+    In a simulation node 0 holds the secret key, and all find the public one in this folder; in a deployment
+    each node is given a folder of its own.
     """
     wanted = [plan for plan in plans if plan.protection == "encrypted"]
     if not wanted:
         return None
-    size = max(Layout.of(initial_state(plan)).size + 1 for plan in wanted)
-    if not (folder / "public.ckks").exists():
-        secret, public = encryption.make_keys(encryption.choose(size))
-        write_keys(folder, secret, public)
-    return (folder / "public.ckks").read_bytes()
+    public = folder / "public.ckks"
+    parameters = ckks_parameters(wanted, nodes)
+    if not public.exists() or encryption.parameters_of(public.read_bytes()) != parameters:
+        secret, shared = encryption.make_keys(parameters)
+        write_key(folder / "secret-0.ckks", secret)
+        write_key(public, shared)
+    return public.read_bytes()
 
 
-def write_keys(folder: Path, secret: bytes | None, public: bytes) -> None:
-    """Write CKKS keys; the secret one is for its owner's eyes."""
-    for name, key in (("secret.ckks", secret), ("public.ckks", public)):
-        if key is not None:
-            with files.aside(folder / name) as path:
-                path.touch(mode=0o600)
-                path.write_bytes(key)
+def ckks_parameters(plans: Sequence[Plan], nodes: int) -> Parameters:
+    """Parameters for the updates of some plans, summed over so many nodes."""
+    size = max(Layout.of(initial_state(plan)).size + 1 for plan in plans)
+    return choose(size, nodes, CKKS_ERROR, limit=max(plan.limit for plan in plans))
+
+
+def write_key(target: Path, key: bytes) -> None:
+    """Write a key for its owner's eyes only."""
+    with files.aside(target) as path:
+        path.touch(mode=0o600)
+        path.write_bytes(key)
 
 
 def start_ray() -> float:
