@@ -173,6 +173,8 @@ class _Run:
         loss = F.cross_entropy(self.model.gather(cells), y, label_smoothing=recipe.label_smoothing)
         if parts is not None:
             loss = loss + recipe.cells * cell_loss(cells, parts, len(self.model.config.classes))
+        if self.model.config.experts:
+            loss = loss + recipe.balance * self.model.balance_loss()
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)

@@ -11,6 +11,8 @@ third of their arithmetic. A stem of stride 4, because the first pixels take mos
 normalization: it keeps no running statistics, so that nothing of one factory's pictures is averaged
 into another's, a batch of one gives what a batch of many does, and training and evaluation compute
 the same function. Groups of one channel learn fastest by far.
+
+Module 1's sparse layer can stand between the grid and its scores: `experts` puts it there.
 """
 
 from __future__ import annotations
@@ -30,10 +32,12 @@ from torch import Tensor, nn
 from breakthrough import artifacts, files
 from breakthrough.artifacts import Artifact
 from breakthrough.errors import ArtifactError, ConfigError, ShapeError, expected, unknown
+from breakthrough.train.mixture import Mixture, mixture_config
 
 CLASSES = ("none", "missing_bolt", "raised_bolt", "misaligned_cap", "scratch")
 SOUND = ("bracket", "bolt", "cap", "distractor")
 NORMS = ("group", "batch")
+MIXTURE = ("experts", "top_k", "hidden")  # written down only where there are experts
 KIND, WEIGHTS, CONFIG = "inspector", "model.safetensors", "config.json"
 
 
@@ -42,9 +46,11 @@ class InspectorConfig:
     """The shape of an inspector. The first class is that of parts without a defect.
 
     `sound` are the kinds of things without a defect that cells are told apart by, besides nothing at all.
+    With `experts` above 0, the cells go through a sparse layer of so many, `top_k` of them a cell.
 
     Units:  a stage per width, each at half the resolution of the one before, with so many residual
-            convolutions; the stem's stride is 2 or 4 pixels; group is the channels normalized together
+            convolutions; the stem's stride is 2 or 4 pixels; group is the channels normalized together;
+            hidden is the width of an expert
     Raises: ConfigError when the parts do not fit together; UnknownNameError for another norm
     """
 
@@ -55,6 +61,9 @@ class InspectorConfig:
     stride: int = 4
     norm: str = "group"
     group: int = 1
+    experts: int = 0
+    top_k: int = 1
+    hidden: int = 64
 
     def __post_init__(self) -> None:
         """Refuse a shape that no net can have."""
@@ -68,6 +77,8 @@ class InspectorConfig:
             raise ConfigError(expected("a stride of 2 or 4", self.stride))
         if self.norm not in NORMS:
             raise unknown("norm", self.norm, NORMS)
+        if self.experts != 0:
+            mixture_config(self.widths[-1], self.experts, self.top_k, self.hidden)
 
     @property
     def cell(self) -> int:
@@ -79,7 +90,8 @@ class InspectorConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `from_dict` reads, fit for JSON."""
-        return asdict(self)
+        data = asdict(self)
+        return data if self.experts else {name: x for name, x in data.items() if name not in MIXTURE}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> InspectorConfig:
@@ -120,6 +132,10 @@ class Inspector(nn.Module):
         self.head = nn.Conv2d(before, len(config.classes) + len(config.sound), 1)
         self.prior = nn.Parameter(torch.zeros(len(config.classes)))
         _initialize(self, generator)
+        self.mixture: Mixture | None = None
+        if config.experts:  # drawn last: the other weights are those of the net without experts
+            sizes = mixture_config(before, config.experts, config.top_k, config.hidden)
+            self.mixture = Mixture(sizes, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores for every class.
@@ -136,7 +152,16 @@ class Inspector(nn.Module):
         """
         if x.ndim != 4 or x.shape[1] != 3:
             raise ShapeError(expected("pictures of shape (B, 3, H, W)", tuple(x.shape)))
-        return self.head(self.features(4 * x - 2))  # about unit variance
+        grid = self.features(4 * x - 2)  # about unit variance
+        return self.head(grid if self.mixture is None else self.mixture(grid))
+
+    def balance_loss(self) -> Tensor:
+        """How uneven the experts' load was in the last forward pass of training: 1 is even; 0 without experts.
+
+        Shapes: → (), with gradient
+        Raises: InputError before the first forward pass of training
+        """
+        return self.prior.new_zeros(()) if self.mixture is None else self.mixture.balance_loss()
 
     def gather(self, cells: Tensor) -> Tensor:
         """Scores of whole pictures: a defect anywhere is a defect.

@@ -19,7 +19,7 @@ class Recipe:
     Units:  lr is Muon's, for convolutions, lr_rest AdamW's, for all else; warm is the share of the steps
             in which the rates rise; average is the decay of the running mean of the weights, 0 for none;
             clip bounds the norm of the gradient; cells weighs the loss of the cells against that of the
-            pictures, where it is known what the pixels show
+            pictures, where it is known what the pixels show; balance weighs that of the experts' load
     Raises: ConfigError for a number out of range
     Source: Smith and Topin 2018 (one cycle); Szegedy et al. 2016 (label smoothing)
     """
@@ -34,6 +34,7 @@ class Recipe:
     average: float = 0.98
     clip: float = 1.0
     cells: float = 10.0
+    balance: float = 0.01
     save_every: int = 250
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -42,8 +43,9 @@ class Recipe:
         for name in ("steps", "batch_size", "lr", "lr_rest", "clip", "save_every"):
             if getattr(self, name) <= 0:
                 raise ConfigError(expected(f"{name} above 0", getattr(self, name)))
-        if self.cells < 0:
-            raise ConfigError(expected("cells of at least 0", self.cells))
+        for name in ("cells", "balance"):
+            if getattr(self, name) < 0:
+                raise ConfigError(expected(f"{name} of at least 0", getattr(self, name)))
         for name in ("warm", "weight_decay", "label_smoothing", "average"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(expected(f"{name} from 0 to less than 1", getattr(self, name)))
@@ -75,7 +77,7 @@ def one_cycle(step: int, recipe: Recipe) -> float:
 
 
 def make_optimizer(model: Inspector, recipe: Recipe) -> Muon:
-    """Muon for the convolutions, AdamW for norms, biases and the last layer."""
+    """Muon for the convolutions, AdamW for norms, biases, experts and the last layer."""
     convolutions = [weight for weight in model.features.parameters() if weight.ndim == 4]
     taken = set(map(id, convolutions))
     rest = [weight for weight in model.parameters() if id(weight) not in taken]

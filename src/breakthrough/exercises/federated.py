@@ -1,0 +1,14 @@
+"""The bank of module 3, federated learning."""
+
+from __future__ import annotations
+
+from breakthrough.exercises import (
+    federated_average,
+    federated_clip,
+    federated_mask,
+    federated_shamir,
+    federated_split,
+)
+
+FILES = (federated_split, federated_average, federated_mask, federated_shamir, federated_clip)
+EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)

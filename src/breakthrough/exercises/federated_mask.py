@@ -1,0 +1,266 @@
+"""Module 3: pairwise masks that cancel in the sum.
+
+Shapes: D entries of an update
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Generator
+
+from breakthrough.exercises.compare import close
+from breakthrough.exercises.exercise import Case, Exercise, Misconception
+from breakthrough.exercises.scenes_inputs import numpy_from
+
+Stream = Callable[[int, int], np.ndarray]
+MODULUS = 2**32
+
+
+def mask(
+    codes: np.ndarray, me: int, names: Sequence[int], own_seed: int, pair_seeds: Mapping[int, int], stream: Stream
+) -> np.ndarray:
+    """Hide a member's codes: add its own mask, and one for every other member that cancels in the sum.
+
+    Why:    the server needs the sum and nothing else; with these masks what it gets from one member is noise,
+            and yet the sum is exact to the last bit: no accuracy is paid for it
+    Shapes: codes (D,) uint32 → (D,) uint32
+    Units:  modulo 2^32. stream(seed, size) → (size,) uint32 is the mask of a seed. `names` are the members of
+            the round, me among them, in any order. pair_seeds has the seed shared with each peer, also with
+            peers that left before the round. Of two members the one with the lower name adds the mask of
+            the pair, the other subtracts it; everyone adds its own
+    """
+    masked = codes + stream(own_seed, codes.size)  # uint32 wraps, which is the modulo
+    for peer in names:
+        if peer != me:
+            pair = stream(pair_seeds[peer], codes.size)
+            masked = masked + pair if me < peer else masked - pair
+    return masked
+
+
+def _with_signs(codes, me, names, own_seed, pair_seeds, stream):
+    peers = [name for name in names if name != me]
+    total = codes.astype(np.int64) + stream(own_seed, len(codes))
+    for peer in peers:
+        total += np.sign(peer - me) * stream(pair_seeds[peer], len(codes)).astype(np.int64)
+    return (total % MODULUS).astype(np.uint32)
+
+
+def _entry_by_entry(codes, me, names, own_seed, pair_seeds, stream):
+    masks = [(1, stream(own_seed, len(codes)))]
+    masks += [(1 if me < peer else -1, stream(pair_seeds[peer], len(codes))) for peer in sorted(set(names) - {me})]
+    out = []
+    for i, code in enumerate(codes.tolist()):
+        out.append((code + sum(sign * int(one[i]) for sign, one in masks)) % MODULUS)
+    return np.array(out, dtype=np.uint32)
+
+
+def _whole_stream(stream, seed, size):
+    return stream(seed, size).astype(np.int64)
+
+
+def _first_number(stream, seed, size):
+    return int(stream(seed, max(size, 1))[0])
+
+
+def _lower_adds(me, peer, names):
+    return 1 if me < peer else -1
+
+
+def _those_here(me, names, pair_seeds):
+    return [name for name in names if name != me]
+
+
+def _of_the_pair(peer, own_seed, pair_seeds):
+    return pair_seeds[peer]
+
+
+def _wrapped(total):
+    return (total % MODULUS).astype(np.uint32)
+
+
+def _made(sign=_lower_adds, own=1, peers=_those_here, seed=_of_the_pair, draw=_whole_stream, finish=_wrapped) -> Any:
+    """A wrong answer: the right one but for what is given."""
+
+    def answer(codes, me, names, own_seed, pair_seeds, stream):
+        total = codes.astype(np.int64) + own * _whole_stream(stream, own_seed, codes.size)
+        for peer in peers(me, names, pair_seeds):
+            total = total + sign(me, peer, names) * draw(stream, seed(peer, own_seed, pair_seeds), codes.size)
+        return finish(total)
+
+    return answer
+
+
+def _by_place(me, peer, names):
+    return 1 if list(names).index(me) < list(names).index(peer) else -1
+
+
+def _by_text(me, peer, names):
+    return 1 if str(me) < str(peer) else -1
+
+
+def _one_seed(peer, own_seed, pair_seeds):
+    return next(iter(pair_seeds.values()))
+
+
+def _xor(codes, me, names, own_seed, pair_seeds, stream):
+    masked = codes ^ stream(own_seed, codes.size)
+    for peer in names:
+        masked = masked if peer == me else masked ^ stream(pair_seeds[peer], codes.size)
+    return masked
+
+
+def _stream(seed: int, size: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(MODULUS, size=size, dtype=np.uint32)
+
+
+def _counting(seed: int, size: int) -> np.ndarray:
+    """A stream to compute with by hand: the seed, and on from there."""
+    return (seed + np.arange(size)).astype(np.uint32)
+
+
+def _seeds(rng: np.random.Generator, names: Sequence[int]) -> dict[int, dict[int, int]]:
+    """A seed for every pair, in each member's book, in a random order."""
+    drawn = {frozenset(pair): int(rng.integers(2**40)) for pair in ((a, b) for a in names for b in names if a < b)}
+    return {a: {b: drawn[frozenset((a, b))] for b in rng.permutation(names).tolist() if b != a} for a in names}
+
+
+def _with_the_others(others: np.ndarray) -> Callable[[Any], Any]:
+    """What is judged of a member's vector: the vector, and the sum with all others' vectors."""
+
+    def look(masked: Any) -> Any:
+        if not isinstance(masked, np.ndarray) or masked.shape != others.shape or masked.dtype.kind not in "iuf":
+            return {"the sum of all members": masked, "the masked codes": masked}
+        total = (masked.astype(np.float64) + others.astype(np.int64)) % MODULUS
+        return {"the sum of all members": total, "the masked codes": masked}
+
+    return look
+
+
+def _whole_round(label: str, rng: np.random.Generator, names: list[int], size: int, gone: tuple[int, ...] = ()) -> Case:
+    """One member's part in a round; the others' vectors are there to be summed with it."""
+    book, own = _seeds(rng, [*names, *gone]), {name: int(rng.integers(2**40)) for name in names}
+    codes = {name: rng.integers(MODULUS, size=size, dtype=np.uint32) for name in names}
+    me = sorted(names)[len(names) // 2]
+    others = np.zeros(size, np.uint32)
+    for name in names:
+        others -= _stream(own[name], size)  # the server takes these off, once it may know the seeds
+        if name != me:
+            others += mask(codes[name], name, names, own[name], book[name], _stream)
+    return Case(label, (codes[me], me, names, own[me], book[me], _stream), look=_with_the_others(others))
+
+
+def _cases(generator: Generator):
+    rng = numpy_from(generator)
+    yield Case("three members, by hand", (np.array([5, 7], np.uint32), 2, [2, 3, 1], 1, {1: 100, 3: 30}, _counting))
+    yield _whole_round("five members, their sum", rng, [4, 0, 2, 1, 3], 6)
+    yield _whole_round("names 2, 9, 10 and 33", rng, [10, 2, 33, 9], 5)
+    yield _whole_round("two have left", rng, [3, 1, 6, 4], 4, gone=(0, 5))
+    yield _whole_round("two members", rng, [8, 7], 3)
+    last = np.array([0, 1, MODULUS - 1, MODULUS - 1], np.uint32)
+    yield Case("the largest codes", (last, 1, [0, 1], int(rng.integers(2**40)), {0: int(rng.integers(2**40))}, _stream))
+    yield Case("alone", (last[::-1].copy(), 4, [4], int(rng.integers(2**40)), {0: 5}, _stream))
+    yield Case("no entries", (last[:0], 0, [1, 0], 3, {1: 4}, _stream))
+
+
+EXERCISES = (
+    Exercise(
+        name="federated.mask",
+        title="Pairwise masks that cancel",
+        points=7,
+        minutes=45,
+        difficulty=2,
+        reference=mask,
+        cases=_cases,
+        compare=close(rtol=0, atol=0.5),
+        alternatives=(_with_signs, _entry_by_entry),
+        misconceptions=(
+            Misconception(
+                "all added",
+                _made(sign=lambda *_: 1),
+                "Every mask was added, on both sides of a pair, so in the sum it stands twice: one of the two has to subtract it, and the names say which.",
+                variants=(_made(sign=lambda *_: -1),),
+            ),
+            Misconception(
+                "signs reversed",
+                _made(sign=lambda me, peer, names: 1 if me > peer else -1),
+                "Here the higher name adds: masks of two such members cancel, but not with members that keep to the rule, in which the lower name adds.",
+            ),
+            Misconception(
+                "sign by place",
+                _made(sign=_by_place),
+                "The sign was taken from the place in the list, and each member may have the list in another order: compare the names, which are the same everywhere.",
+            ),
+            Misconception(
+                "names as text",
+                _made(sign=_by_text),
+                'The names were compared as text, where "10" comes before "9": compare them as numbers.',
+            ),
+            Misconception(
+                "not modulo 2^32",
+                _made(finish=lambda total: total),
+                "The result left the range of 32 bits: what is larger than one mask can be tells the server something; reduce modulo 2^32, or stay in uint32, which wraps by itself.",
+                variants=(_made(finish=np.abs), _made(finish=lambda total: total.astype(np.uint64))),
+            ),
+            Misconception(
+                "in floats",
+                _made(finish=lambda total: total.astype(np.float64)),
+                "These are floats: masks cancel exactly only in whole numbers that wrap; a float rounds, and float32 keeps 24 of the 32 bits.",
+                variants=(
+                    _made(finish=lambda total: total.astype(np.float32)),
+                    _made(finish=lambda total: (total % MODULUS).astype(np.float64)),
+                    _made(finish=lambda total: (total % MODULUS).astype(np.float32)),
+                ),
+            ),
+            Misconception(
+                "held at the ends",
+                _made(finish=lambda total: total.clip(0, MODULUS - 1).astype(np.uint32)),
+                "What went below 0 or above 2^32 − 1 was cut off there, and cannot come back in the sum: wrap around instead, modulo 2^32.",
+            ),
+            Misconception(
+                "modulo 2^32 − 1",
+                _made(finish=lambda total: (total % (MODULUS - 1)).astype(np.uint32)),
+                "This is modulo 2^32 − 1, the largest code; there are 2^32 codes with 0, and uint32 wraps at 2^32.",
+            ),
+            Misconception(
+                "own mask forgotten",
+                _made(own=0),
+                "The own mask is missing: if this vector comes too late, the server has already asked the others for its pairwise masks, and would read it.",
+            ),
+            Misconception(
+                "own mask subtracted",
+                _made(own=-1),
+                "The own mask was subtracted: it is in no pair, so everyone adds it; did the loop over the names take me for a peer?",
+                variants=(_made(own=0, peers=lambda me, names, seeds: names, seed=lambda peer, own, seeds: seeds.get(peer, own)),),
+            ),
+            Misconception(
+                "pairs with the absent",
+                _made(peers=lambda me, names, seeds: seeds),
+                "There are masks for peers that are not in the round: nobody takes them off again, so go through `names`, not through all of pair_seeds.",
+            ),
+            Misconception(
+                "one stream for all",
+                _made(seed=_one_seed),
+                "The same stream was used for every peer: each pair has a seed of its own, or one member who knows it unmasks everybody.",
+                variants=(_made(seed=lambda peer, own, seeds: own),),
+            ),
+            Misconception(
+                "one number for all entries",
+                _made(draw=_first_number),
+                "One number masks all entries: differences between entries stay readable; draw as many numbers as there are codes.",
+            ),
+            Misconception(
+                "xor",
+                _xor,
+                "XOR hides the codes, but it does not cancel in a sum: add and subtract modulo 2^32.",
+            ),
+        ),
+        hints=(
+            "Two members know a number that nobody else knows. One adds it, the other subtracts it: each vector alone is noise, and in the sum the number is gone. To agree on who adds without talking, compare names.",
+            "codes (D,) uint32 + stream(own_seed, D) (D,) → for each peer in names but me: stream(pair_seeds[peer], D) (D,), added if me < peer, else subtracted → (D,) uint32, wrapped",
+            "masked = codes + stream of own_seed\nfor each peer in names, without me:\n    pair = stream of the seed shared with this peer\n    masked = masked + pair if me < peer, else masked − pair\nreturn masked, all in uint32",
+        ),
+    ),
+)

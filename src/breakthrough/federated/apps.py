@@ -1,0 +1,41 @@
+"""The two apps as Flower's engine looks for them, by name. They are those of the simulation.
+
+A node finds its number, its data and its keys in its configuration; the server finds the plan, what it
+scores on and where it keeps the run in the run's configuration.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from breakthrough.federated.client import client_app
+from breakthrough.federated.flower import flower
+from breakthrough.federated.local import scorer
+from breakthrough.federated.plan import Plan
+from breakthrough.federated.server import federate
+from breakthrough.federated.tasks import load_data, task_of
+
+if TYPE_CHECKING:
+    from flwr.serverapp import ServerApp
+
+
+def server_app() -> ServerApp:
+    """A ServerApp that runs the plan of the run's configuration: `plan`, `folder`, and, if given, `test`, `public`, `nodes`."""
+    app = flower("serverapp").ServerApp()
+
+    @app.main()
+    def main(grid: Any, context: Any) -> None:
+        said = context.run_config
+        plan = Plan.load(said["plan"])
+        score = None
+        if said.get("test"):
+            score = scorer(plan, {"": load_data(task_of(plan.task, plan.task_options), said["test"])})
+        public = Path(said["public"]).read_bytes() if said.get("public") else None
+        federate(grid, plan, score=score, folder=said["folder"], public=public, expect=int(said.get("nodes", plan.least)))
+
+    return app
+
+
+client = client_app()
+server = server_app()
