@@ -1,6 +1,7 @@
 """Apps for tests of real processes: the nodes move a vector towards the mean of their own data."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +36,17 @@ class Recording(FedAvg):
 
 @server.main()
 def main(grid, context):
-    """Flower's own averaging, as the plan says; the weights are written to the folder."""
+    """Flower's own averaging, round by round: the first is waited for, the others as long as the plan says."""
     plan = json.loads(Path(context.run_config["plan"]).read_text())
     if "fault" in plan:
         raise ValueError(plan["fault"])
     strategy = Recording(fraction_evaluate=0.0, min_train_nodes=plan["least"], min_available_nodes=plan["least"])
-    start = ArrayRecord([np.zeros(plan["width"])])
-    done = strategy.start(grid=grid, initial_arrays=start, num_rounds=plan["rounds"], timeout=plan["timeout_s"])
+    weights, folder = np.zeros(plan["width"]), Path(context.run_config["folder"])
+    for number in range(plan["rounds"]):
+        done = strategy.start(grid=grid, initial_arrays=ArrayRecord([weights]), num_rounds=1, timeout=plan["timeout_s"] if number else 300.0)
+        weights = done.arrays.to_numpy_ndarrays()[0]
+        while "wait_for" in plan and not (folder / plan["wait_for"]).exists():
+            time.sleep(0.1)
     print(f"took part: {strategy.rounds}")
-    record = {"weights": done.arrays.to_numpy_ndarrays()[0].tolist(), "rounds": strategy.rounds}
-    Path(context.run_config["folder"], "record.json").write_text(json.dumps(record))
+    record = {"weights": weights.tolist(), "rounds": strategy.rounds}
+    (folder / "record.json").write_text(json.dumps(record))
