@@ -1,24 +1,52 @@
-import json, os, time
-import numpy as np
+"""Apps for tests of real processes: the nodes move a vector towards the mean of their own data."""
+
+import json
+import time
 from pathlib import Path
-from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+
+import numpy as np
+from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp import ServerApp
 from flwr.serverapp.strategy import FedAvg
 
 client = ClientApp()
 server = ServerApp()
 
+
 @client.train()
 def train(message, context):
-    data = np.load(context.node_config["data"])
-    w = message.content["arrays"].to_numpy_ndarrays()[0]
-    w = w + 0.5 * (data["x"].mean(0) - w)
-    return Message(RecordDict({"arrays": ArrayRecord([w]), "metrics": MetricRecord({"num-examples": len(data["x"]), "partition-id": context.node_config["partition-id"]})}), reply_to=message)
+    """Half a step."""
+    path = Path(context.node_config["data"])
+    values = np.load(path)["values"]
+    [weights] = message.content["arrays"].to_numpy_ndarrays()
+    moved = weights + 0.5 * (values.mean(0) - weights)
+    return Message(RecordDict({"arrays": ArrayRecord([moved]), "metrics": MetricRecord({"num-examples": len(values), "node": context.node_config["partition-id"]})}), reply_to=message)
+
+
+class Recording(FedAvg):
+    """Flower's averaging that remembers who answered in time."""
+
+    def aggregate_train(self, server_round, replies):
+        """The average of what came."""
+        replies = list(replies)
+        self.rounds = [*getattr(self, "rounds", []), sorted(one.content["metrics"]["node"] for one in replies if one.has_content())]
+        return super().aggregate_train(server_round, replies)
+
 
 @server.main()
 def main(grid, context):
+    """Flower's own averaging, round by round: the first is waited for, the others as long as the plan says."""
     plan = json.loads(Path(context.run_config["plan"]).read_text())
-    s = FedAvg(fraction_train=1.0, fraction_evaluate=0.0, min_train_nodes=2, min_available_nodes=2)
-    r = s.start(grid=grid, initial_arrays=ArrayRecord([np.zeros(3)]), num_rounds=plan["rounds"], timeout=plan["timeout_s"])
-    Path(context.run_config["folder"], "w.json").write_text(json.dumps(r.arrays.to_numpy_ndarrays()[0].tolist()))
+    if "fault" in plan:
+        raise ValueError(plan["fault"])
+    strategy = Recording(fraction_evaluate=0.0, min_train_nodes=plan["least"], min_available_nodes=plan["least"])
+    weights, folder = np.zeros(plan["width"]), Path(context.run_config["folder"])
+    for number in range(plan["rounds"]):
+        done = strategy.start(grid=grid, initial_arrays=ArrayRecord([weights]), num_rounds=1, timeout=plan["timeout_s"] if number else 300.0)
+        weights = done.arrays.to_numpy_ndarrays()[0]
+        while "wait_for" in plan and not (folder / plan["wait_for"]).exists():
+            time.sleep(0.1)
+    print(f"took part: {strategy.rounds}")
+    record = {"weights": weights.tolist(), "rounds": strategy.rounds}
+    (folder / "record.json").write_text(json.dumps(record))

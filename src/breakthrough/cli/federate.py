@@ -17,6 +17,27 @@ LOOK_S = 2.0  # between two looks at the nodes
 
 
 @app.command()
+def split(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new or empty folder.")],
+    nodes: Annotated[int, typer.Option("--nodes", help="Parts, 2 or more.")] = 4,
+    alpha: Annotated[float, typer.Option("--alpha", help="Label skew: 0.1 is strong, 100 is nearly none.")] = 0.3,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same parts.")] = 0,
+) -> None:
+    """Share out the digits among nodes, to have something to train on.
+
+    \b
+    DIR gets node-0.npz, node-1.npz, …, test.npz for the server, and plan.json, a plan to begin with.
+      breakthrough federate split --out data/factories
+      breakthrough federate split --out data/factories --nodes 10 --alpha 0.1
+    """
+    from breakthrough.federated import deployment
+
+    for line in deployment.share_digits(out, nodes, alpha, seed):
+        print(line)
+    print(f"next: breakthrough federate up {out}")
+
+
+@app.command()
 def up(
     data: Annotated[Path, typer.Argument(metavar="DIR", help="node-0.npz, node-1.npz, …: a node for each file.")],
     nodes: Annotated[int | None, typer.Option("--nodes", help="Only so many of the files; 2 or more.")] = None,
@@ -61,6 +82,7 @@ def run(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help='JSON, as {"task": "digits", "rounds": 3, "least": 2, "timeout_s": 60}.')],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the server writes history, checkpoints and model.")] = Path("build/federated"),
     folder: Folder = HOME,
+    test: Annotated[Path | None, typer.Option("--test", metavar="FILE", help="Samples on which the server scores the model after every round.")] = None,
     apps: Annotated[str, typer.Option("--apps", metavar="MODULE", help="A module with the apps `client` and `server`.")] = "breakthrough.federated.apps",
 ) -> None:
     """Run a plan on the federation and follow it to the end.
@@ -70,14 +92,17 @@ def run(
     timeout_s at most. A node that dies is told at once; Flower goes on asking it until two heartbeats of
     30 s are missing. The run ends with those that are left, and is stopped when they are fewer than
     the plan's `least`. Exit code 1 when it did not complete. Ctrl-C ends the federation too.
-      breakthrough federate run plan.json
+    A folder that holds a part of the same run is gone on with. For an encrypted plan keys are made here:
+    node 0 gets the secret one, all get the public one.
+      breakthrough federate run data/factories/plan.json --test data/factories/test.npz
       breakthrough federate run plan.json --out build/federated/first
     """
-    from breakthrough.federated import deployment, federation as federations, submission
+    from breakthrough.federated import dealing, deployment, federation as federations, submission
 
     federation = federations.load(folder)
+    settings = dealing.settings(federation, plan, test) if apps == submission.APPS else None
     with deployment.ended_on_interrupt(federation):
-        outcome = submission.run(federation, plan, out, apps=apps, say=_say)
+        outcome = submission.run(federation, plan, out, apps=apps, settings=settings, say=_say)
     print(outcome.summary())
     for number, count in outcome.answered.items():
         print(f"node {number}: {count} messages answered")

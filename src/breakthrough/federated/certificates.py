@@ -77,22 +77,6 @@ def write_node_key(folder: Path) -> NodeKey:
     return made
 
 
-def fingerprint(public: Path) -> str:
-    """The first twelve hex digits of the sha256 of a public key, to tell keys apart by eye.
-
-    Raises: InputError when the file holds no public key
-    """
-    serialization = _serialization()
-    try:
-        key = serialization.load_ssh_public_key(public.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(expected(f"a public key in {public}", error)) from error
-    encoded = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    digest = _hashes().Hash(_hashes().SHA256())
-    digest.update(encoded)
-    return digest.finalize().hex()[:12]
-
-
 def _certificate(name: str, key: EllipticCurvePrivateKey, issuer: str, signer: EllipticCurvePrivateKey, days: int) -> x509_types.Certificate:
     x509, now = require("cryptography.x509", _PURPOSE), datetime.datetime.now(datetime.timezone.utc)
     builder = x509.CertificateBuilder().subject_name(_named(name)).issuer_name(_named(issuer)).public_key(key.public_key())

@@ -20,6 +20,7 @@ from pathlib import Path
 from breakthrough.errors import InputError, expected
 from breakthrough.federated import processes, supernodes
 from breakthrough.federated.federation import FOLDER, STATE, Federation, keep, quoted, read
+from breakthrough.seeds import numpy_generator
 
 OURS = (STATE, "superlink", "nodes", "flwr", "app")  # what `up` makes anew
 STAYS = "runs"
@@ -86,6 +87,33 @@ def data_files(folder: str | Path, nodes: int | None = None) -> list[Path]:
     if nodes is not None and not 2 <= nodes <= len(found):
         raise InputError(expected(f"2 to {len(found)} nodes", nodes))
     return [found[number] for number in range(nodes or len(found))]
+
+
+def share_digits(folder: str | Path, nodes: int, alpha: float, seed: int) -> list[str]:
+    """Write a file of digits for every node, `test.npz` and a first `plan.json`; returns a line for each node.
+
+    Raises: InputError for a folder that is not empty, or numbers that `partition.dirichlet` refuses
+    """
+    from breakthrough.federated.digits import digits
+    from breakthrough.federated.partition import dirichlet
+    from breakthrough.federated.plan import Plan
+
+    folder = Path(folder)
+    if nodes < 2:
+        raise InputError(expected("2 nodes or more", nodes))
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(expected("a new or empty folder", folder, "another one"))
+    train, test = digits(seed)
+    parts = dirichlet(train.y, nodes, alpha, numpy_generator(seed, "split"))
+    lines = []
+    for number, chosen in enumerate(parts.parts):
+        part = train.take(chosen)
+        part.save(folder / f"node-{number}.npz")
+        counts = " ".join(f"{(part.y == label).sum():3d}" for label in range(10))
+        lines.append(f"node {number}: {len(part):4d} digits; of 0 to 9: {counts}")
+    test.save(folder / "test.npz")
+    Plan(rounds=3, timeout_s=60.0).save(folder / "plan.json")
+    return lines
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from breakthrough.optional import require
 
 MARK = "BREAKTHROUGH_FEDERATION"
 HOST = "127.0.0.1"
+KILLED_S = 20.0  # a killed process is gone by then, unless the machine holds it
 
 
 def program(name: str) -> str:
@@ -62,21 +63,19 @@ def end(token: str, patience_s: float = 6.0) -> int:
 
     Raises: BreakthroughError when one survives
     """
-    ended: set[int] = set()
-    deadline = time.monotonic() + patience_s
     asked: set[int] = set()
-    while left := marked(token):
+    deadline = time.monotonic() + patience_s
+    while left := marked(token):  # again and again: what is asked to end may still start something
         late = time.monotonic() > deadline
-        if time.monotonic() > deadline + patience_s:
+        if time.monotonic() > deadline + KILLED_S:
             raise BreakthroughError(expected("every process ended", f"{[one.pid for one in left]} still there"))
         for one in left:
             if late or one.pid not in asked:  # asked once: a second signal would cut the clean-up short
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.send_signal(signal.SIGKILL if late else signal.SIGTERM)
         asked |= {one.pid for one in left}
-        ended |= asked
         psutil.wait_procs(left, timeout=0.2)
-    return len(ended)
+    return len(asked)
 
 
 def free_port() -> int:

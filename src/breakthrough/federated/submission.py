@@ -12,7 +12,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,10 +54,18 @@ class Outcome:
         return f"run {self.run} {self.status} in {self.duration_s:.1f} s with {with_whom}{lost}" + (f": {self.reason}" if self.reason else "")
 
 
-def run(federation: Federation, plan: str | Path, out: str | Path, *, apps: str = APPS, say: Callable[[str], None] = str) -> Outcome:
+def run(
+    federation: Federation,
+    plan: str | Path,
+    out: str | Path,
+    *,
+    apps: str = APPS,
+    settings: Mapping[str, str] | None = None,
+    say: Callable[[str], None] = str,
+) -> Outcome:
     """Run the apps on a federation with the plan in a JSON file, and follow them to the end.
 
-    The server writes to `out`. A node that is lost is said; when fewer are left than the plan's `least`, the
+    The ServerApp is told the plan's path, `out` as its folder, the number of nodes online, and the settings. A node that is lost is said; when fewer are left than the plan's `least`, the
     run, which would wait for ever, is stopped.
 
     Raises: InputError for a plan that is none, or with too few nodes online for it;
@@ -73,7 +81,8 @@ def run(federation: Federation, plan: str | Path, out: str | Path, *, apps: str 
         say(f"node {number} is not there: {why}")
     out.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
-    number = str(flwr(federation, "run", str(_write_app(federation, apps, plan, out)), CONNECTION)["run-id"])
+    told = {"plan": str(plan), "folder": str(out), "nodes": len(federation.members) - len(lost), **(settings or {})}
+    number = str(flwr(federation, "run", str(_write_app(federation, apps, told)), CONNECTION)["run-id"])
     say(f"run {number} started: {plan.name}, {len(federation.members) - len(lost)} nodes, at least {least}")
     log = federation.folder / "runs" / f"{number}.log"
     reason = _follow(federation, number, log, least, lost, say)
@@ -170,7 +179,7 @@ def _least(plan: Path) -> int:
         raise InputError(expected(f"a plan in JSON in {plan}", repr(error))) from error
 
 
-def _write_app(federation: Federation, apps: str, plan: Path, out: Path) -> Path:
+def _write_app(federation: Federation, apps: str, told: Mapping[str, str | int]) -> Path:
     """The app that Flower is given: it names the apps, and where the plan and the results lie."""
     folder = federation.folder / "app"
     shutil.rmtree(folder, ignore_errors=True)
@@ -179,7 +188,7 @@ def _write_app(federation: Federation, apps: str, plan: Path, out: Path) -> Path
         '[project]\nname = "federation"\nversion = "1.0.0"\ndescription = "Apps of Breakthrough"\nlicense = "Apache-2.0"\ndependencies = []\n\n'
         '[tool.flwr.app]\npublisher = "breakthrough"\n\n'
         f"[tool.flwr.app.components]\nserverapp = {quoted(apps + ':server')}\nclientapp = {quoted(apps + ':client')}\n\n"
-        f"[tool.flwr.app.config]\nplan = {quoted(str(plan))}\nfolder = {quoted(str(out))}\n",
+        "[tool.flwr.app.config]\n" + "".join(f"{name} = {quoted(value)}\n" for name, value in told.items()),
         encoding="utf-8",
     )
     return folder

@@ -1,0 +1,118 @@
+"""`breakthrough federate`: what it prints and refuses, and that Ctrl-C leaves no process behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from breakthrough import cli
+
+pytest.importorskip("flwr")
+
+from breakthrough.federated import federation, processes  # noqa: E402
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with three data files; whatever a test leaves running is ended."""
+    monkeypatch.chdir(tmp_path)
+    source = str(Path(cli.__file__).parents[2])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([source, str(Path(__file__).parent)]))
+    for number in range(3):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        np.savez(tmp_path / "data" / f"node-{number}.npz", values=np.full((2, 2), float(number)))
+    (tmp_path / "plan.json").write_text(json.dumps({"rounds": 1, "width": 2, "least": 3, "timeout_s": 60.0}))
+    yield tmp_path
+    cli.main(["federate", "down"])
+
+
+def run(*arguments):
+    return cli.main(["federate", *map(str, arguments)])
+
+
+def begin(*arguments):
+    """A command in a process of its own, as at a terminal."""
+    log = Path(f"{arguments[0]}.txt")
+    with log.open("wb") as out:
+        return subprocess.Popen([sys.executable, "-m", "breakthrough.cli", "federate", *arguments], stdout=out, stderr=out), log
+
+
+def wait_for(log, text, child, limit_s=120):
+    deadline = time.monotonic() + limit_s
+    while text not in log.read_text():
+        assert child.poll() is None and time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("command", ["up", "run", "status", "down"])
+def test_every_command_shows_an_example(capsys, command):
+    assert run(command, "--help") == 0
+    assert f"  breakthrough federate {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("arguments", "code", "said"), [
+    (["run", "plan.json"], 2, "expected a federation in build/federation, got none; try breakthrough federate up DIR"),
+    (["up", "nowhere"], 2, "expected node-0.npz, node-1.npz… without gaps in nowhere, got none"),
+    (["up", "data", "--nodes", "1"], 2, "expected 2 to 3 nodes, got 1"),
+    (["up", "data", "--port", "70000"], 2, "expected a free port, got 70000"),
+    (["up", "data", "--folder", "data"], 2, "expected a new or empty folder, or one of a federation, got"),
+    (["upp"], 2, "expected the name of a known command, got 'upp'; try up"),
+])
+def test_an_error_is_one_line_and_starts_nothing(here, capsys, arguments, code, said):
+    assert run(*arguments) == code
+    shown = capsys.readouterr().err
+    assert said in shown and len(shown.splitlines()) == 1 and shown.startswith("breakthrough: ")
+    assert not (here / "build").exists()
+
+
+def test_without_a_federation_there_is_nothing_to_end_and_nothing_to_see(here, capsys):
+    assert run("down") == 0 and run("status") == 1
+    assert capsys.readouterr().out == "build/federation: no federation, nothing to end\nbuild/federation: no federation\n"
+
+
+def test_up_run_status_and_ctrl_c_at_a_run(here, capsys):
+    assert run("up", "data") == 0
+    token = federation.load().token
+    shown = capsys.readouterr().out
+    assert [shown.count(f"node {number}  online") for number in range(3)] == [1, 1, 1]
+    assert shown.endswith("3 nodes online; next: breakthrough federate run PLAN, then down\n")
+
+    assert run("run", "plan.json", "--apps", "toy_app", "--out", "out") == 0
+    shown = capsys.readouterr().out
+    assert "[ROUND 1/1]" in shown and "completed in" in shown and "with 3 of 3 nodes" in shown and "node 2: 1 messages answered" in shown
+    assert json.loads(Path("out", "record.json").read_text()) == {"weights": [0.5, 0.5], "rounds": [[0, 1, 2]]}
+    assert run("status") == 0
+    shown = capsys.readouterr().out
+    assert shown.count("online") == 4 and "finished:completed" in shown
+
+    Path("plan.json").write_text(json.dumps({"rounds": 100, "width": 2, "least": 3, "timeout_s": 60.0}))
+    child, log = begin("run", "plan.json", "--apps", "toy_app")
+    wait_for(log, "[ROUND 1/1]", child)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(60) == 130
+    assert processes.marked(token) == [] and federation.read() is None
+    assert "Traceback" not in log.read_text()
+
+
+def test_up_that_waits_tells_of_losses_and_ends_everything(here, capsys):
+    child, log = begin("up", "data", "--nodes", "2", "--wait")
+    wait_for(log, "Ctrl-C ends everything", child)
+    fed = federation.load()
+    Path("plan.json").write_text(json.dumps({"rounds": 100, "width": 2, "least": 2, "timeout_s": 60.0}))
+    follower, followed = begin("run", "plan.json", "--apps", "toy_app")
+    wait_for(followed, "[ROUND 1/1]", follower)
+    os.kill(fed.nodes[1].pid, signal.SIGKILL)
+    wait_for(log, "node 1  lost      node-1.npz: its process was killed", child)
+    assert follower.wait(120) == 1  # Flower would wait for node 1 for ever
+    assert "stopped in" in followed.read_text() and "1 nodes are left and the plan needs 2" in followed.read_text()
+    assert run("status") == 1
+    assert "finished:stopped" in capsys.readouterr().out
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(60) == 130
+    assert processes.marked(fed.token) == [] and federation.read() is None
