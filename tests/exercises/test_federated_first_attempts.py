@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from breakthrough.exercises import card, judge, load
 
@@ -114,6 +117,77 @@ def zeros_added_to(states, samples):
     return out
 
 
+# FedProx
+
+
+def as_flower_documents_it(model, batches, lr, mu):
+    """The example in the docstring of Flower's FedProx: norms, not their squares."""
+    received = list(copy.deepcopy(model).parameters())
+    optimizer, terms = torch.optim.SGD(model.parameters(), lr=lr), []
+    for x, y in batches:
+        optimizer.zero_grad()
+        proximal_term = 0.0
+        for w, start in zip(model.parameters(), received):
+            proximal_term += (w - start).norm(2)
+        loss = F.cross_entropy(model(x), y) + (mu / 2) * proximal_term
+        loss.backward()
+        optimizer.step()
+        terms.append(((mu / 2) * proximal_term).item())
+    return terms
+
+
+def a_state_dict_kept(model, batches, lr, mu):
+    received = model.state_dict()
+    optimizer, terms = torch.optim.SGD(model.parameters(), lr=lr), []
+    for x, y in batches:
+        optimizer.zero_grad()
+        term = 0.0
+        for name, w in model.named_parameters():
+            term = term + ((w - received[name]) ** 2).sum()
+        loss = F.cross_entropy(model(x), y) + mu / 2 * term
+        loss.backward()
+        optimizer.step()
+        terms.append(float(mu / 2 * term))
+    return terms
+
+
+def over_the_state_dict(model, batches, lr, mu):
+    received = copy.deepcopy(model.state_dict())
+    optimizer, terms = torch.optim.SGD(model.parameters(), lr=lr), []
+    for x, y in batches:
+        optimizer.zero_grad()
+        term = sum(((w - received[name]) ** 2).sum() for name, w in model.state_dict().items())
+        loss = F.cross_entropy(model(x), y) + mu / 2 * term
+        loss.backward()
+        optimizer.step()
+        terms.append(float(mu / 2 * term))
+    return terms
+
+
+def mse_of_each(model, batches, lr, mu):
+    received = [w.detach().clone() for w in model.parameters()]
+    optimizer, terms = torch.optim.SGD(model.parameters(), lr=lr), []
+    for x, y in batches:
+        optimizer.zero_grad()
+        term = mu / 2 * sum(F.mse_loss(w, start) for w, start in zip(model.parameters(), received))
+        (F.cross_entropy(model(x), y) + term).backward()
+        optimizer.step()
+        terms.append(term.item())
+    return terms
+
+
+def mu_times_square(model, batches, lr, mu):
+    received = [w.clone().detach() for w in model.parameters()]
+    optimizer, terms = torch.optim.SGD(model.parameters(), lr=lr), []
+    for x, y in batches:
+        optimizer.zero_grad()
+        term = mu * sum(torch.norm(w - start) ** 2 for w, start in zip(model.parameters(), received))
+        (F.cross_entropy(model(x), y) + term).backward()
+        optimizer.step()
+        terms.append(term)
+    return terms
+
+
 ATTEMPTS = [
     ("federated.split", counts_of_each, "cut one by one"),
     ("federated.split", rest_at_the_end, "the rest to the last"),
@@ -126,6 +200,11 @@ ATTEMPTS = [
     ("federated.average", loaded_into_the_first, "buffers of the first"),
     ("federated.average", floats_only, "counter of one client"),
     ("federated.average", zeros_added_to, "counter cut off"),
+    ("federated.proximal", as_flower_documents_it, "not squared"),
+    ("federated.proximal", a_state_dict_kept, "the copy follows"),
+    ("federated.proximal", over_the_state_dict, "no gradient"),
+    ("federated.proximal", mse_of_each, "a mean"),
+    ("federated.proximal", mu_times_square, "without the half"),
 ]
 
 

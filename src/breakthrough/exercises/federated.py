@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from breakthrough.exercises import federated_average, federated_split
+from breakthrough.exercises import federated_average, federated_proximal, federated_split
 
-FILES = (federated_split, federated_average)
+FILES = (federated_split, federated_average, federated_proximal)
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
