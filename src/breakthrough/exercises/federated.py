@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from breakthrough.exercises import (
     federated_average,
-    federated_clip,
-    federated_mask,
-    federated_shamir,
+    federated_compose,
+    federated_proximal,
+    federated_questions,
     federated_split,
+    federated_train,
 )
 
-FILES = (federated_split, federated_average, federated_mask, federated_shamir, federated_clip)
+FILES = (
+    federated_split,
+    federated_average,
+    federated_proximal,
+    federated_train,
+    federated_compose,
+    federated_questions,
+)
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
