@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from breakthrough.exercises import federated_clip, federated_fixed, federated_mask, federated_shamir
+from breakthrough.exercises import federated_ckks, federated_clip, federated_fixed, federated_mask, federated_shamir
 
-FILES = (federated_mask, federated_shamir, federated_fixed, federated_clip)
+FILES = (federated_mask, federated_shamir, federated_fixed, federated_ckks, federated_clip)
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
