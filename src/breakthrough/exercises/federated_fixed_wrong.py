@@ -89,6 +89,10 @@ def _in_float32(x, n, limit):
     return x.astype(np.float32) / np.float32(limit / n)
 
 
+def _as_it_is(x, n, limit):
+    return x / (limit / n)  # float32 stays float32
+
+
 def _nearest_float32(levels, n):
     shifted = np.clip(np.rint(levels), -n, n) + levels.dtype.type(n)  # float32 keeps 24 bits of a code
     return shifted.astype(np.int64)
@@ -149,6 +153,7 @@ MISCONCEPTIONS = (
         "in float32",
         _made(scaled=_in_float32, codes=_nearest_float32),
         "This was computed in float32, which keeps 24 bits: codes of 32 bits lose their last ones, and the largest wraps to 0; make it float64 first.",
+        variants=(_made(scaled=_as_it_is, codes=_nearest_float32),),
     ),
     Misconception(
         "offset of one",
