@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
-from breakthrough.exercises import federated_ckks, federated_clip, federated_fixed, federated_mask, federated_shamir
+from breakthrough.exercises import (
+    federated_average,
+    federated_ckks,
+    federated_clip,
+    federated_compose,
+    federated_fixed,
+    federated_mask,
+    federated_proximal,
+    federated_shamir,
+    federated_split,
+)
 
-FILES = (federated_mask, federated_shamir, federated_fixed, federated_ckks, federated_clip)
+FILES = (
+    federated_split,
+    federated_average,
+    federated_proximal,
+    federated_mask,
+    federated_shamir,
+    federated_fixed,
+    federated_ckks,
+    federated_clip,
+    federated_compose,
+)
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
