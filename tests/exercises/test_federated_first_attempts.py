@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -188,6 +189,72 @@ def mu_times_square(model, batches, lr, mu):
     return terms
 
 
+# composing ε
+
+
+def times_rounds(multiplier, rounds, delta, orders):
+    return rounds * math.sqrt(2 * math.log(1.25 / delta)) / multiplier
+
+
+def brackets_missing(multiplier, rounds, delta, orders):
+    return min(rounds * a / 2 * multiplier**2 + math.log(1 / delta) / (a - 1) for a in orders)
+
+
+def each_round_converted(multiplier, rounds, delta, orders):
+    return sum(min(a / (2 * multiplier**2) + np.log(1 / delta) / (a - 1) for a in orders) for _ in range(rounds))
+
+
+def first_order(multiplier, rounds, delta, orders):
+    alpha = orders[0]
+    return rounds * alpha / (2 * multiplier**2) + np.log(1 / delta) / (alpha - 1)
+
+
+# the train function
+
+
+def numpy_client(message, context, model, parts, fit):
+    """As Flower's older API has it: parameters, count, metrics."""
+    model.load_state_dict(message.content["arrays"].to_torch_state_dict(), strict=True)
+    data, config = parts[context.node_config["partition-id"]], message.content["config"]
+    loss = fit(model, data, config["lr"], config["epochs"], config.get("proximal-mu", 0.0))
+    return [value.numpy() for value in model.state_dict().values()], len(data), {"loss": float(loss)}
+
+
+def settings_of_the_run(message, context, model, parts, fit):
+    from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+
+    model.load_state_dict(message.content["arrays"].to_torch_state_dict())
+    data = parts[context.node_config["partition-id"]]
+    loss = fit(model, data, context.run_config["lr"], context.run_config["epochs"], 0.0)
+    metrics = MetricRecord({"train_loss": loss.item(), "num-examples": len(data)})
+    return Message(content=RecordDict({"arrays": ArrayRecord(model.state_dict()), "metrics": metrics}), reply_to=message)
+
+
+def forgets_to_fit(message, context, model, parts, fit):
+    model.load_state_dict(message.content["arrays"].to_torch_state_dict())
+    return message
+
+
+def loss_as_it_is(message, context, model, parts, fit):
+    from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+
+    model.load_state_dict(message.content["arrays"].to_torch_state_dict())
+    data, config = parts[context.node_config["partition-id"]], message.content["config"]
+    loss = fit(model, data, config["lr"], config["epochs"], config.get("proximal-mu", 0.0))
+    metrics = MetricRecord({"train-loss": loss, "num-examples": len(data.tensors)})
+    return Message(content=RecordDict({"arrays": ArrayRecord(model.state_dict()), "metrics": metrics}), reply_to=message)
+
+
+def length_of_the_tensors(message, context, model, parts, fit):
+    from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+
+    model.load_state_dict(message.content["arrays"].to_torch_state_dict())
+    data, config = parts[context.node_config["partition-id"]], message.content["config"]
+    loss = fit(model, data, config["lr"], config["epochs"], config.get("proximal-mu", 0.0))
+    metrics = MetricRecord({"train-loss": float(loss), "num-examples": len(data.tensors)})
+    return Message(content=RecordDict({"arrays": ArrayRecord(model.state_dict()), "metrics": metrics}), reply_to=message)
+
+
 ATTEMPTS = [
     ("federated.split", counts_of_each, "cut one by one"),
     ("federated.split", rest_at_the_end, "the rest to the last"),
@@ -205,6 +272,15 @@ ATTEMPTS = [
     ("federated.proximal", over_the_state_dict, "no gradient"),
     ("federated.proximal", mse_of_each, "a mean"),
     ("federated.proximal", mu_times_square, "without the half"),
+    ("federated.compose", times_rounds, "the textbook's mechanism"),
+    ("federated.compose", brackets_missing, "without the 2"),
+    ("federated.compose", each_round_converted, "ε added up"),
+    ("federated.compose", first_order, "one order only"),
+    ("federated.train", numpy_client, "no message"),
+    ("federated.train", settings_of_the_run, "config ignored"),
+    ("federated.train", forgets_to_fit, "not trained"),
+    ("federated.train", loss_as_it_is, "a tensor as a metric"),
+    ("federated.train", length_of_the_tensors, "another count"),
 ]
 
 
@@ -214,3 +290,18 @@ def test_a_first_attempt_at_federated_is_named_for_its_main_mistake(name, answer
         verdict = judge(load(name), answer, seed)
         found = verdict.diagnosis.name if verdict.diagnosis else None
         assert found == mistake, card.plain(verdict, 1)
+
+
+UNRELATED = {
+    "federated.proximal": lambda model, batches, lr, mu: [0.123 * mu * k for k in range(len(batches))],
+    "federated.compose": lambda multiplier, rounds, delta, orders: 0.37 * rounds / multiplier,
+    "federated.average": lambda states, samples: {name: 0.37 * value for name, value in states[0].items()},
+    "federated.split": lambda labels, parts, alpha, generator: [np.array(["a"])] * parts,
+}
+
+
+@pytest.mark.parametrize("name", UNRELATED)
+def test_an_answer_to_federated_that_shares_no_misconception_gets_no_name(name):
+    for seed in range(3):
+        verdict = judge(load(name), UNRELATED[name], seed)
+        assert verdict.status == "wrong" and verdict.diagnosis is None, card.plain(verdict, 1)
