@@ -130,7 +130,8 @@ def _has_left_the_range(want: Any, got: Any) -> bool:
 
 
 def _stream(seed: int, size: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(MODULUS, size=size, dtype=np.uint32)
+    generator = np.random.default_rng(seed)
+    return generator.integers(MODULUS, size=size, dtype=np.uint32)
 
 
 def _counting(seed: int, size: int) -> np.ndarray:
