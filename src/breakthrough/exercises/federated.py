@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from breakthrough.exercises import (
     federated_average,
+    federated_ckks,
+    federated_clip,
     federated_compose,
+    federated_fixed,
+    federated_mask,
     federated_proximal,
     federated_questions,
+    federated_shamir,
     federated_split,
     federated_train,
 )
@@ -16,6 +21,11 @@ FILES = (
     federated_average,
     federated_proximal,
     federated_train,
+    federated_mask,
+    federated_shamir,
+    federated_fixed,
+    federated_ckks,
+    federated_clip,
     federated_compose,
     federated_questions,
 )

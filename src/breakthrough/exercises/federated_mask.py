@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Generator
 
-from breakthrough.exercises.compare import close
+from breakthrough.exercises.compare import Difference, close
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 from breakthrough.exercises.scenes_inputs import numpy_from
 
@@ -112,8 +112,26 @@ def _xor(codes, me, names, own_seed, pair_seeds, stream):
     return masked
 
 
+def _bit_by_bit(want: Any, got: Any) -> Difference | None:
+    """Codes as they are; a wrong dtype is named as such only where the codes are right in it."""
+    difference = close(rtol=0, atol=0.5)(want, got)
+    if difference and difference.kind == "dtype":
+        return close(rtol=0, atol=0.5, dtype=False)(want, got) or difference
+    return difference
+
+
+def _codes(output: Any) -> np.ndarray:
+    return np.asarray(output["the masked codes"] if isinstance(output, Mapping) else output)
+
+
+def _has_left_the_range(want: Any, got: Any) -> bool:
+    masked = _codes(got)
+    return masked.dtype.kind in "iu" and np.array_equal(masked.astype(np.uint32), _codes(want))
+
+
 def _stream(seed: int, size: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(MODULUS, size=size, dtype=np.uint32)
+    generator = np.random.default_rng(seed)
+    return generator.integers(MODULUS, size=size, dtype=np.uint32)
 
 
 def _counting(seed: int, size: int) -> np.ndarray:
@@ -174,7 +192,7 @@ EXERCISES = (
         difficulty=2,
         reference=mask,
         cases=_cases,
-        compare=close(rtol=0, atol=0.5),
+        compare=_bit_by_bit,
         alternatives=(_with_signs, _entry_by_entry),
         misconceptions=(
             Misconception(
@@ -202,12 +220,14 @@ EXERCISES = (
                 "not modulo 2^32",
                 _made(finish=lambda total: total),
                 "The result left the range of 32 bits: what is larger than one mask can be tells the server something; reduce modulo 2^32, or stay in uint32, which wraps by itself.",
+                seen=_has_left_the_range,
                 variants=(_made(finish=np.abs), _made(finish=lambda total: total.astype(np.uint64))),
             ),
             Misconception(
                 "in floats",
                 _made(finish=lambda total: total.astype(np.float64)),
                 "These are floats: masks cancel exactly only in whole numbers that wrap; a float rounds, and float32 keeps 24 of the 32 bits.",
+                seen=lambda want, got: _codes(got).dtype.kind == "f",
                 variants=(
                     _made(finish=lambda total: total.astype(np.float32)),
                     _made(finish=lambda total: (total % MODULUS).astype(np.float64)),

@@ -102,7 +102,8 @@ def _call(answer: Any, case: Case) -> Any:
     made = answer(prime)
     if made is None or not all(hasattr(made, name) for name in ("share", "recover")):
         raise InputError(expected("a class with the methods share and recover", type_of(made)))
-    return getattr(made, what)(*args)
+    output = getattr(made, what)(*args)
+    return {f"the share of {name}": share for name, share in output.items()} if isinstance(output, Mapping) else output
 
 
 def _pair(label: str, rng: random.Random, prime: int, secret: int, threshold: int, names: list[int], left: list[int]):

@@ -172,6 +172,7 @@ MISCONCEPTIONS = (
     Misconception(
         "divided as real numbers",
         says="This divides real numbers: modulo a prime a / b is a times the inverse of b, pow(b, -1, prime), which is exact.",
+        seen=lambda want, got: isinstance(got, float),
         **_recovering(_divided, _divided_and_rounded, _whole_division, _float_modulo),
     ),
     Misconception(
