@@ -31,8 +31,8 @@ def make_net(generator: torch.Generator) -> nn.Module:
     net = nn.Sequential(nn.Linear(4, 6, bias=False), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3))
     with torch.no_grad():
         for name, value in net.state_dict().items():
-            random = torch.randn(value.shape, generator=generator)
-            value.copy_(torch.randint(3, 90, (), generator=generator) if "num_batches" in name else random.abs() if "var" in name else random)
+            drawn = torch.randn(value.shape, generator=generator)
+            value.copy_(torch.randint(3, 90, (), generator=generator) if "num_batches" in name else drawn.abs() if "var" in name else drawn)
     return net
 
 

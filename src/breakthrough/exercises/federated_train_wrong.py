@@ -84,12 +84,16 @@ def _without_names(model: Any, received: Any) -> list:
     return [value.numpy() for value in model.state_dict().values()]
 
 
+def _into_a_copy(model: Any, arrays: Any) -> None:
+    model.state_dict().update(arrays.to_torch_state_dict())
+
+
 MISCONCEPTIONS = (
     Misconception(
         "a stale model",
         _train(load=lambda model, arrays: None),
         "The model was trained as it lay there, without what the server sent: load message.content[\"arrays\"] into it first, or rounds do not build on each other.",
-        variants=(_train(load=lambda model, arrays: model.state_dict().update(arrays.to_torch_state_dict())),),
+        variants=(_train(load=_into_a_copy),),
     ),
     Misconception(
         "buffers not loaded",
