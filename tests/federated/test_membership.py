@@ -88,15 +88,15 @@ def test_one_local_step_is_the_gradient_and_more_steps_move_on():
 
 
 def test_what_is_learnt_by_heart_is_told():
-    """Random labels can only be learnt by heart: the loss finds the members; one round of training hides them."""
+    """Random labels can only be learnt by heart: the loss finds the members, where training has begun."""
     draw, x = torch_generator(4), torch.rand((80, 1, 8, 8), generator=torch_generator(5))
     y = torch.randint(0, 10, (80,), generator=draw)
     found = []
-    for rounds in (1, 80):
+    for rounds in (0, 80):
         net = federate(DigitsNet(torch_generator(0)), x[:40].view(4, 10, 1, 8, 8), y[:40].view(4, 10), Passes(rounds, 3, 0.2), numpy_generator(0))
         loss = losses(net, x, y)
         found.append(auc(-loss[:40], -loss[40:]))
-    assert found[0] < 0.75 and found[1] > 0.95
+    assert 0.35 < found[0] < 0.65 and found[1] > 0.95
 
 
 def test_wrong_labels_are_wrong():
@@ -136,7 +136,12 @@ def test_the_table_as_rows_is_plain_and_the_same_again(table):
     rows = leaks.as_rows(*table[1:])
     assert [row["protection"] for row in rows] == ["(a guess)", *(name for name, _, _ in leaks.ROWS)]
     assert all(isinstance(value, (str, float, type(None))) for row in rows for value in row.values())
-    assert leaks.as_rows(*leaks.leak_table("tiny")[1:]) == rows
+
+
+def test_equal_seeds_tell_the_same(table):
+    plan, data = leaks.PLANS["tiny"], leaks._shuffled(0)
+    again = leaks.tell(plan, data.take(np.arange(2 * plan.victims, len(data))), "private", 0)
+    np.testing.assert_array_equal(again.members, table[2][5].told.members)
 
 
 def test_a_picture_among_many_is_harder_to_find():
