@@ -72,13 +72,13 @@ def draw_likeness(guess: Rebuilt, leaks: Sequence[Leak]) -> Figure:
 def draw_fading(counts: Sequence[int], lines: Mapping[str, Sequence[Rebuilt]]) -> Figure:
     """How like its original a rebuilt picture is, over how many pictures the update was made from.
 
-    Units:  correlation, mean and standard deviation; thin lines are strangers' pictures: where the two meet
+    Units:  correlation, mean and standard error over pictures; thin lines are strangers' pictures: where the two meet
             nothing of a single picture is left
     """
     figure = new_figure(7.5, 3.6)
     axes = figure.subplots()
     for i, ((name, found), (colour, style)) in enumerate(zip(lines.items(), LINES)):
-        mean, spread = (np.array([f(one.likeness) for one in found]) for f in (np.mean, np.std))
+        mean, spread = (np.array([f(one.likeness) for one in found]) for f in (np.mean, _error_of_mean))
         x = np.asarray(counts) * 1.03**i  # side by side, so that error bars can be read
         axes.errorbar(x, mean, spread, color=colour, ls=style, lw=2, marker="o", ms=5, capsize=3, label=name)
         axes.plot(x, [one.stranger for one in found], color=colour, ls=style, lw=0.9, marker="x", ms=5)
@@ -111,7 +111,7 @@ def draw_membership(told: Mapping[str, Told]) -> Figure:
     for (name, one), (colour, style) in zip(told.items(), LINES):
         false, true = roc(one.members, one.others)
         rates.step(np.maximum(false, least / 2), np.maximum(true, least / 2), color=colour, ls=style, lw=2, where="post", label=name)
-        if one.epsilon is not None and bound(one.epsilon, one.delta, LOW_RATE) < 1:  # a large ε promises nothing here
+        if one.epsilon is not None and bound(one.epsilon, one.delta, LOW_RATE) < 0.5:  # a large ε promises nothing here
             grid = np.geomspace(least, 1, 200)
             rates.plot(grid, bound(one.epsilon, one.delta, grid), color=colour, ls=style, lw=0.8)
     rates.plot([least, 1], [least, 1], color=GREY, lw=1, label="guessing")
@@ -133,6 +133,10 @@ def _scores(axes: Axes, name: str, told: Told) -> None:
     axes.set_title(f"{name}\nAUC {told.found.auc:.2f} [{told.found.low:.2f}, {told.found.high:.2f}]\naccuracy {told.accuracy:.0%}{limit}", fontsize=9.5)
     axes.set(xlabel="score", ylim=(0, None))
     _plain(axes)
+
+
+def _error_of_mean(x: np.ndarray) -> float:
+    return float(np.std(x, ddof=1) / len(x) ** 0.5) if len(x) > 1 else 0.0
 
 
 def _show(axes: Axes, picture: Tensor) -> None:

@@ -31,6 +31,7 @@ from breakthrough.federated.victims import Passes, federate, local_updates, misl
 from breakthrough.seeds import numpy_generator, torch_generator
 
 RING = 2**32  # masked codes are whole numbers below this
+FADING = 16  # pictures attacked for each point: single ones scatter
 CKKS_ERROR = 1e-7  # relative: about what decryption leaves at a scale of 2^40
 
 
@@ -262,12 +263,13 @@ def fade(counts: Sequence[int], steps: int = 1, recipe: Recipe = Recipe(200, 0.1
 
     A sum of clients with one step each is such an update too: what hides a picture is how many others it is among.
 
-    Units:  counts are pictures in one update, each step on all of them
+    Units:  counts are pictures in one update, each step on all of them; FADING or more pictures are attacked
     """
     data, found = _shuffled(seed), []
     for count in counts:
-        one = scene(count, data, seed)
-        sent = local_updates(one.model, one.x[None], one.y[None], steps, 0.1)  # (1, D)
+        groups = (-(-FADING // count), count)
+        one = scene(groups[0] * count, data, seed)
+        sent = local_updates(one.model, one.x.unflatten(0, groups), one.y.unflatten(0, groups), steps, 0.1)  # (groups, D)
         found.append(attack(one, sent, count, recipe, seed))
     return found
 
