@@ -13,7 +13,7 @@ Shape legend: V victims, B pictures in what is seen, D parameters.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ from breakthrough.federated.victims import Passes, federate, local_updates, misl
 from breakthrough.seeds import numpy_generator, torch_generator
 
 RING = 2**32  # masked codes are whole numbers below this
+FADING = 16  # pictures attacked for each point: single ones scatter
 CKKS_ERROR = 1e-7  # relative: about what decryption leaves at a scale of 2^40
 
 
@@ -56,8 +57,8 @@ class LeakPlan:
     delta: float = 0.01
 
     def __post_init__(self) -> None:
-        if self.victims < self.summed or self.summed < 2:
-            raise InputError(expected(f"at least {max(2, self.summed)} victims: one group and more than one", self.victims))
+        if self.summed < 2 or self.victims % self.summed:
+            raise InputError(expected(f"victims in whole groups of summed = {self.summed}, 2 or more", self.victims))
         if 3 * self.clients * self.samples + 2 * self.victims > 1797:
             raise InputError(expected("3 × clients × samples + 2 × victims within 1,797 digits", self, "fewer clients"))
 
@@ -128,11 +129,11 @@ class Scene:
     typical: Tensor
 
 
-def scene(plan: LeakPlan, data: Samples, seed: int) -> Scene:
+def scene(victims: int, data: Samples, seed: int) -> Scene:
     """Victims with one picture each and the update each sends after one step from an untrained net."""
     x, y = torch.from_numpy(data.x), torch.from_numpy(data.y)
     model = DigitsNet(torch_generator(seed, "leaks", "net"))
-    v = plan.victims
+    v = victims
     updates = local_updates(model, x[:v, None], y[:v, None], 1, 0.1)
     return Scene(model, x[:v], y[:v], x[v : 2 * v], updates, x[2 * v :].mean(0))
 
@@ -140,7 +141,7 @@ def scene(plan: LeakPlan, data: Samples, seed: int) -> Scene:
 def attack(scene: Scene, seen: Tensor | None, pictures: int, recipe: Recipe, seed: int) -> Rebuilt:
     """Invert vectors as a server would see them, and compare what comes out with the victims' pictures.
 
-    The attacker tries both signs' natural one: an update points against its gradient.
+    Any vectors of the model's size will do: what a real masking or decryption gave, too.
 
     Shapes: seen (V / pictures, D), each from `pictures` victims in order; None where nothing can be read
     """
@@ -160,15 +161,18 @@ def _compared(scene: Scene, found: Tensor, pictures: int) -> Rebuilt:
 
 
 def views(scene: Scene, plan: LeakPlan, generator: np.random.Generator) -> dict[str, Callable[[], tuple[Tensor | None, int]]]:
-    """What a server sees of the victims' updates under each protection, and how many pictures each vector holds."""
-    updates, groups = scene.updates, plan.victims // plan.summed
+    """What a server sees of the victims' updates under each protection, and how many pictures each vector holds.
+
+    A masked vector is drawn as the masks make it, each code equally likely; that they do is tested with them.
+    """
+    updates = scene.updates
     clipped = torch.stack([torch.from_numpy(clip(u.numpy(), plan.clip)[0]) for u in updates])
 
     def noised(x: Tensor) -> Tensor:
         return x + torch.from_numpy(noise(x.shape, plan.clip, plan.noise, 1, generator)).float()
 
     def sums(x: Tensor) -> Tensor:
-        return x[: groups * plan.summed].unflatten(0, (groups, plan.summed)).sum(1)
+        return x.unflatten(0, (-1, plan.summed)).sum(1)
 
     def masked() -> Tensor:
         return torch.from_numpy(generator.integers(0, RING, updates.shape) - RING / 2).float()
@@ -191,7 +195,7 @@ def views(scene: Scene, plan: LeakPlan, generator: np.random.Generator) -> dict[
 
 # protection → what the server sees, which model comes out
 ROWS = (
-    ("none", "the update", "plain"),
+    ("no protection", "the update", "plain"),
     ("masks, one client", "one masked vector", "plain"),
     ("masks, their sum", "the sum", "plain"),
     ("CKKS, key apart", "the ciphertext", "plain"),
@@ -209,8 +213,9 @@ def leak_table(plan: LeakPlan | str = "quick", seed: int = 0) -> tuple[Scene, Re
     """
     plan = PLANS[plan] if isinstance(plan, str) else plan
     data = _shuffled(seed)
-    federation = data.take(np.arange(3 * plan.clients * plan.samples))
-    attacked = scene(plan, data.take(np.arange(len(federation), len(data))), seed)
+    apart = 2 * plan.victims
+    attacked = scene(plan.victims, data, seed)
+    federation = data.take(np.arange(apart, len(data)))
     seen = views(attacked, plan, numpy_generator(seed, "leaks", "views"))
     rebuilt = {name: attack(attacked, *view(), plan.recipe, seed) for name, view in seen.items()}
     told = {name: tell(plan, federation, name, seed) for name in ("plain", "private", "local")}
@@ -221,8 +226,9 @@ def leak_table(plan: LeakPlan | str = "quick", seed: int = 0) -> tuple[Scene, Re
 def tell(plan: LeakPlan, data: Samples, kind: str, seed: int) -> Told:
     """Train a federation and ask its model for its members; reference models are trained the same way.
 
-    The first third of the samples are members, the second are others, the last is the attacker's own.
-    `private` adds noise once to the sum; `local` lets every client add as much, so the sum has √clients of it.
+    clients × samples of the data are members, as many are others, the rest is the attacker's own.
+    `private` adds noise once to the sum. `local` lets every client add as much, so the sum has √clients of
+    it: ε is then what holds against the server, and the model gives away less.
     """
     count = plan.clients * plan.samples
     scale = {"plain": 0.0, "private": plan.noise, "local": plan.noise * plan.clients**0.5}[kind]
@@ -240,8 +246,8 @@ def tell(plan: LeakPlan, data: Samples, kind: str, seed: int) -> Told:
     draw = numpy_generator(seed, "leaks", "references")
     model = trained(np.arange(count), "target")
     loss = membership.losses(model, x[asked], y[asked])
-    # with replacement: the attacker has no more samples of its own than one federation needs
-    references = [membership.losses(trained(draw.choice(own, count), i), x[asked], y[asked]) for i in range(plan.references)]
+    own_sets = [draw.choice(own, count, replace=False) for _ in range(plan.references)]
+    references = [membership.losses(trained(chosen, i), x[asked], y[asked]) for i, chosen in enumerate(own_sets)]
     scores = membership.calibrated(loss, np.array(references))
     odd = membership.auc(*(-loss[part][wrong[part]] for part in (slice(0, count), slice(count, 2 * count))))
     with torch.no_grad():
@@ -250,6 +256,22 @@ def tell(plan: LeakPlan, data: Samples, kind: str, seed: int) -> Told:
     epsilon = Budget(plan.clients, plan.clients, plan.noise, plan.rounds, plan.delta).epsilon() if scale else None
     members, others = scores[:count], scores[count:]
     return Told(membership.judge(members, others, judged), membership.control(members, judged), odd, members, others, float(right.mean()), epsilon, plan.delta)
+
+
+def fade(counts: Sequence[int], steps: int = 1, recipe: Recipe = Recipe(200, 0.1, 0.001), seed: int = 0) -> list[Rebuilt]:
+    """What inversion makes of one update as it comes from more pictures, and from more local steps.
+
+    A sum of clients with one step each is such an update too: what hides a picture is how many others it is among.
+
+    Units:  counts are pictures in one update, each step on all of them; FADING or more pictures are attacked
+    """
+    data, found = _shuffled(seed), []
+    for count in counts:
+        groups = (-(-FADING // count), count)
+        one = scene(groups[0] * count, data, seed)
+        sent = local_updates(one.model, one.x.unflatten(0, groups), one.y.unflatten(0, groups), steps, 0.1)  # (groups, D)
+        found.append(attack(one, sent, count, recipe, seed))
+    return found
 
 
 def as_rows(guess: Rebuilt, leaks: list[Leak]) -> list[dict[str, str | float | None]]:
@@ -264,7 +286,7 @@ def as_rows(guess: Rebuilt, leaks: list[Leak]) -> list[dict[str, str | float | N
 
 def _likeness(rebuilt: Rebuilt) -> dict[str, float]:
     x = rebuilt.likeness
-    return {"likeness": float(x.mean()), "spread": float(x.std(ddof=1)), "stranger": rebuilt.stranger, "ssim": float(rebuilt.ssim.mean())}
+    return {"likeness": float(x.mean()), "spread": float(x.std(ddof=1)) if len(x) > 1 else 0.0, "stranger": rebuilt.stranger, "ssim": float(rebuilt.ssim.mean())}
 
 
 def _shuffled(seed: int) -> Samples:

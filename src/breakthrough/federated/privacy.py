@@ -115,7 +115,7 @@ class Budget:
             raise InputError(expected(f"at most {self.clients} sampled clients", self.sampled, "sampled = clients"))
         _above("a noise multiplier", self.multiplier)
         _share("δ", self.delta)
-        if self.delta >= 1 / self.clients > 0 and self.clients > 1:
+        if self.clients > 1 and self.delta >= 1 / self.clients:
             raise InputError(expected(f"δ below 1/clients = {1 / self.clients:g}", self.delta, f"δ = {self.clients**-1.1:.2g}"))
 
     @property

@@ -46,10 +46,10 @@ def federate(model: nn.Module, x: Tensor, y: Tensor, passes: Passes, generator: 
     for _ in range(passes.rounds):
         updates = local_updates(model, x, y, passes.steps, passes.lr)  # (K, D)
         if passes.clip:
-            mean = torch.from_numpy(private_mean(list(updates.numpy()), passes.clip, passes.noise, len(x), generator))
+            mean = torch.from_numpy(private_mean(list(updates.cpu().numpy()), passes.clip, passes.noise, len(x), generator))
         else:
             mean = updates.mean(0)
-        _add(model, mean.float())
+        _add(model, mean.to(updates))
     return model
 
 
