@@ -1,6 +1,7 @@
 """Rounds of the two apps: what comes out, what is kept, and what a failing node costs."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -188,7 +189,6 @@ def test_bad_weights_are_refused_by_name_and_the_round_goes_on(home, change, why
     found = federate(Faulty(folder, faults={(1, wire.TRAIN): with_arrays(change)}), plan)
     one = found.history.rounds[0]
     assert one.names == (0, 2, 3) and list(one.lost) == ["1"]
-    import re
     assert re.match(why, one.lost["1"]) and "expected" in one.lost["1"]
     assert all(np.isfinite(x).all() for x in found.weights.values())
 
@@ -200,6 +200,33 @@ def test_bad_masked_updates_are_refused_and_their_masks_taken_off(home, change, 
     found = federate(Faulty(folder, faults={(1, wire.MASKED): with_arrays(change)}), plan)
     one = found.history.rounds[0]
     assert one.names == (0, 2, 3) and one.lost["1"].startswith(why)
+
+
+@pytest.mark.parametrize("phase, record, why", [(wire.KEYS, "key", "bad keys"), (wire.UNMASK, "reveal", "bad shares")])
+def test_garbage_instead_of_keys_and_shares_is_refused(home, phase, record, why):
+    folder, _ = home
+    plan = replace(PLAN, rounds=1, protection="masked")
+
+    def garbage(message, reply):
+        reply.content[wire.FACTS][record] = b"garbage"
+        return reply
+
+    one = federate(Faulty(folder, faults={(1, phase): garbage}), plan).history.rounds[0]
+    assert (1 in one.names) == (phase == wire.UNMASK)  # its update was in before it failed to help
+    assert phase == wire.UNMASK or one.lost["1"].startswith(why)
+
+
+def test_sealed_shares_for_too_few_are_refused(home):
+    folder, _ = home
+
+    def forgets(message, reply):
+        sent = wire.unblob(reply.content[wire.BLOBS])
+        sent.pop(0)
+        reply.content[wire.BLOBS] = wire.blobs(sent)
+        return reply
+
+    one = federate(Faulty(folder, faults={(1, wire.SHARES): forgets}), replace(PLAN, rounds=1, protection="masked")).history.rounds[0]
+    assert one.names == (0, 2, 3) and "shares for [0, 2, 3]" in one.lost["1"]
 
 
 def test_a_replayed_answer_is_refused(home):

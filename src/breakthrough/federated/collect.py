@@ -5,17 +5,18 @@ Each way ends in the same: the weighted mean of the states, who is in it, who is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from breakthrough.errors import BreakthroughError, expected
+from breakthrough.errors import BreakthroughError, InputError, expected
 from breakthrough.federated import checks, encryption, wire
 from breakthrough.federated.asking import Asked, ask, facts_of
 from breakthrough.federated.fixed_point import Codec
-from breakthrough.federated.masking import unmask
+from breakthrough.federated.mask_messages import read_keys, read_shares
+from breakthrough.federated.masking import check_reveal, unmask
 from breakthrough.federated.vectors import Layout, State
 from breakthrough.federated.wire import Order
 
@@ -104,12 +105,15 @@ def masked(question: Question) -> Collected:
     parties = len(question.nodes)
     threshold = max(plan.least, parties // 2 + 1)
     sizes = {"parties": parties, "threshold": threshold}
+    context = question.order.token.encode()
     first = question.ask(question.nodes, wire.KEYS, sizes, lambda r: _key_fault(facts_of(r).get("key")))
+    _refuse(first, "bad keys", lambda name, reply: read_keys(facts_of(reply)["key"], name, context))
     lost = dict(first.lost)
     enough(question, first, "sent keys", threshold)
     keys = {name: facts_of(reply)["key"] for name, reply in first.answers.items()}
 
     second = question.ask(_only(question, keys), wire.SHARES, sizes, _blob_check, blobs=wire.blobs(keys))
+    _refuse(second, "bad shares", lambda name, reply: _check_shares(name, reply, set(keys)))
     lost |= second.lost
     enough(question, second, "shared their secrets", threshold)
     sealed = {name: wire.unblob(reply.content[wire.BLOBS]) for name, reply in second.answers.items()}
@@ -121,9 +125,11 @@ def masked(question: Question) -> Collected:
 
     told = {"survivors": sorted(vectors), "dropped": sorted(set(sealed) - set(vectors))}
     last = question.ask(_only(question, vectors), wire.UNMASK, told, lambda r: _key_fault(facts_of(r).get("reveal")))
+    asked = {"keys": keys, "roster": set(sealed), "survivors": set(vectors), "threshold": threshold, "context": context}
+    _refuse(last, "bad shares", lambda name, reply: check_reveal(facts_of(reply)["reveal"], name, **asked))
     enough(question, last, "helped to take the masks off", threshold)
     reveals = {name: facts_of(reply)["reveal"] for name, reply in last.answers.items()}
-    total = unmask(vectors, keys, set(sealed), reveals, threshold, context=question.order.token.encode())
+    total = unmask(vectors, keys, set(sealed), reveals, threshold, context)
 
     summed = Codec(plan.limit, parties).decode(total, len(vectors))
     size = sum(map(_bytes, [*first.answers.values(), *second.answers.values(), *third.answers.values(), *last.answers.values()]))
@@ -206,6 +212,23 @@ def _from_sum(question, layout, summed, names, lost, asked, size) -> Collected:
     losses = [facts_of(reply)["train-loss"] for reply in asked.answers.values()]
     clipped = max(float(facts_of(reply).get("clipped", 0.0)) for reply in asked.answers.values())
     return Collected(mean, weight * (1 if plan.clip else plan.most), names, lost, float(np.mean(losses)), size, clipped)
+
+
+def _refuse(asked: Asked, what: str, read: Callable[[int, Message], object]) -> None:
+    """Refuse the answers that cannot be read."""
+    for name, reply in list(asked.answers.items()):
+        try:
+            read(name, reply)
+        except BreakthroughError as error:
+            asked.refuse(name, f"{what}: {error}")
+
+
+def _check_shares(name: int, reply: Message, peers: set[int]) -> None:
+    sent = wire.unblob(reply.content[wire.BLOBS])
+    if set(sent) != peers - {name}:
+        raise InputError(expected(f"shares for {sorted(peers - {name})}", f"for {sorted(sent)}"))
+    for blob in sent.values():
+        read_shares(blob, name)
 
 
 def _only(question: Question, names: Mapping[int, object]) -> dict[int, int]:
