@@ -47,7 +47,6 @@ class GridHere:
     def __init__(self, updates, gone):
         self.updates, self.gone, self.calls = updates, gone, 0
         self.contexts = {name: new_context(name) for name in updates}
-        self.sent = {}
 
     def send_and_receive(self, messages, timeout=None):
         self.calls += 1

@@ -1,5 +1,6 @@
 """Masking: the server gets the exact sum of who answered, or nothing; what does not belong to the round is refused."""
 
+import hmac
 import itertools
 
 import numpy as np
@@ -237,7 +238,9 @@ def test_both_secrets_of_a_peer_are_never_revealed():
         one.members[0].reveal({0, 1, 2, 3, 4}, set())
 
 
-@pytest.mark.parametrize(("survivors", "dropped"), [({0, 1, 2}, {3}), ({0, 1, 2, 3, 4, 9}, set()), ({1, 2, 3, 4}, {0}), ({0, 1}, {2, 3, 4}), (set(), {0, 1, 2, 3, 4})])
+@pytest.mark.parametrize(("survivors", "dropped"), [
+    ({0, 1, 2}, {3}), ({0, 1, 2, 3, 4, 9}, set()), ({1, 2, 3, 4}, {0}), ({0, 1}, {2, 3, 4}), (set(), {0, 1, 2, 3, 4}),
+])
 def test_questions_that_do_not_fit_the_roster_are_refused(survivors, dropped):
     """Someone left out, a stranger, myself as dropped, too few, nobody; and the member can still answer the right one."""
     one = Round(5, 3).share().mask()
@@ -312,6 +315,18 @@ def test_shares_for_someone_else_are_refused():
     for wrong in (one.boxes[1][2], one.boxes[2][0], one.boxes[0][1]):  # to another, from another, my own
         with pytest.raises(InputError, match="shares of member 1 for member 0"):
             one.members[0].mask(one.codes[0], one.inbox(0) | {1: wrong})
+
+
+def test_shares_of_another_point_are_refused():
+    """A member that deals two peers each other's shares: they open, and would spoil the recovery later."""
+    one = Round(3, 2)
+    crooked = one.members[1]
+    seeds, mask_keys = (shamir.split(secret, 3, 2) for secret in (crooked.seed, crooked.mask_key))
+    points = {0: 3, 2: 1}  # of members 0 and 2, the wrong way round
+    crooked._seal = lambda pair, peer, *rest: Member._seal(crooked, (seeds[points[peer]], mask_keys[points[peer]]), peer, *rest)
+    one.share()
+    with pytest.raises(InputError, match="shares of member 1 at the point of member 0"):
+        one.members[0].mask(one.codes[0], one.inbox(0))
 
 
 def test_a_roster_told_differently_is_noticed():
@@ -422,7 +437,10 @@ def test_shares_of_strangers_are_refused():
             one.members[0].mask(one.codes[0], one.inbox(0) | {stranger: one.boxes[1][0]})
 
 
-@pytest.mark.parametrize(("codes", "error"), [(np.zeros(4), DtypeError), (np.zeros(4, np.int64), DtypeError), (np.zeros((2, 2), np.uint32), ShapeError), (np.zeros(0, np.uint32), ShapeError), ([1], DtypeError)])
+@pytest.mark.parametrize(("codes", "error"), [
+    (np.zeros(4), DtypeError), (np.zeros(4, np.int64), DtypeError), ([1], DtypeError),
+    (np.zeros((2, 2), np.uint32), ShapeError), (np.zeros(0, np.uint32), ShapeError),
+])
 def test_what_is_no_vector_of_codes_is_refused(codes, error):
     one = Round(3, 2).share()
     with pytest.raises(error):
@@ -450,6 +468,19 @@ def test_what_does_not_belong_together_is_refused_by_the_server():
         unmask(one.masked, one.keys, {0, 1, 2}, one.reveals, 3, b"another")
     with pytest.raises(InputError, match="another round"):
         unmask(one.masked, {**one.keys, 3: Member(3, 4, 3, CONTEXT).advertise()}, {0, 1, 2}, one.reveals, 3, CONTEXT)
+
+
+def test_another_threshold_than_the_members_is_refused():
+    one = Round(5, 3).share().mask().reveal()
+    with pytest.raises(InputError, match="another round"):
+        unmask(one.masked, one.keys, set(one.boxes), one.reveals, 4, CONTEXT)
+
+
+def test_the_transcript_is_of_all_that_members_must_agree_on():
+    keys = {0: b"k", 1: b"l"}
+    others = [(b"b", 3, keys), (b"a", 2, keys), (b"a", 3, {0: b"l", 1: b"k"}), (b"a", 3, {0: b"k", 2: b"l"}), (b"a", 3, {0: b"k"})]
+    assert transcript(b"a", 3, keys) == transcript(b"a", 3, dict(reversed(keys.items())))
+    assert len({transcript(b"a", 3, keys), *(transcript(*other) for other in others)}) == 6
 
 
 def test_a_vector_that_came_late_is_not_bared_by_its_reveal():
@@ -486,6 +517,21 @@ def test_a_mask_is_the_key_stream_of_aes_in_counter_mode():
 def test_keys_are_agreed_for_one_purpose():
     a, b = new_private_key(), new_private_key()
     assert agree(a, public_key(b), b"mask") == agree(b, public_key(a), b"mask") != agree(b, public_key(a), b"seal")
+
+
+def test_a_key_is_of_the_secret():
+    a, b, c = (new_private_key() for _ in range(3))
+    assert len({agree(a, public_key(b), b"mask"), agree(a, public_key(c), b"mask"), agree(c, public_key(b), b"mask")}) == 3
+    assert stretch(a, b"mask") != stretch(b, b"mask")
+
+
+def test_agreement_is_x25519_then_hkdf():
+    """The first vector of RFC 7748, 5.2; HKDF written out after RFC 5869, for one block and no salt."""
+    scalar = bytes.fromhex("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4")
+    point = bytes.fromhex("e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c")
+    shared = bytes.fromhex("c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552")
+    extracted = hmac.digest(bytes(32), shared, "sha256")
+    assert agree(scalar, point, b"purpose") == hmac.digest(extracted, b"purpose\x01", "sha256")
 
 
 def test_what_was_sealed_opens_with_its_key_and_label_only():

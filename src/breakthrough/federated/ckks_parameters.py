@@ -79,7 +79,7 @@ class Parameters:
             fields = json.loads(text)
             return cls(**{**fields, "coeff_mod_bit_sizes": tuple(fields["coeff_mod_bit_sizes"])})
         except (TypeError, KeyError, ValueError, RecursionError) as error:
-            raise ConfigError(expected("CKKS parameters as JSON", str(error), "the text that to_json gave")) from error
+            raise ConfigError(expected("CKKS parameters as JSON", str(error), "what to_json gave")) from error
 
 
 def check_security(degree: int, bits: tuple[int, ...]) -> None:
@@ -156,7 +156,8 @@ def _with_reason(p: Parameters, size: int, refused: list[int]) -> Parameters:
         f"{p.additions} values up to {p.limit:g} at that scale need a prime of {bits} bits. "
         f"N = {degree} may have {MOST_BITS[degree]} bits at {p.security_bits}-bit security"
         + (f", N = {' and '.join(map(str, small))} too few" if small else "")
-        + f". {size} values fill {p.chunks(size)} ciphertexts of {p.packed}; larger N adds noise, hence bits, and saves nothing."
+        + f". {size} values fill {p.chunks(size)} ciphertexts of {p.packed}; "
+        + "a larger N adds noise, hence bits, and saves none."
     )
     return Parameters(**{**asdict(p), "coeff_mod_bit_sizes": p.coeff_mod_bit_sizes, "reason": reason})
 

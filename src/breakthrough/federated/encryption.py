@@ -89,7 +89,11 @@ def encrypt(x: np.ndarray, key: bytes) -> list[bytes]:
         raise InputError(expected(what, "the public side", "choose(..., symmetric=False)"))
     with store(own.parameters) as files:
         bodies = [*_bodies(x, own, files)]
-    return [Chunk(own.key_id, i, len(bodies), len(x), 1, body).to_bytes() for i, body in enumerate(bodies)]
+    return _messages(bodies, own, len(x), 1)
+
+
+def _messages(bodies: list[bytes], key: Key, size: int, added: int) -> list[bytes]:
+    return [Chunk(key.key_id, i, len(bodies), size, added, body).to_bytes() for i, body in enumerate(bodies)]
 
 
 def _bodies(x: np.ndarray, own: Key, files: Store) -> Iterator[bytes]:
@@ -161,7 +165,8 @@ class Sum:
         heads = _read(chunks, self.key, self.size)
         most = self.key.parameters.additions
         if self.added + heads[0].added > most:
-            raise InputError(expected(f"at most {most} updates in a sum", self.added + heads[0].added, "choose(..., additions=...)"))
+            count = self.added + heads[0].added
+            raise InputError(expected(f"at most {most} updates in a sum", count, "choose(..., additions=...)"))
         mark = hashlib.sha256(heads[0].body).digest()
         if mark in self._seen:
             raise InputError(expected("an update that is not in the sum", "the same ciphertexts again", "encrypting anew"))
@@ -181,7 +186,7 @@ class Sum:
             raise InputError(expected("at least one update", "none"))
         with store(self.key.parameters) as files:
             bodies = [files.save(total) for total in self._total]
-        return [Chunk(self.key.key_id, i, len(bodies), self.size, self.added, body).to_bytes() for i, body in enumerate(bodies)]
+        return _messages(bodies, self.key, self.size, self.added)
 
 
 def _plus(evaluator: Any, one: Any, other: Any) -> Any:
@@ -189,7 +194,8 @@ def _plus(evaluator: Any, one: Any, other: Any) -> Any:
     try:
         evaluator.add(one, other, both)
     except (RuntimeError, ValueError) as error:  # SEAL makes no result that anybody could read: x + (−x)
-        raise InputError(expected("ciphertexts whose sum is encrypted", str(error), "leaving this update out")) from error
+        what = "ciphertexts whose sum is encrypted"
+        raise InputError(expected(what, str(error), "leaving this update out")) from error
     return both
 
 
@@ -249,7 +255,8 @@ def _read(chunks: Sequence[bytes], key: Key, size: int | None) -> list[Chunk]:
     if size is not None and first.size != size:
         raise InputError(expected(f"an update of {size} values", first.size, "the same model on both sides"))
     count = key.parameters.chunks(first.size)
-    if count == 0 or [(h.position, h.chunks, h.size, h.added) for h in heads] != [(i, count, first.size, first.added) for i in range(count)]:
+    places = [(head.position, head.chunks, head.size, head.added) for head in heads]
+    if len(heads) != count or places != [(i, count, first.size, first.added) for i in range(len(heads))]:
         got = f"{len(heads)}, with positions {[head.position for head in heads][:8]}"
         raise InputError(expected(f"{count} ciphertexts in order, of one message", got, "sending all again"))
     if not 1 <= first.added <= key.parameters.additions:
@@ -275,9 +282,11 @@ def _checked(x: np.ndarray, limit: float) -> np.ndarray:
     if x.dtype.kind not in "fiu":
         raise DtypeError(expected("real numbers", x.dtype))
     if not np.isfinite(x).all():
-        raise InputError(expected("finite values", f"{np.count_nonzero(~np.isfinite(x))} that are not", "dropping the update"))
+        count = np.count_nonzero(~np.isfinite(x))
+        raise InputError(expected("finite values", f"{count} that are not", "dropping the update"))
     if np.abs(x).max() > limit:
-        raise InputError(expected(f"values within ±{limit:g}", f"{np.abs(x).max():.4g}", "clipping, or choose(..., limit=...)"))
+        hint = "clipping, or choose(..., limit=...)"
+        raise InputError(expected(f"values within ±{limit:g}", f"{np.abs(x).max():.4g}", hint))
     return x.astype(np.float64, copy=False)
 
 

@@ -20,6 +20,7 @@ from breakthrough.train.pictures import Augmentation, Augmenter, Pictures
 from breakthrough.train.recipe import Recipe, make_optimizer
 
 CELLS = 10.0  # the weight of the cells' loss against the pictures'
+BALANCE = 0.01  # that of the experts' load
 REST = 1 / 30  # the rate of norms, biases and the last layer, in parts of the convolutions'
 
 
@@ -54,7 +55,8 @@ class InspectorTask:
         x, parts = Augmenter(Augmentation(**self.augmentation), generator)(images, parts, generator)
         cells = model.cells(x)
         loss = F.cross_entropy(model.gather(cells), labels, label_smoothing=0.05)
-        return loss if parts is None else loss + CELLS * cell_loss(cells, parts, len(model.config.classes))
+        loss = loss if parts is None else loss + CELLS * cell_loss(cells, parts, len(model.config.classes))
+        return loss + BALANCE * model.balance_loss() if model.config.experts else loss
 
     @torch.no_grad()
     def score(self, model: nn.Module, data: Pictures) -> dict[str, float]:
