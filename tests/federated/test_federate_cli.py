@@ -135,7 +135,7 @@ def test_the_apps_of_the_simulation_run_in_processes_with_the_same_result(here, 
     child.send_signal(signal.SIGINT)
     assert child.wait(60) == 130
     assert processes.marked(token) == [] and federation.read() is None
-    assert "Traceback" not in log.read_text()
+    assert "Traceback" not in log.read_text() and "interrupted: " in log.read_text().splitlines()[-1]
 
 
 def test_up_that_waits_tells_of_losses_and_ends_everything(here, capsys):
