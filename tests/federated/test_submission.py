@@ -18,6 +18,7 @@ from breakthrough.federated.federation import Federation
     ("INFO :      ", ""),
     ("WARNING :   fraction_evaluate is set to 0.0.", ""),
     ("Successfully installed federation to /tmp/x", ""),
+    ("Using SuperLink: federation (127.0.0.1:1)", ""),
     ("│ Connection to the SuperLink is unavailable. │", ""),
     ("", ""),
 ])

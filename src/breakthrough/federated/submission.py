@@ -154,7 +154,7 @@ def told(line: str) -> str:
     if colon and level.strip() in ("INFO", "WARNING", "ERROR", "DEBUG"):
         wanted = level.strip() == "ERROR" or any(one in rest for one in _TOLD)
         return rest.strip(" \t│├└─>") if wanted else ""
-    return "" if line.startswith(("Successfully installed", "╭", "│", "╰")) else line.strip()
+    return "" if line.startswith(("Successfully installed", "Using SuperLink", "╭", "│", "╰")) else line.strip()
 
 
 def _lost(federation: Federation) -> dict[int, str]:
