@@ -91,7 +91,7 @@ def test_a_run_goes_on_with_the_survivors_of_a_killed_node(data, folder, tmp_pat
     assert f"took part: {record['rounds']}" in said  # what the ServerApp prints is passed on
     assert supernodes.look(fed)[2].status == "lost"
 
-    refused = supernodes._seen(fed, stranger)  # it spoke in plain to a port that speaks TLS
+    refused = supernodes.look_at(fed, stranger)  # it spoke in plain to a port that speaks TLS
     assert refused.status == "failed" and "Failed to initialize the connection" in refused.reason
 
     with pytest.raises(InputError, match="expected 3 nodes online, the least of the plan, got 2 of 3"):

@@ -64,7 +64,7 @@ def up(
     if not wait:
         print(f"{len(federation.members)} nodes online; next: breakthrough federate run PLAN{_flag(folder)}, then down")
         return
-    with deployment.ended_on_interrupt(federation):
+    with deployment.ended_on_interrupt(federation, _say):
         print("Ctrl-C ends everything", flush=True)
         before = {one.node: one.status for one in supernodes.look(federation)}
         while federation.running():
@@ -101,7 +101,7 @@ def run(
 
     federation = federations.load(folder)
     settings = dealing.settings(federation, plan, test) if apps == submission.APPS else None
-    with deployment.ended_on_interrupt(federation):
+    with deployment.ended_on_interrupt(federation, _say):
         outcome = submission.run(federation, plan, out, apps=apps, settings=settings, say=_say)
     print(outcome.summary())
     for number, count in outcome.answered.items():

@@ -45,7 +45,7 @@ def up(data: Sequence[str | Path], folder: str | Path = FOLDER, *, port: int | N
     _clear(folder, say)
     federation = Federation(folder, secrets.token_hex(16), port)
     keep(federation)  # before the first process: by its token `down` finds them all, whatever happens here
-    with ended_on_failure(federation):
+    with ended_on_failure(federation, say):
         federation = supernodes.start_superlink(federation)
         say(f"SuperLink online at 127.0.0.1:{port}: TLS, nodes with registered keys only")
         federation = supernodes.start_nodes(federation, files)
@@ -117,23 +117,23 @@ def share_digits(folder: str | Path, nodes: int, alpha: float, seed: int) -> lis
 
 
 @contextlib.contextmanager
-def ended_on_failure(federation: Federation) -> Iterator[None]:
+def ended_on_failure(federation: Federation, say: Callable[[str], None] = str) -> Iterator[None]:
     """End the federation when the block raises, Ctrl-C included."""
     try:
         yield
     except BaseException:
-        down(federation.folder)
+        say(f"{down(federation.folder)} processes ended")
         raise
 
 
 @contextlib.contextmanager
-def ended_on_interrupt(federation: Federation) -> Iterator[None]:
+def ended_on_interrupt(federation: Federation, say: Callable[[str], None] = str) -> Iterator[None]:
     """End the federation on Ctrl-C, a request to terminate or a terminal that closes."""
     with processes.interrupts():
         try:
             yield
         except KeyboardInterrupt:
-            down(federation.folder)
+            say(f"interrupted: {down(federation.folder)} processes ended")
             raise
 
 
@@ -172,8 +172,9 @@ def _undisturbed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *processes.REQUESTS)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -23,6 +23,7 @@ from breakthrough.optional import require
 
 MARK = "BREAKTHROUGH_FEDERATION"
 HOST = "127.0.0.1"
+REQUESTS = (signal.SIGTERM, signal.SIGHUP)  # to end: from another process, or because the terminal closes
 KILLED_S = 20.0  # a killed process is gone by then, unless the machine holds it
 
 
@@ -124,7 +125,7 @@ def interrupts() -> Iterator[None]:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in REQUESTS}
     try:
         yield
     finally:

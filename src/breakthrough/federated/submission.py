@@ -65,8 +65,9 @@ def run(
 ) -> Outcome:
     """Run the apps on a federation with the plan in a JSON file, and follow them to the end.
 
-    The ServerApp is told the plan's path, `out` as its folder, the number of nodes online, and the settings. A node that is lost is said; when fewer are left than the plan's `least`, the
-    run, which would wait for ever, is stopped.
+    The ServerApp is told the plan's path, `out` as its folder, the number of nodes online, and the settings.
+    A node that is lost is said; when fewer are left than the plan's `least`, the run, which might wait for
+    ever, is stopped.
 
     Raises: InputError for a plan that is none, or with too few nodes online for it;
             BreakthroughError when Flower refuses the apps or the SuperLink is lost
@@ -81,8 +82,8 @@ def run(
         say(f"node {number} is not there: {why}")
     out.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
-    told = {"plan": str(plan), "folder": str(out), "nodes": len(federation.members) - len(lost), **(settings or {})}
-    number = str(flwr(federation, "run", str(_write_app(federation, apps, told)), CONNECTION)["run-id"])
+    settings = {"plan": str(plan), "folder": str(out), "nodes": len(federation.members) - len(lost), **(settings or {})}
+    number = str(flwr(federation, "run", str(write_app(federation, apps, settings)), CONNECTION)["run-id"])
     say(f"run {number} started: {plan.name}, {len(federation.members) - len(lost)} nodes, at least {least}")
     log = federation.folder / "runs" / f"{number}.log"
     reason = _follow(federation, number, log, least, lost, say)
@@ -95,8 +96,8 @@ def _follow(federation: Federation, number: str, log: Path, least: int, lost: di
     """Say what happens until the run is over; returns why it was stopped, if it was."""
     short_since = None
     for line in _lines(federation, number, log):
-        if line and (told := _worth(line)):
-            say(told)
+        if shown := told(line):
+            say(shown)
         for node, why in _lost(federation).items():
             if node not in lost:
                 lost[node] = why
@@ -105,7 +106,10 @@ def _follow(federation: Federation, number: str, log: Path, least: int, lost: di
             continue
         short_since = short_since or time.monotonic()
         if time.monotonic() - short_since > GRACE_S:
-            flwr(federation, "stop", number, CONNECTION)
+            try:
+                flwr(federation, "stop", number, CONNECTION)
+            except BreakthroughError:  # it has ended meanwhile: its log is read to the end
+                continue
             return f"{len(federation.members) - len(lost)} nodes are left and the plan needs {least}"
     return ""
 
@@ -144,13 +148,13 @@ def _wait(child: subprocess.Popen[bytes]) -> None:
         return
 
 
-def _worth(line: str) -> str:
+def told(line: str) -> str:
     """What of a line to say: the ServerApp's own, and those of Flower that tell of rounds and failures."""
     level, colon, rest = line.partition(":")
     if colon and level.strip() in ("INFO", "WARNING", "ERROR", "DEBUG"):
         wanted = level.strip() == "ERROR" or any(one in rest for one in _TOLD)
         return rest.strip(" \t│├└─>") if wanted else ""
-    return "" if line.startswith(("Successfully installed", "Using SuperLink")) else line.strip()
+    return "" if line.startswith(("Successfully installed", "Using SuperLink", "╭", "│", "╰")) else line.strip()
 
 
 def _lost(federation: Federation) -> dict[int, str]:
@@ -179,7 +183,7 @@ def _least(plan: Path) -> int:
         raise InputError(expected(f"a plan in JSON in {plan}", repr(error))) from error
 
 
-def _write_app(federation: Federation, apps: str, told: Mapping[str, str | int]) -> Path:
+def write_app(federation: Federation, apps: str, settings: Mapping[str, str | int]) -> Path:
     """The app that Flower is given: it names the apps, and where the plan and the results lie."""
     folder = federation.folder / "app"
     shutil.rmtree(folder, ignore_errors=True)
@@ -188,7 +192,7 @@ def _write_app(federation: Federation, apps: str, told: Mapping[str, str | int])
         '[project]\nname = "federation"\nversion = "1.0.0"\ndescription = "Apps of Breakthrough"\nlicense = "Apache-2.0"\ndependencies = []\n\n'
         '[tool.flwr.app]\npublisher = "breakthrough"\n\n'
         f"[tool.flwr.app.components]\nserverapp = {quoted(apps + ':server')}\nclientapp = {quoted(apps + ':client')}\n\n"
-        "[tool.flwr.app.config]\n" + "".join(f"{name} = {quoted(value)}\n" for name, value in told.items()),
+        "[tool.flwr.app.config]\n" + "".join(f"{name} = {quoted(value)}\n" for name, value in settings.items()),
         encoding="utf-8",
     )
     return folder

@@ -113,7 +113,24 @@ def wait_nodes(federation: Federation, say: Callable[[str], None]) -> None:
 
 def look(federation: Federation) -> list[Seen]:
     """How every node is, from its process and its log."""
-    return [_seen(federation, node) for node in federation.nodes]
+    return [look_at(federation, node) for node in federation.nodes]
+
+
+def look_at(federation: Federation, node: Node) -> Seen:
+    """How one node is."""
+    runs = processes.alive(node.pid, federation.token)  # asked before its log is read: what it said last is in there
+    log = _read(federation.home(node.number) / "log.txt")
+    joined = bool(_ID.search(log))
+    if runs:
+        return Seen(node, ONLINE if joined else STARTING)
+    if "SuperNode terminated gracefully" in log:
+        return Seen(node, LEFT, "it was asked to end")
+    if joined:  # the log may hold errors of apps that it started: they are not its own end
+        return Seen(node, LOST, "its process was killed")
+    ended = _ENDED.search(log)
+    if ended and (said := _REASON.search(ended.group(2))):
+        return Seen(node, REFUSED, " ".join(said.group(1).split()))
+    return Seen(node, FAILED, " ".join(ended.group(2).split())[:300] if ended else "its process ended before it was online")
 
 
 def line(seen: Seen) -> str:
@@ -129,22 +146,6 @@ def answers(federation: Federation, run: str) -> dict[int, int]:
         parts = re.split(r"\[RUN (\d+)[^\]]*\]", _read(federation.home(node.number) / "log.txt"))
         counted[node.number] = sum("Sent successfully" in said for number, said in zip(parts[1::2], parts[2::2]) if number == run)
     return counted
-
-
-def _seen(federation: Federation, node: Node) -> Seen:
-    runs = processes.alive(node.pid, federation.token)  # asked before its log is read: what it said last is in there
-    log = _read(federation.home(node.number) / "log.txt")
-    joined = bool(_ID.search(log))
-    if runs:
-        return Seen(node, ONLINE if joined else STARTING)
-    if "SuperNode terminated gracefully" in log:
-        return Seen(node, LEFT, "it was asked to end")
-    if joined:  # the log may hold errors of apps that it started: they are not its own end
-        return Seen(node, LOST, "its process was killed")
-    ended = _ENDED.search(log)
-    if ended and (said := _REASON.search(ended.group(2))):
-        return Seen(node, REFUSED, " ".join(said.group(1).split()))
-    return Seen(node, FAILED, " ".join(ended.group(2).split())[:300] if ended else "its process ended before it was online")
 
 
 def _write_connection(federation: Federation, authority: Path) -> None:
