@@ -67,12 +67,13 @@ def simulate(
     *,
     engine: str = "ray",
     progress: bool = True,
+    workers: int | None = None,
 ) -> dict[str, Trained]:
     """Run plans one after the other on nodes with data, and return what each ended with.
 
     Ray is started once for all of them. A run that its folder holds whole is read, not run.
 
-    Units:  the bar counts rounds
+    Units:  the bar counts rounds; workers are Ray's processes, one per core by default
     Raises: UnknownNameError for another engine; errors of `federate`
     """
     if engine not in ENGINES:
@@ -83,7 +84,7 @@ def simulate(
     total = sum(job.plan.rounds for job in jobs.values())
     with tqdm(total=total, disable=not progress, file=sys.stdout, unit="round", mininterval=2) as bar:
         run = _all(jobs, public, bar)
-        return run(LocalGrid(app, nodes), nodes) if engine == "local" else _by_ray(run, app, nodes)
+        return run(LocalGrid(app, nodes), nodes) if engine == "local" else _by_ray(run, app, nodes, workers or devices.cores())
 
 
 def prepare_keys(folder: Path, plans: Sequence[Plan], nodes: int) -> bytes | None:
@@ -117,7 +118,7 @@ def write_key(target: Path, key: bytes) -> None:
         path.write_bytes(key)
 
 
-def start_ray() -> float:
+def start_ray(workers: int) -> float:
     """Start Ray on this machine, once, and say how long it took.
 
     Units:  seconds
@@ -127,7 +128,7 @@ def start_ray() -> float:
 
     begin = time.perf_counter()
     if not ray.is_initialized():
-        ray.init(**_ray_settings())
+        ray.init(**_ray_settings(workers))
     return time.perf_counter() - begin
 
 
@@ -153,7 +154,7 @@ def _shown(bar: tqdm) -> Callable[[Round], None]:
     return show
 
 
-def _by_ray(run: Callable[[Any, int], dict[str, Trained]], app: Any, nodes: int) -> dict[str, Trained]:
+def _by_ray(run: Callable[[Any, int], dict[str, Trained]], app: Any, nodes: int, workers: int) -> dict[str, Trained]:
     """Flower gives a ServerApp no way to return anything, so what it makes is put into a list here."""
     results: list[dict[str, Trained]] = []
     errors: list[BaseException] = []
@@ -166,9 +167,10 @@ def _by_ray(run: Callable[[Any, int], dict[str, Trained]], app: Any, nodes: int)
         except Exception as error:  # told apart from the engine's own failures
             errors.append(error)
 
-    start_ray()
-    gpus = 1 / max(1, devices.cores()) if devices.choose().type == "cuda" else 0.0
-    config = {"client_resources": {"num_cpus": 1, "num_gpus": gpus}}
+    start_ray(workers)
+    gpus = 1 / workers if devices.choose().type == "cuda" else 0.0
+    # Flower puts a worker that died back among the idle ones, where it fails whatever it is given: Ray starts it anew
+    config = {"client_resources": {"num_cpus": 1, "num_gpus": gpus, "max_restarts": -1}}
     flower("simulation").run_simulation(server, app, nodes, backend_config=config)
     if errors:
         raise errors[0]
@@ -177,11 +179,11 @@ def _by_ray(run: Callable[[Any, int], dict[str, Trained]], app: Any, nodes: int)
     return results[0]
 
 
-def _ray_settings() -> dict[str, Any]:
+def _ray_settings(workers: int) -> dict[str, Any]:
     environment = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     gpus = 1 if devices.choose().type == "cuda" else 0
     return {
-        "num_cpus": devices.cores(),
+        "num_cpus": workers,
         "num_gpus": gpus,
         "include_dashboard": False,
         "log_to_driver": False,

@@ -1,6 +1,6 @@
 """Encrypted sums by packing and degree: seconds, bytes, growth against float32, error.
 
-    python benchmarks/federated_ckks.py [--size 100000] [--clients 10] [--error 1e-4] [--rounds 7] [--figure PATH.png]
+    python benchmarks/_federated_ckks.py [--size 100000] [--clients 10] [--error 1e-4] [--rounds 7] [--figure PATH.png]
 
 Every packing sums the same updates, uniform in ±1, in float32. Its scale is the one that keeps the stated error.
 "Two a slot" is breakthrough.federated.encryption. "CKKSVector" is TenSEAL's own vector, N / 2 values a ciphertext

@@ -6,7 +6,7 @@
 3. One mask of that size by Flower's SecAgg+ generator, over one of ours.
 4. Bytes that a client sends and gets, by message.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/federated_masking.py [--rounds 5] [--size 1000000] [--clients 10]
+Run: OMP_NUM_THREADS=1 python benchmarks/_federated_masking.py [--rounds 5] [--size 1000000] [--clients 10]
 """
 
 from __future__ import annotations
