@@ -15,7 +15,7 @@ from breakthrough.scenes.spec import DEFECTS
 from breakthrough.seeds import numpy_generator
 from breakthrough.train.pictures import Pictures
 
-PART = np.repeat([0, 0, 1, 0, 2, 2], 10)  # of module 2's pictures
+PART = np.tile(np.repeat([0, 0, 0, 2, 2, 1], 2), 5)  # of module 2's pictures, by scene
 
 
 @pytest.fixture(scope="module")
