@@ -41,7 +41,7 @@ _PLAN = Plan(task="inspector", data=SET, batch_size=16, lr=0.3, lr_end=0.02, tas
 
 # `tiny` takes seconds; `quick` about a minute on two cores, Ray and the controls included; `full` is for a GPU
 PLANS: Mapping[str, Plan] = {
-    "tiny": replace(_PLAN, rounds=5, epochs=4, batch_size=8),
+    "tiny": replace(_PLAN, rounds=4, epochs=5, batch_size=11),
     "quick": replace(_PLAN, rounds=15, epochs=2),
     "full": replace(_PLAN, rounds=60, epochs=2, batch_size=32),
 }
