@@ -80,7 +80,7 @@ EXERCISES = (
             ),
             Misconception(
                 "pictures left out",
-                wrong.split(wrong.counted_from_training),
+                wrong.split(wrong.some_lost),
                 "Some training pictures are in no factory, while the control learned from all: number them as the dataset does, and give each to one factory.",
             ),
             Misconception(

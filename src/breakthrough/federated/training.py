@@ -22,6 +22,7 @@ from tqdm import tqdm
 from breakthrough import artifacts, devices
 from breakthrough.artifacts import Artifact
 from breakthrough.errors import unknown
+from breakthrough.federated import checkpoint
 from breakthrough.federated.factories import Shared, from_scenes
 from breakthrough.federated.history import History
 from breakthrough.federated.local import centralised, load_state, scorer
@@ -106,6 +107,7 @@ def train_inspector(
     if profile not in PLANS:
         raise unknown("profile", profile, PLANS)
     engine = engine or ("local" if profile == "tiny" else "ray")
+    here = engine == "local"
     plan = replace(plan or PLANS[profile], data=SET, seed=seed)
     shared = from_scenes(scenes, by)
     sites = {site.name: site.train for site in shared.sites}
@@ -113,9 +115,10 @@ def train_inspector(
     data = place(home / "data", {SET: list(sites.values())})
     score = scorer(plan, {"": shared.test})
     job = Job(plan, score, home / FEDERATED)
-    with devices.threads(1 if engine == "local" else torch.get_num_threads()):
+    engine = "local" if _finished(plan, home / FEDERATED) else engine  # nothing to start Ray for
+    with devices.threads(1):  # small nets: a second thread mostly waits
         trained = simulate({FEDERATED: job}, data, len(sites), engine=engine, progress=progress)[FEDERATED]
-        controls = _controls(plan, {CENTRAL: shared.train, **sites}, home, 0 if engine == "local" else workers, progress)
+        controls = _controls(plan, {CENTRAL: shared.train, **sites}, home, here, workers, progress)
     model = _model(plan)
     load_state(model, trained.weights)
     found = artifacts.load(scenes.folder if isinstance(scenes, Artifact) else scenes)
@@ -145,14 +148,14 @@ def _train_control(plan: Plan, pictures: Pictures, path: Path, report: Callable[
     model.save(path)
 
 
-def _controls(plan: Plan, sets: Mapping[str, Pictures], home: Path, workers: int | None, progress: bool) -> dict[str, Inspector]:
-    """All controls; without workers in this process."""
+def _controls(plan: Plan, sets: Mapping[str, Pictures], home: Path, here: bool, workers: int | None, progress: bool) -> dict[str, Inspector]:
+    """All controls, in this process or in workers."""
     paths = {name: home / "controls" / f"{i}.safetensors" for i, name in enumerate(sets)}
     jobs = list(_jobs(plan, sets, paths, home))
     total = plan.rounds * plan.epochs * len(sets)
     with tqdm(total=total, desc="controls", disable=not progress, file=sys.stdout, unit="pass", mininterval=2) as bar:
         bar.update(total - plan.rounds * plan.epochs * len(jobs))
-        if workers == 0:
+        if here:
             for job in jobs:
                 control_run(job, bar.update)
         elif jobs:
@@ -167,6 +170,11 @@ def _jobs(plan: Plan, sets: Mapping[str, Pictures], paths: Mapping[str, Path], h
             kept = home / "controls" / f"{i}.npz"
             pictures.save(kept)
             yield {"name": name, "plan": plan.to_dict(), "pictures": str(kept), "path": str(paths[name])}
+
+
+def _finished(plan: Plan, folder: Path) -> bool:
+    kept = checkpoint.restore(folder, plan)
+    return kept is not None and len(kept[2]) >= plan.rounds
 
 
 def _home(folder: str | Path | None, plan: Plan, shared: Shared) -> Path:
