@@ -35,11 +35,16 @@ def _home() -> tempfile.TemporaryDirectory:
     return tempfile.TemporaryDirectory(prefix="federated-")  # gone when the process ends
 
 
+def folder() -> Path:
+    """Where trainings are kept, until the process ends: what is done is not done twice."""
+    return Path(_home().name, "runs")
+
+
 @cache
 def _made() -> Artifact:
     """A small dataset, made once, in a store of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        dataset = make(Path(folder) / "scenes", SMALL)
+    with tempfile.TemporaryDirectory() as aside:
+        dataset = make(Path(aside) / "scenes", SMALL)
         scene = dataset.arrays().scenes
         place = scene / (scene.max() + 1)
         artifact = save_scenes(dataset, np.searchsorted((0.7, 0.8), place, side="right"), "tiny")
@@ -59,7 +64,7 @@ def scenes() -> Artifact:
 @cache
 def federated(by: str = "light") -> Federation:
     """A small federation, trained once."""
-    return train_inspector(_made().folder, "tiny", by=by, folder=_home().name, progress=False)
+    return train_inspector(_made().folder, "tiny", by=by, folder=folder(), progress=False)
 
 
 def saved(by: str = "light", metrics: dict[str, Any] | None = None, **changes: Any) -> Artifact:
