@@ -56,7 +56,8 @@ def _panel(axes: Axes, protection: str, names: Sequence[str]) -> None:
         target = middle + (i - (len(names) - 1) / 2) * 1.1
         _arrow(axes, (target - 0.12, server), (left + WIDE / 2 - 0.3, HIGH), GREY, "--")
         _arrow(axes, (left + WIDE / 2 + 0.3, HIGH), (target + 0.12, server), colour, "-")
-        axes.text(left + WIDE / 2, 1.98, sent, ha="center", va="center", fontsize=9.5, color="black",
+        start, end = left + WIDE / 2 + 0.3, target + 0.12
+        axes.text(start + (end - start) * (2.3 - HIGH) / (server - HIGH), 2.3, sent, ha="center", va="center", fontsize=9.5, color="black",
                   bbox={"fc": "white", "ec": colour, "lw": 1.6, "boxstyle": "round,pad=0.3"}, zorder=4)
     axes.text(0, server + 0.66, protection, ha="left", va="center", fontsize=14, weight="bold")
     axes.text(width, server + 0.66, besides, ha="right", va="center", fontsize=10.5)
