@@ -80,3 +80,13 @@ def test_what_is_no_artifact_is_told_what_it_is(store):
     assert "There is no artifact at this path" in first(store / "nothing")
     assert "This is what was trained" in first(wrong.federated())
     assert "This is not an artifact" in first([1, 2])
+
+
+def test_far_behind_the_control_is_told_by_the_test_pictures_alone(monkeypatch):
+    artifact = wrong.saved()
+    for name, fault in (("tiny", ""), ("strict", "too little learned")):
+        bars = {"tiny": replace(BARS["tiny"], behind=0.2 if name == "tiny" else -1.0)}
+        monkeypatch.setattr("breakthrough.exercises.federated_measure.BARS", bars | {"quick": BARS["quick"]})
+        found = verdict(artifact)
+        assert (found.diagnosis.name if found.diagnosis else "") == fault
+    assert "too far behind the control" in found.difference.text

@@ -20,6 +20,7 @@ from breakthrough.exercises.compare import Outcome
 from breakthrough.exercises.exercise import Case
 from breakthrough.exercises.handed_over import examine
 from breakthrough.federated.handover import CONTROL, HISTORY, SPLIT, Handed, load_federated
+from breakthrough.federated.scoring import Z95
 from breakthrough.federated.training import Federation, answers
 from breakthrough.scenes.handover import KIND as SCENES
 from breakthrough.scenes.handover import NAMES, Scenes, load_scenes
@@ -37,8 +38,9 @@ AGREE = 0.02  # how far a told accuracy may be away, beside one picture: machine
 class Bar:
     """What a federated inspector of a profile must reach.
 
-    Units:  learned is its accuracy on the training pictures of all factories, behind how far it may be behind
-            the control on the test pictures, above how far it must be above naming their most frequent class
+    Units:  learned is its accuracy on the training pictures of all factories; behind is how far it may be behind
+            the control on the test pictures, at the better end of the paired interval of 95%; above how far it
+            must be above naming their most frequent class
     """
 
     learned: float
@@ -46,8 +48,9 @@ class Bar:
     above: float
 
 
-# a tiny test part has a score of pictures, so there only what was learned decides
-BARS = {"tiny": Bar(0.45, 0.4, -1.0), "quick": Bar(0.55, 0.13, 0.12), "full": Bar(0.6, 0.1, 0.25)}
+# measured with `quick` over seeds 0 to 2: learned 0.80 of seed 0; behind 1, -4 and 14 points, each ± 7; above 28 to 35.
+# A tiny test part has a score of pictures, so there what was learned decides. `full` is set, not measured
+BARS = {"tiny": Bar(0.45, 0.2, -1.0), "quick": Bar(0.55, 0.1, 0.12), "full": Bar(0.6, 0.05, 0.25)}
 
 
 def measure(answer: Any, case: Case) -> Outcome:
@@ -175,10 +178,13 @@ class _Look:
                 yield Outcome(fault, text, f"{bar.learned:.0%} or more", f"{share:.0%}")
 
     def tested(self) -> Iterator[Outcome]:
-        bar, mine, control = self.bar, *(self.right[name][self.test].mean() for name in ("model", "control"))
-        if control - mine > bar.behind:
-            text = f"on {len(self.test)} test pictures it is too far behind the control"
-            yield Outcome("too little learned", text, f"{control - bar.behind:.0%} or more", f"{mine:.0%}")
+        bar, (mine, control) = self.bar, (self.right[name][self.test].astype(float) for name in ("model", "control"))
+        lag = control - mine  # (M,) paired by picture
+        mine, sure = mine.mean(), lag.mean() - Z95 * lag.std() / math.sqrt(len(lag))
+        if sure > bar.behind:
+            text = f"on {len(lag)} test pictures it is too far behind the control"
+            want = f"{bar.behind:.0%} behind or less, within the pictures' uncertainty"
+            yield Outcome("too little learned", text, want, f"{lag.mean():.0%} behind, at least {sure:.0%} for sure")
         usual = np.bincount(self.every.labels[self.test]).max() / len(self.test)
         if mine < usual + bar.above:
             text = f"on {len(self.test)} test pictures it is hardly better than a guess"

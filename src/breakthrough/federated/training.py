@@ -40,7 +40,7 @@ FEDERATED, CENTRAL = "federated", "central"
 SET, EXPERTS = "pictures", 4
 _PLAN = Plan(task="inspector", data=SET, batch_size=16, lr=0.3, lr_end=0.02, task_options={"config": {"experts": EXPERTS}})
 
-# `tiny` takes seconds; `quick` about a minute on two cores, Ray and the controls included; `full` is for a GPU
+# `tiny` takes 6 to 10 CPU seconds; `quick` 86 s on two busy cores, Ray and the controls included; `full` is for a GPU, not yet timed
 PLANS: Mapping[str, Plan] = {
     "tiny": replace(_PLAN, rounds=4, epochs=5, batch_size=11),
     "quick": replace(_PLAN, rounds=15, epochs=2),
