@@ -7,6 +7,7 @@ from breakthrough.exercises import (
     federated_ckks,
     federated_clip,
     federated_compose,
+    federated_experiment,
     federated_fixed,
     federated_mask,
     federated_proximal,
@@ -27,6 +28,7 @@ FILES = (
     federated_ckks,
     federated_clip,
     federated_compose,
+    federated_experiment,
     federated_questions,
 )
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
