@@ -19,7 +19,7 @@ from breakthrough.train.inspector import CONFIG, WEIGHTS
 def experiment(profile: str = "tiny", seed: int = 0) -> Artifact:
     """Federate the inspector over four factories that share module 2's pictures, train its controls, save all."""
     scenes = wrong.scenes()  # a small dataset; in the lab artifacts.latest("scenes")
-    federation = train_inspector(scenes, profile, seed=seed, progress=False)
+    federation = train_inspector(scenes, profile, seed=seed, folder=wrong.folder(), progress=False)
     return save_federated(federation)
 
 
@@ -80,7 +80,7 @@ EXERCISES = (
             ),
             Misconception(
                 "pictures left out",
-                wrong.split(wrong.counted_from_training),
+                wrong.split(wrong.some_lost),
                 "Some training pictures are in no factory, while the control learned from all: number them as the dataset does, and give each to one factory.",
             ),
             Misconception(

@@ -15,15 +15,19 @@ import numpy as np
 
 from breakthrough import artifacts
 from breakthrough.artifacts import Artifact
+from breakthrough.federated.factories import from_scenes
 from breakthrough.federated.handover import HISTORY, SPLIT, Split, save_federated
 from breakthrough.federated.history import History
+from breakthrough.federated.local import load_state
+from breakthrough.federated.simulation import Job, place, simulate
 from breakthrough.federated.tasks import task_of
-from breakthrough.federated.training import PLANS, Federation, train_inspector
+from breakthrough.federated.training import SET, Federation, train_inspector
 from breakthrough.scenes.dataset import Settings, make
 from breakthrough.scenes.handover import save_scenes
-from breakthrough.train.inspector import CONFIG, KIND, WEIGHTS
+from breakthrough.seeds import torch_generator
+from breakthrough.train.inspector import CONFIG, KIND, WEIGHTS, Inspector, InspectorConfig
 
-SMALL = Settings(n=100, ranges="all", shard_images=50)
+SMALL = Settings(n=100, ranges="all", shard_images=50, size=32)
 
 
 @cache
@@ -31,11 +35,16 @@ def _home() -> tempfile.TemporaryDirectory:
     return tempfile.TemporaryDirectory(prefix="federated-")  # gone when the process ends
 
 
+def folder() -> Path:
+    """Where trainings are kept, until the process ends: what is done is not done twice."""
+    return Path(_home().name, "runs")
+
+
 @cache
 def _made() -> Artifact:
     """A small dataset, made once, in a store of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        dataset = make(Path(folder) / "scenes", SMALL)
+    with tempfile.TemporaryDirectory() as aside:
+        dataset = make(Path(aside) / "scenes", SMALL)
         scene = dataset.arrays().scenes
         place = scene / (scene.max() + 1)
         artifact = save_scenes(dataset, np.searchsorted((0.7, 0.8), place, side="right"), "tiny")
@@ -53,11 +62,9 @@ def scenes() -> Artifact:
 
 
 @cache
-def federated(by: str = "light", experts: int = 4, rounds: int = PLANS["tiny"].rounds) -> Federation:
+def federated(by: str = "light") -> Federation:
     """A small federation, trained once."""
-    options = {"config": {"experts": experts}} if experts else {}
-    plan = replace(PLANS["tiny"], task_options=options, rounds=rounds)
-    return train_inspector(_made().folder, "tiny", by=by, plan=plan, folder=_home().name, progress=False)
+    return train_inspector(_made().folder, "tiny", by=by, folder=folder(), progress=False)
 
 
 def saved(by: str = "light", metrics: dict[str, Any] | None = None, **changes: Any) -> Artifact:
@@ -77,16 +84,25 @@ def untrained() -> Artifact:
     return saved(model=task_of(plan.task, plan.task_options).model(plan.seed))
 
 
+@cache
+def _one_round() -> Inspector:
+    shared, plan = from_scenes(_made().folder), replace(federated().plan, rounds=1)
+    data = place(Path(_home().name, "one"), {SET: [site.train for site in shared.sites]})
+    weights = simulate({"one": Job(plan)}, data, len(shared.names), engine="local", progress=False)["one"].weights
+    model = task_of(plan.task, plan.task_options).model(plan.seed)
+    load_state(model, weights)
+    return model
+
+
 def stopped() -> Artifact:
     """One round of several."""
-    scenes()
-    return save_federated(federated(rounds=1))
+    return saved(model=_one_round())
 
 
 def dense() -> Artifact:
     """A net without experts."""
-    scenes()
-    return save_federated(federated(experts=0))
+    model, control = (Inspector(InspectorConfig(), torch_generator(seed)) for seed in (0, 1))
+    return saved(model=model, control=control)
 
 
 def without_control() -> Artifact:
@@ -131,7 +147,7 @@ def everything(held: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return held | {last: np.concatenate((held[last], rest))}
 
 
-def counted_from_training(held: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def some_lost(held: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Every factory lost some pictures on the way."""
     return {name: part[3:] for name, part in held.items()}
 

@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from breakthrough.train.inspector import CONFIG, KIND, WEIGHTS, Inspector
 from breakthrough.train.pictures import Pictures
 
 FILES = (WEIGHTS, CONFIG, SPLIT, HISTORY, CONTROL)
-ONE_SIDED = 0.5  # a model that knows a factory's pictures half as well as another's did not learn from both
+ONE_SIDED = 0.5  # a model that knows the others' pictures half as well as those of one factory learned from that one
 FEW = 5  # a factory with fewer training pictures is not judged by them
 AGREE = 0.02  # how far a told accuracy may be away, beside one picture: machines round differently
 
@@ -163,10 +162,12 @@ class _Look:
     def learned(self) -> Iterator[Outcome]:
         train, bar = self.handed.split.picture, self.bar
         each = {n: self.right["model"][held].mean() for n, held in self.handed.split.held.items() if len(held) >= FEW}
-        best, least = (pick(each, key=each.get) for pick in (max, min)) if each else ("", "")
-        if each and each[best] >= bar.learned and each[least] < ONE_SIDED * each[best]:
-            text = f"it knows the training pictures of {best}, and hardly those of {least}"
-            yield Outcome("one factory", text, "about alike", f"{each[best]:.0%} and {each[least]:.0%}")
+        if len(each) > 1 and max(each.values()) >= bar.learned:
+            best = max(each, key=each.get)
+            others = np.mean([share for name, share in each.items() if name != best])
+            if others < ONE_SIDED * each[best]:
+                text = f"it knows the training pictures of {best}, and hardly those of the others"
+                yield Outcome("one factory", text, "about alike", f"{each[best]:.0%} and {others:.0%}")
         for name, fault in (("model", "too little learned"), ("control", "weak control")):
             share = self.right[name][train].mean()
             if share < bar.learned:

@@ -207,7 +207,10 @@ def draw_history(
         axes.plot(rounds, table.mean(0), color=colour, ls=style, lw=1.9, marker=mark, ms=5, markevery=(i % every, every), label=name)
     if goal is not None:
         axes.axhline(goal[1], color=INK, lw=1, ls=(0, (6, 3)))
-        axes.text(0.01, goal[1], goal[0], fontsize=9.5, va="bottom", transform=axes.get_yaxis_transform())
+        begin = np.mean([np.atleast_2d(np.asarray(values, float))[:, 0].mean() for values in runs.values()])
+        side = "bottom" if begin < goal[1] else "top"  # where the lines do not begin
+        axes.text(0.01, goal[1], goal[0], fontsize=9.5, va=side, transform=axes.get_yaxis_transform())
+        axes.margins(y=0.1)
     axes.set(xlabel="round", ylabel=what, yscale="log" if log else "linear")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False, fontsize=10, loc="upper left", bbox_to_anchor=(1, 1))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ from tqdm import tqdm
 from breakthrough import artifacts, devices
 from breakthrough.artifacts import Artifact
 from breakthrough.errors import unknown
+from breakthrough.federated import checkpoint
 from breakthrough.federated.factories import Shared, from_scenes
 from breakthrough.federated.history import History
 from breakthrough.federated.local import centralised, load_state, scorer
 from breakthrough.federated.plan import Plan
-from breakthrough.federated.scoring import Scores
-from breakthrough.federated.simulation import Job, place, simulate
+from breakthrough.federated.scoring import Scores, Share
+from breakthrough.federated.simulation import ENGINES, Job, place, simulate
 from breakthrough.federated.tasks import task_of
 from breakthrough.scenes.handover import load_scenes
 from breakthrough.train.inspection import logits
@@ -43,7 +44,7 @@ _PLAN = Plan(task="inspector", data=SET, batch_size=16, lr=0.3, lr_end=0.02, tas
 PLANS: Mapping[str, Plan] = {
     "tiny": replace(_PLAN, rounds=4, epochs=5, batch_size=11),
     "quick": replace(_PLAN, rounds=15, epochs=2),
-    "full": replace(_PLAN, rounds=60, epochs=2, batch_size=32),
+    "full": replace(_PLAN, rounds=40, epochs=1, batch_size=32),
 }
 
 
@@ -68,7 +69,7 @@ class Federation:
     by: str
 
     @property
-    def lost(self) -> Any:
+    def lost(self) -> Share:
         """The accuracy lost against central training, with the half of its interval of 95%; negative is a gain."""
         return self.scores.difference(CENTRAL, FEDERATED)
 
@@ -106,16 +107,20 @@ def train_inspector(
     if profile not in PLANS:
         raise unknown("profile", profile, PLANS)
     engine = engine or ("local" if profile == "tiny" else "ray")
+    if engine not in ENGINES:
+        raise unknown("engine", engine, ENGINES)
+    here = engine == "local"
     plan = replace(plan or PLANS[profile], data=SET, seed=seed)
     shared = from_scenes(scenes, by)
-    sites = {site.name: site.train for site in shared.sites}
-    home = _home(folder, plan, shared)
+    sites = {name: shared.train.take(part) for name, part in zip(shared.names, shared.partition.parts)}
+    home = _home(folder, plan, [*sites.values(), shared.test])
     data = place(home / "data", {SET: list(sites.values())})
     score = scorer(plan, {"": shared.test})
     job = Job(plan, score, home / FEDERATED)
-    with devices.threads(1 if engine == "local" else torch.get_num_threads()):
+    engine = "local" if _finished(plan, home / FEDERATED) else engine  # nothing to start Ray for
+    with devices.threads(1):  # small nets: a second thread mostly waits
         trained = simulate({FEDERATED: job}, data, len(sites), engine=engine, progress=progress)[FEDERATED]
-        controls = _controls(plan, {CENTRAL: shared.train, **sites}, home, 0 if engine == "local" else workers, progress)
+        controls = _controls(plan, {CENTRAL: shared.train, **sites}, home, here, workers, progress)
     model = _model(plan)
     load_state(model, trained.weights)
     found = artifacts.load(scenes.folder if isinstance(scenes, Artifact) else scenes)
@@ -145,14 +150,14 @@ def _train_control(plan: Plan, pictures: Pictures, path: Path, report: Callable[
     model.save(path)
 
 
-def _controls(plan: Plan, sets: Mapping[str, Pictures], home: Path, workers: int | None, progress: bool) -> dict[str, Inspector]:
-    """All controls; without workers in this process."""
+def _controls(plan: Plan, sets: Mapping[str, Pictures], home: Path, here: bool, workers: int | None, progress: bool) -> dict[str, Inspector]:
+    """All controls, in this process or in workers."""
     paths = {name: home / "controls" / f"{i}.safetensors" for i, name in enumerate(sets)}
     jobs = list(_jobs(plan, sets, paths, home))
     total = plan.rounds * plan.epochs * len(sets)
     with tqdm(total=total, desc="controls", disable=not progress, file=sys.stdout, unit="pass", mininterval=2) as bar:
         bar.update(total - plan.rounds * plan.epochs * len(jobs))
-        if workers == 0:
+        if here:
             for job in jobs:
                 control_run(job, bar.update)
         elif jobs:
@@ -169,9 +174,14 @@ def _jobs(plan: Plan, sets: Mapping[str, Pictures], paths: Mapping[str, Path], h
             yield {"name": name, "plan": plan.to_dict(), "pictures": str(kept), "path": str(paths[name])}
 
 
-def _home(folder: str | Path | None, plan: Plan, shared: Shared) -> Path:
+def _finished(plan: Plan, folder: Path) -> bool:
+    kept = checkpoint.restore(folder, plan)
+    return kept is not None and len(kept[2]) >= plan.rounds
+
+
+def _home(folder: str | Path | None, plan: Plan, sets: Sequence[Pictures]) -> Path:
     """A folder of its own for every plan and every split of pictures, so that one run never goes on as another."""
-    facts = [plan.to_json(), [site.train.digest for site in shared.sites], shared.test.digest, torch.__version__]
+    facts = [plan.to_json(), [one.digest for one in sets], torch.__version__]
     name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     return Path(folder or artifacts.store() / "runs" / "federated").resolve() / name
 
