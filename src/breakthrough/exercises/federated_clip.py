@@ -128,6 +128,12 @@ def _made(clip: Any = _clip, std=lambda limit, multiplier, k: multiplier * limit
     return answer
 
 
+def _by_samples_throughout(results, limit, multiplier, normal):
+    samples = [n for _, n in results]
+    mean = _mean([_clip(update, limit) for update, _ in results], samples)
+    return {name: part + multiplier * limit / sum(samples) * normal[name] for name, part in mean.items()}
+
+
 def _after_the_mean(results, limit, multiplier, normal):
     clipped = _clip(_mean([update for update, _ in results]), limit)
     return {name: part + multiplier * limit / len(results) * normal[name] for name, part in clipped.items()}
@@ -228,6 +234,7 @@ EXERCISES = (
                 "weighted by samples",
                 _made(weigh=True),
                 "The clients were weighted by their samples: a client with most of them changes the mean by more than limit / K, and the noise no longer hides it; count everyone the same.",
+                variants=(_by_samples_throughout,),
             ),
             Misconception(
                 "clipped after the mean",

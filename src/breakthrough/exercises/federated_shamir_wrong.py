@@ -67,6 +67,25 @@ def _whole_division(prime, shares):
     return total % prime
 
 
+def _whole_factors(sign: int, reduced: bool, together: bool) -> Any:
+    """By whole division, above and below reduced first or not, the share multiplied in before or after."""
+
+    def recover(prime, shares):
+        total, xs = 0, [name + 1 for name in shares]
+        for x, y in zip(xs, shares.values()):
+            others = [other for other in xs if other != x]
+            above, below = prod(sign * other for other in others), prod(sign * (other - x) for other in others)
+            if reduced:
+                above, below = above % prime, below % prime
+            total += y * above // below if together else y * (above // below)
+        return total % prime
+
+    return recover
+
+
+WHOLE_FACTORS = tuple(_whole_factors(*ways) for ways in product((1, -1), (True, False), (True, False)))
+
+
 def _float_modulo(prime, shares):
     return _divided(prime, shares) % prime
 
@@ -171,9 +190,9 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "divided as real numbers",
-        says="This divides real numbers: modulo a prime a / b is a times the inverse of b, pow(b, -1, prime), which is exact.",
+        says="This divides as ordinary numbers do, with / or //: modulo a prime a / b is a times the inverse of b, pow(b, -1, prime), which is exact.",
         seen=lambda want, got: isinstance(got, float),
-        **_recovering(_divided, _divided_and_rounded, _whole_division, _float_modulo),
+        **_recovering(_divided, _divided_and_rounded, _whole_division, _float_modulo, *WHOLE_FACTORS),
     ),
     Misconception(
         "not at 0",

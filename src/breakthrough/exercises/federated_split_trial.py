@@ -32,7 +32,12 @@ def try_out(answer: Any, labels: np.ndarray, parts: int, alphas: tuple[float, ..
 
     def once(alpha: float, more: int = 0) -> Draw | Outcome:
         given = labels.copy()
-        dealt = answer(given, parts, alpha, np.random.default_rng(seed + more))
+        try:
+            dealt = answer(given, parts, alpha, np.random.default_rng(seed + more))
+        except ValueError as error:
+            if len(labels) or "concatenate" not in str(error):
+                raise
+            return Outcome("nothing to join", f"without samples: {error}", f"{parts} empty arrays", "ValueError")
         if not np.array_equal(given, labels):
             return Outcome("input changed", "labels are no longer as they were")
         return _validated(dealt, labels, parts)

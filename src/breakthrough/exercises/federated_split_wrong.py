@@ -167,6 +167,11 @@ MISCONCEPTIONS = (
         "A part without samples became an array of floats, as np.array([]) is, and cannot index: give it dtype=np.int64.",
     ),
     Misconception(
+        "nothing to join",
+        _split(join=lambda hand: np.concatenate(hand[1:])),  # the first piece is the empty one
+        "Without samples there is no class and no piece, and np.concatenate of an empty list fails: let each part begin with np.empty(0, dtype=np.int64).",
+    ),
+    Misconception(
         "global random",
         _split(change=lambda generator: np.random),
         "The same generator gave two different splits: draw everything from the generator that is handed in, not from np.random.",

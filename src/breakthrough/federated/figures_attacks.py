@@ -108,12 +108,14 @@ def draw_membership(told: Mapping[str, Told]) -> Figure:
     panels[0].set_ylim(0, 1.3 * panels[0].get_ylim()[1])
     panels[0].legend(frameon=False, fontsize=9.5, loc="upper left", ncols=2, columnspacing=1)
     rates, least = panels[-1], 1 / max(len(one.others) for one in told.values())
+    note: str | None = "thin: the most that ε allows"
     for (name, one), (colour, style) in zip(told.items(), LINES):
         false, true = roc(one.members, one.others)
         rates.step(np.maximum(false, least / 2), np.maximum(true, least / 2), color=colour, ls=style, lw=2, where="post", label=name)
         if one.epsilon is not None and bound(one.epsilon, one.delta, LOW_RATE) < 0.5:  # a large ε promises nothing here
             grid = np.geomspace(least, 1, 200)
-            rates.plot(grid, bound(one.epsilon, one.delta, grid), color=colour, ls=style, lw=0.8)
+            rates.plot(grid, bound(one.epsilon, one.delta, grid), color=colour, ls=style, lw=0.8, label=note)
+            note = None  # said once
     rates.plot([least, 1], [least, 1], color=GREY, lw=1, label="guessing")
     rates.axvline(LOW_RATE, color=INK, lw=0.8, ls=(0, (6, 3)))
     rates.set(xscale="log", yscale="log", xlim=(least, 1), ylim=(least, 1.15), xlabel="others taken for members", ylabel="members found")
