@@ -17,7 +17,7 @@ from breakthrough.federated import encryption, wire
 from breakthrough.federated.ckks_release import released
 from breakthrough.federated.fixed_point import Codec
 from breakthrough.federated.flower import flower
-from breakthrough.federated.local import load_state, state_of, train_round
+from breakthrough.federated.local import load_state, train_round
 from breakthrough.federated.masking import Member
 from breakthrough.federated.privacy import clip
 from breakthrough.federated.tasks import Data, load_data, task_of

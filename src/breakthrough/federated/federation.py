@@ -13,6 +13,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,21 @@ def flwr(federation: Federation, *arguments: str) -> dict[str, Any]:
         said = str(answer.get("error-message") or done.stderr or done.stdout)[-400:]
         raise BreakthroughError(expected(f"an answer to flwr {arguments[0]}", " ".join(plain(said).split()) or f"exit code {done.returncode}"))
     return answer
+
+
+def asked(federation: Federation, *arguments: str, tries: int = 3) -> dict[str, Any]:
+    """`flwr`, for questions: what goes unanswered once on a busy machine is asked again.
+
+    Raises: BreakthroughError when it is never answered
+    """
+    for left in reversed(range(tries)):
+        try:
+            return flwr(federation, *arguments)
+        except BreakthroughError:
+            if not left or not federation.running():
+                raise
+            time.sleep(1.0)
+    raise BreakthroughError(expected("at least one try", tries))
 
 
 def plain(text: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from breakthrough.errors import BreakthroughError, InputError, expected
 from breakthrough.federated import processes, supernodes
-from breakthrough.federated.federation import CONNECTION, Federation, flwr, plain, quoted
+from breakthrough.federated.federation import CONNECTION, Federation, asked, flwr, plain, quoted
 
 APPS = "breakthrough.federated.apps"  # a module with a ClientApp `client` and a ServerApp `server`
 GRACE_S = 10.0  # for a run whose last round is over when its nodes go
@@ -165,7 +165,7 @@ def _lost(federation: Federation) -> dict[int, str]:
 
 
 def _status(federation: Federation, number: str) -> str:
-    runs = flwr(federation, "list", CONNECTION, "--run-id", number)["runs"]
+    runs = asked(federation, "list", CONNECTION, "--run-id", number)["runs"]
     return str(runs[0]["status"]).rpartition(":")[2]
 
 
