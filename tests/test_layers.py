@@ -15,6 +15,7 @@ MAY_IMPORT = {
     **dict.fromkeys(SUBJECTS, set()),
     "train": {"moe"},
     "federated": {"train", "scenes"},
+    "quant": {"train", "scenes"},
     "deploy": {"train", "quant"},
     "exercises": SUBJECTS,
     "course": set(),
@@ -22,7 +23,7 @@ MAY_IMPORT = {
     "capstone": SUBJECTS,
     "cli": {"course", "grading", "capstone"},
 }
-BY_NAME_WHERE_RUN = {"course": {"exercises"}, "grading": {"exercises"}, "cli": {"exercises", "scenes", "federated"}}  # inside functions only
+BY_NAME_WHERE_RUN = {"course": {"exercises"}, "grading": {"exercises"}, "cli": {"exercises", "scenes", "federated", "quant"}}  # inside functions only
 LIGHT = {"course", "grading", "cli"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "lib", "stuff"}
 LABELS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
