@@ -17,7 +17,7 @@ found, and an expert's inputs are those that were sent to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -55,8 +55,9 @@ class Hessian:
         """
         turned = weight.transpose(-1, -2) if self.axis == -2 else weight
         groups, inputs = self.magnitude.shape
-        if turned.ndim < 2 or turned.numel() % (groups * inputs) or not _fits(turned, groups, inputs):
-            raise ShapeError(expected(f"a weight of {groups} · (N, {inputs})", tuple(weight.shape)))
+        width = turned.shape[1:].numel() if self.axis == 1 else turned.shape[-1] if turned.ndim > 1 else 0
+        if width != inputs or turned.numel() % (groups * inputs):
+            raise ShapeError(expected(f"a weight of {inputs} inputs and a multiple of {groups} outputs", tuple(weight.shape)))
         return turned.reshape(groups, -1, inputs)
 
     def restore(self, rows: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -77,16 +78,13 @@ class Hessian:
         """The same for every output. Shapes: (G, N, K) → (G, N)."""
         return ((difference @ self.matrix) * difference).sum(-1)
 
+    def for_matrix(self) -> Hessian:
+        """The same for the weight laid out as a matrix (G · N, K), a row for each output."""
+        return replace(self, axis=-1)
+
     def to(self, device: torch.device | str) -> Hessian:
         """The same on a device."""
         return Hessian(self.matrix.to(device), self.magnitude.to(device), self.count.to(device), self.axis)
-
-
-def _fits(weight: Tensor, groups: int, inputs: int) -> bool:
-    # (K last) a matrix, or one for each group; else a convolution, whose groups are among its rows
-    if weight.shape[-1] == inputs:
-        return groups in (1, weight.shape[0])
-    return weight[0].numel() == inputs and weight.shape[0] % groups == 0
 
 
 def collect(
