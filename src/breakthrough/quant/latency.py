@@ -81,8 +81,8 @@ class Timing:
 class Fit:
     """A line through the timings of one kernel: seconds = overhead_s · matrices + bytes / bandwidth.
 
-    Units:  bandwidth in bytes a second, low and high are the least and the most of the repeats' own fits;
-            error is the largest relative distance of a median from the line; `points` sizes were fitted
+    Units:  bandwidth in bytes a second, low and high are the least and the most of single repeats, each with the
+            line's overhead; error is the largest relative distance of a median from it; `points` sizes were fitted
     """
 
     kernel: str
@@ -208,7 +208,7 @@ def cache_bytes(device: torch.device) -> int:
 
 
 def fit_line(timings: Sequence[Timing]) -> Fit:
-    """Least squares of relative errors over sizes: through the medians, and through each repeat for the spread.
+    """Least squares of relative errors over sizes, through the medians; the bandwidth of each repeat for the spread.
 
     Raises: InputError for fewer than 2 timings, or timings of different kernels
     """
@@ -216,18 +216,25 @@ def fit_line(timings: Sequence[Timing]) -> Fit:
         raise InputError(expected("2 sizes or more of one kernel", [timing.kernel for timing in timings]))
     bandwidth, overhead_s = _solve(timings, [timing.median_s for timing in timings])
     repeats = zip(*(timing.seconds for timing in timings))
-    each = [_solve(timings, seconds)[0] for seconds in repeats]
+    nbytes, overheads = (np.array(x) for x in zip(*((one.bytes, overhead_s * one.matrices) for one in timings)))
+    each = [bandwidth, *(_bandwidth(nbytes, np.array(seconds), overheads) for seconds in repeats)]
     off = [abs((overhead_s * one.matrices + one.bytes / bandwidth) / one.median_s - 1) for one in timings]
     return Fit(timings[0].kernel, bandwidth, overhead_s, min(each), max(each), max(off), len(timings))
 
 
 def _solve(timings: Sequence[Timing], seconds: Sequence[float]) -> tuple[float, float]:
-    measured = np.array(seconds)
-    columns = np.array([[one.matrices, one.bytes] for one in timings], dtype=float) / measured[:, None]
+    measured, nbytes = np.array(seconds), np.array([one.bytes for one in timings], dtype=float)
+    columns = np.stack(([one.matrices for one in timings], nbytes), axis=1) / measured[:, None]
     overhead_s, per_byte = np.linalg.lstsq(columns, np.ones(len(timings)), rcond=None)[0]
     if overhead_s < 0 or per_byte <= 0:  # no time can be negative: then all of it is the reading
-        overhead_s, per_byte = 0.0, float(columns[:, 1].sum() / (columns[:, 1] ** 2).sum())
+        return _bandwidth(nbytes, measured, np.zeros(len(timings))), 0.0
     return 1 / float(per_byte), float(overhead_s)
+
+
+def _bandwidth(nbytes: np.ndarray, seconds: np.ndarray, overheads_s: np.ndarray) -> float:
+    """The bandwidth of the line with known overheads."""
+    share, left = nbytes / seconds, 1 - overheads_s / seconds
+    return float((share**2).sum() / max((share * left).sum(), 1e-9))
 
 
 def _time(decoder: Decoder, kernels: Sequence[str], repeats: int, device: torch.device, generator: torch.Generator) -> list[Timing]:
