@@ -65,7 +65,7 @@ class Grid:
         """The nearest level of each number. Shapes: x as the weight, or as one of its columns → places in `levels`."""
         low, span = self._of(column)
         share = torch.where(span == 0, 0.0, (x - low) / span)
-        return torch.bucketize(share, (self.levels[:-1] + self.levels[1:]) / 2)
+        return torch.bucketize(share.contiguous(), (self.levels[:-1] + self.levels[1:]) / 2)
 
     def nearest(self, x: Tensor, column: int | None = None) -> Tensor:
         """The value of the nearest level. Shapes: as x."""
