@@ -16,13 +16,6 @@ from breakthrough.train.inspector import KIND, load_inspector
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(artifacts.VARIABLE, str(tmp_path_factory.mktemp("store")))
-        yield artifacts.store()
-
-
-@pytest.fixture(scope="module")
 def federation(store):
     return train_inspector(toy_scenes(store), "tiny", plan=PLAN, progress=False)
 

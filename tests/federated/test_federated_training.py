@@ -8,20 +8,12 @@ import pytest
 import torch
 from toy_inspector import PART, PLAN, toy_scenes
 
-from breakthrough import artifacts
 from breakthrough.errors import BreakthroughError, UnknownNameError
 from breakthrough.federated import training
 from breakthrough.federated.factories import from_scenes
 from breakthrough.federated.figures_inspector import draw_federation
 from breakthrough.federated.local import centralised
 from breakthrough.federated.training import CENTRAL, FEDERATED, PLANS, answers, train_inspector
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(artifacts.VARIABLE, str(tmp_path_factory.mktemp("store")))
-        yield artifacts.store()
 
 
 @pytest.fixture(scope="module")

@@ -92,11 +92,11 @@ class Node:
 
     def masked(self, message: Message, context: Context) -> Message:
         """Masking, third phase: train, weigh, and send the update under the masks."""
-        order, member, plan = wire.order_of(message), _member(context), wire.order_of(message).plan
+        order, member = wire.order_of(message), _member(context)
         vector, loss = self._weighed(order, message, context)
-        codec = Codec(plan.limit, int(message.content[wire.CONFIG]["parties"]))
+        codec = Codec(order.plan.limit, int(message.content[wire.CONFIG]["parties"]))
         codes = member.mask(codec.encode(vector), wire.unblob(message.content[wire.BLOBS]))
-        facts = {"train-loss": loss, "clipped": codec.clipped(vector)}
+        facts = {wire.LOSS: loss, "clipped": codec.clipped(vector)}
         return _keep(context, member, wire.answer(message, order, facts, arrays=wire.arrays({"masked": codes})))
 
     def unmask(self, message: Message, context: Context) -> Message:
@@ -112,7 +112,7 @@ class Node:
         vector, loss = self._weighed(order, message, context)
         vector = np.clip(vector, -order.plan.limit, order.plan.limit)
         chunks = encryption.encrypt(vector, (self._keys(context) / "public.ckks").read_bytes())
-        return wire.answer(message, order, {"train-loss": loss}, blobs=wire.blobs(dict(enumerate(chunks))))
+        return wire.answer(message, order, {wire.LOSS: loss}, blobs=wire.blobs(dict(enumerate(chunks))))
 
     def decrypt(self, message: Message, context: Context) -> Message:
         """The key holder's part: decrypt a sum, and put noise on it. One who holds no key refuses."""

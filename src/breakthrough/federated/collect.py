@@ -149,7 +149,7 @@ def encrypted(question: Question) -> Collected:
 
     def check(reply: Message) -> str | None:
         fault = checks.bytes_fault(reply.content.get(wire.BLOBS), most_bytes)
-        return fault or _loss_fault(facts_of(reply).get("train-loss"))
+        return fault or _loss_fault(facts_of(reply).get(wire.LOSS))
 
     asked = question.ask(question.nodes, wire.ENCRYPTED, None, check, arrays=wire.arrays(question.start))
     total = encryption.Sum(public, size)
@@ -185,7 +185,7 @@ def _masked_updates(question: Question, sizes: Mapping, sealed: Mapping[int, Map
 
     def check(reply: Message) -> str | None:
         fault = checks.arrays_fault(reply.content.get(wire.ARRAYS), layout)
-        return fault or _loss_fault(facts_of(reply).get("train-loss"))
+        return fault or _loss_fault(facts_of(reply).get(wire.LOSS))
 
     return ask(question.grid, names, wire.MASKED, question.order, content, check)
 
@@ -209,7 +209,7 @@ def _from_sum(question, layout, summed, names, lost, asked, size) -> Collected:
     if not weight > 0:
         raise BreakthroughError(expected("a sum with a weight above 0", weight))
     mean = layout.restore(layout.flatten(question.start) + summed[:-1] / weight)
-    losses = [facts_of(reply)["train-loss"] for reply in asked.answers.values()]
+    losses = [facts_of(reply)[wire.LOSS] for reply in asked.answers.values()]
     clipped = max(float(facts_of(reply).get("clipped", 0.0)) for reply in asked.answers.values())
     return Collected(mean, weight * (1 if plan.clip else plan.most), names, lost, float(np.mean(losses)), size, clipped)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from breakthrough.errors import ConfigError, ShapeError, expected
 from breakthrough.federated.partition import Partition
-from breakthrough.scenes.diagrams import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, new_figure
+from breakthrough.scenes.diagrams import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ def draw_split(partition: Partition | Mapping[str, Partition], labels: np.ndarra
         axes.set_xticks(range(len(table)), [f"{k}\n{size}" for k, size in enumerate(table.sum(1))])
         skew = f"skew {splits[name].skew(labels):.2f}"
         axes.set_title(f"{name}\n{skew}" if name else skew, fontsize=10.5)
-        _plain(axes)
+        plain(axes)
     panels[0].set_yticks(range(len(classes)), [label.replace("_", " ") for label in classes])
     return figure
 
@@ -78,7 +78,7 @@ def draw_factories(pictures: Mapping[str, Pictures]) -> Figure:
         middle.set(xlim=(0, 100), ylim=(len(classes) - 0.4, -0.6))
         _values(right, data.images)
         for axes in (middle, right):
-            _plain(axes)
+            plain(axes)
             axes.tick_params(labelbottom=row == len(names) - 1, labelsize=8.5)
     most = max(axes.get_ylim()[1] for axes in grid[:, 2])
     for axes in grid[:, 2]:
@@ -170,7 +170,7 @@ def draw_drift(local_steps: Sequence[int] = (1, 20), rounds: int = 30, lr: float
         away = np.linalg.norm(means[-1] - best)
         axes.set_title(f"{steps} local step{'s'[: steps > 1]} a round: after {rounds} rounds\n{away:.2f} from the best for both", fontsize=10.5)
         axes.set(xlabel="weight 1", ylabel="weight 2", aspect="equal", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-        _plain(axes)
+        plain(axes)
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
     return figure
@@ -216,12 +216,5 @@ def draw_history(
     axes.legend(frameon=False, fontsize=10, loc="upper left", bbox_to_anchor=(1, 1))
     seeds = sorted({len(np.atleast_2d(values)) for values in runs.values()})
     axes.set_title("one seed" if seeds == [1] else f"mean of {' to '.join(map(str, seeds))} seeds; bands: lowest to highest", fontsize=10)
-    _plain(axes)
+    plain(axes)
     return figure
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9.5)
-    axes.xaxis.label.set_size(10)
-    axes.yaxis.label.set_size(10)

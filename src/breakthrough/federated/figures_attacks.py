@@ -15,7 +15,7 @@ from torch import Tensor
 from breakthrough.errors import InputError, expected
 from breakthrough.federated.leaks import Leak, Rebuilt, Told
 from breakthrough.federated.membership import LOW_RATE, bound, roc
-from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, new_figure
+from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,7 +65,7 @@ def draw_likeness(guess: Rebuilt, leaks: Sequence[Leak]) -> Figure:
     axes.set_yticks(range(len(leaks)), [leak.protection for leak in leaks])
     axes.set(xlabel="correlation with the original", xlim=(-0.4, 1.04), ylim=(len(leaks) - 0.5, -0.5))
     axes.legend(frameon=False, fontsize=9.5, loc="upper left", bbox_to_anchor=(1, 1))
-    _plain(axes)
+    plain(axes)
     return figure
 
 
@@ -87,7 +87,7 @@ def draw_fading(counts: Sequence[int], lines: Mapping[str, Sequence[Rebuilt]]) -
     axes.set_xticks(list(counts), [str(count) for count in counts])
     axes.minorticks_off()
     axes.legend(frameon=False, fontsize=10, loc="upper left", bbox_to_anchor=(1, 1))
-    _plain(axes)
+    plain(axes)
     return figure
 
 
@@ -120,7 +120,7 @@ def draw_membership(told: Mapping[str, Told]) -> Figure:
     rates.axvline(LOW_RATE, color=INK, lw=0.8, ls=(0, (6, 3)))
     rates.set(xscale="log", yscale="log", xlim=(least, 1), ylim=(least, 1.15), xlabel="others taken for members", ylabel="members found")
     rates.legend(frameon=False, fontsize=9, loc="lower right")
-    _plain(rates)
+    plain(rates)
     return figure
 
 
@@ -134,7 +134,7 @@ def _scores(axes: Axes, name: str, told: Told) -> None:
     limit = "" if told.epsilon is None else f", ε = {told.epsilon:.1f} at δ = {told.delta:g}"
     axes.set_title(f"{name}\nAUC {told.found.auc:.2f} [{told.found.low:.2f}, {told.found.high:.2f}]\naccuracy {told.accuracy:.0%}{limit}", fontsize=9.5)
     axes.set(xlabel="score", ylim=(0, None))
-    _plain(axes)
+    plain(axes)
 
 
 def _error_of_mean(x: np.ndarray) -> float:
@@ -147,10 +147,3 @@ def _show(axes: Axes, picture: Tensor) -> None:
         axes.imshow(shown[0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     else:
         axes.imshow(np.moveaxis(shown, 0, -1), interpolation="nearest")
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9.5)
-    axes.xaxis.label.set_size(10)
-    axes.yaxis.label.set_size(10)

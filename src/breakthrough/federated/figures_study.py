@@ -5,13 +5,17 @@ Every function returns a matplotlib Figure of its own. Colours are Okabe and Ito
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
-from breakthrough.federated.study import Losses
+from breakthrough.federated.study import ALONE, Losses
+from breakthrough.scenes.diagrams import BLUE, GREEN, INK, ORANGE, PURPLE, RED, new_figure
 
-INK, GRID = "#333333", "#dddddd"
-MARKS = {"plain": ("#0072B2", "o"), "masked": ("#009E73", "s"), "encrypted": ("#E69F00", "D"), "one node alone": ("#D55E00", "X")}
-PRIVATE = ("#CC79A7", "v")
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+GRID = "#dddddd"
+MARKS = {"plain": (BLUE, "o"), "masked": (GREEN, "s"), "encrypted": (ORANGE, "D"), ALONE: (RED, "X")}
+PRIVATE = (PURPLE, "v")
 GOAL = 1.0  # point
 
 
@@ -21,10 +25,10 @@ def draw_losses(found: Losses, goal: float = GOAL) -> Figure:
     The axis is linear up to the goal and logarithmic beyond: what is below one point and what is dead both show.
     """
     rows = list(found.runs)
-    figure = Figure(figsize=(8, 0.42 * len(rows) + 1.5), layout="constrained")
+    figure = new_figure(8, 0.42 * len(rows) + 1.5)
     axes = figure.subplots()
     axes.axvline(0, color=INK, lw=1)
-    axes.axvspan(-goal, goal, color="#0072B2", alpha=0.08, lw=0)
+    axes.axvspan(-goal, goal, color=BLUE, alpha=0.08, lw=0)
     for place, (setting, protection) in enumerate(rows):
         lost = found.lost(setting, protection)
         colour, mark = MARKS.get(protection, PRIVATE)

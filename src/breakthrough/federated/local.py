@@ -44,16 +44,7 @@ def fit(task: Task, model: nn.Module, data: Data, passes: Passes, generator: tor
     Units:  nats
     Raises: InputError when the loss is no longer finite
     """
-    optimizer = task.optimizer(model, passes.lr, passes.momentum)
-    anchor = [weight.detach().clone() for weight in model.parameters()] if passes.proximal else []
-    model.train()
-    total, steps = torch.zeros((), device=_device(model)), 0
-    for _ in range(passes.epochs):
-        for chosen in torch.randperm(len(data), generator=generator).split(passes.batch_size):
-            loss = task.loss(model, data, chosen, generator)
-            total, steps = total + loss.detach(), steps + 1
-            _step(model, optimizer, loss + proximal_term(model, anchor, passes.proximal))
-    mean = float(total) / max(1, steps)
+    mean = _train(task, model, data, passes, task.optimizer(model, passes.lr, passes.momentum), generator)
     if not math.isfinite(mean):
         raise InputError(expected("a finite loss", mean, "a smaller lr"))
     return mean
@@ -65,6 +56,19 @@ def proximal_term(model: nn.Module, anchor: list[Tensor], strength: float) -> Te
         return 0.0
     squares = [(now - then).square().sum() for now, then in zip(model.parameters(), anchor)]
     return strength / 2 * torch.stack(squares).sum()
+
+
+def _train(task: Task, model: nn.Module, data: Data, passes: Passes, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> float:
+    """Make the passes with an optimizer as it stands, and return the mean loss of a step, finite or not."""
+    anchor = [weight.detach().clone() for weight in model.parameters()] if passes.proximal else []
+    model.train()
+    total, steps = torch.zeros((), device=_device(model)), 0
+    for _ in range(passes.epochs):
+        for chosen in torch.randperm(len(data), generator=generator).split(passes.batch_size):
+            loss = task.loss(model, data, chosen, generator)
+            total, steps = total + loss.detach(), steps + 1
+            _step(model, optimizer, loss + proximal_term(model, anchor, passes.proximal))
+    return float(total) / max(1, steps)
 
 
 def _step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -118,10 +122,8 @@ def centralised(plan: Plan, data: Data, on_pass: Callable[[int, nn.Module], None
     for number in range(1, plan.rounds + 1):
         for group, base in zip(optimizer.param_groups, bases):
             group["lr"] = base * plan.lr_of(number) / plan.lr
-        for _ in range(plan.epochs):
-            model.train()
-            for chosen in torch.randperm(len(data), generator=generator).split(plan.batch_size):
-                _step(model, optimizer, task.loss(model, data, chosen, generator))
+        passes = Passes(plan.epochs, plan.batch_size, plan.lr_of(number), plan.momentum)
+        _train(task, model, data, passes, optimizer, generator)
         if on_pass:
             on_pass(number, model)
     return model

@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from breakthrough.errors import BreakthroughError, InputError, expected
+from breakthrough.federated.flower import QUIET
 from breakthrough.optional import require
 
 MARK = "BREAKTHROUGH_FEDERATION"
@@ -110,10 +111,8 @@ def environment(token: str, home: Path, **more: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "PYTHONUNBUFFERED": "1",
         "FLWR_HOME": str(home),
-        "FLWR_TELEMETRY_ENABLED": "0",
-        "FLWR_DISABLE_UPDATE_CHECK": "1",
+        **QUIET,
         "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-        "RAY_USAGE_STATS_ENABLED": "0",
         MARK: token,
         **more,
     }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,18 +117,13 @@ def write_key(target: Path, key: bytes) -> None:
         path.write_bytes(key)
 
 
-def start_ray(workers: int) -> float:
-    """Start Ray on this machine, once, and say how long it took.
-
-    Units:  seconds
-    """
+def start_ray(workers: int) -> None:
+    """Start Ray on this machine, once."""
     flower("simulation")
     import ray
 
-    begin = time.perf_counter()
     if not ray.is_initialized():
         ray.init(**_ray_settings(workers))
-    return time.perf_counter() - begin
 
 
 def _all(jobs: Mapping[str, Job], public: bytes | None, bar: tqdm) -> Callable[[Any, int], dict[str, Trained]]:

@@ -19,12 +19,13 @@ from tqdm import tqdm
 
 from breakthrough import devices, files
 from breakthrough.errors import ConfigError, UnknownNameError, expected, unknown
-from breakthrough.federated.digits import digits
+from breakthrough.federated.digits import Samples, digits
 from breakthrough.federated.local import centralised, scorer, state_of
 from breakthrough.federated.partition import Partition, dirichlet, even
 from breakthrough.federated.plan import Plan
 from breakthrough.federated.privacy import multiplier_for
 from breakthrough.federated.simulation import Job, place, simulate
+from breakthrough.federated.vectors import State
 from breakthrough.seeds import numpy_generator
 from breakthrough.train.comparison import Estimate, estimate
 from breakthrough.workers import run_all
@@ -190,9 +191,7 @@ def _accuracy(study: Study, seed: int, arm: tuple[str, str], folder: Path) -> fl
     plan = Plan(rounds=study.rounds, epochs=study.epochs, lr=study.lr, data="digits", most=len(train.y), seed=seed)
     score = scorer(plan, {"": test})
     if protection == CENTRAL:
-        tail: list[float] = []
-        centralised(plan, train, lambda _, model: tail.append(score(state_of(model))["accuracy"]))
-        return _tail(tail)
+        return _central(plan, train, score)
     if setting.startswith("α"):
         parts, nodes = partition_of(study, seed, float(setting.removeprefix("α = "))), study.nodes
         plan = replace(plan, protection="plain" if protection == ALONE else protection)
@@ -202,17 +201,17 @@ def _accuracy(study: Study, seed: int, arm: tuple[str, str], folder: Path) -> fl
         noise = 0.0 if protection == "clipped" else multiplier_for(float(protection.removeprefix("ε = ")), study.delta, study.private_rounds)
         plan = replace(plan, rounds=study.private_rounds, lr=study.private_lr, clip=study.clip, noise=noise)
     if protection == ALONE:
-        largest = max(parts.parts, key=len)
-        tail = []
-        centralised(plan, train.take(largest), lambda _, model: tail.append(score(state_of(model))["accuracy"]))
-        return _tail(tail)
+        return _central(plan, train.take(max(parts.parts, key=len)), score)
     place(folder, {"digits": [train.take(part) for part in parts.parts]})
     job = Job(plan, score)
     return simulate({"run": job}, folder, nodes, engine="local", progress=False)["run"].history.last(over=min(LAST, plan.rounds))
 
 
-def _tail(accuracies: Sequence[float]) -> float:
-    last = list(accuracies)[-LAST:]
+def _central(plan: Plan, data: Samples, score: Callable[[State], dict[str, float]]) -> float:
+    """The mean accuracy after the last rounds of training in one place."""
+    accuracies: list[float] = []
+    centralised(plan, data, lambda _, model: accuracies.append(score(state_of(model))["accuracy"]))
+    last = accuracies[-LAST:]
     return sum(last) / len(last)
 
 

@@ -5,6 +5,7 @@ Shape legend: G blocks, B numbers in each, N numbers in all
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -102,7 +103,7 @@ class FourBit:
         """
         x = check_numbers(x.detach())
         if x.is_cuda and self.rounding == "nearest" and (fast := self._kernels(x.device)):
-            packed, absmax = fast.quantize_4bit(x.contiguous(), self.block, self.code, torch.uint8)
+            packed, absmax = fast.quantize_4bit.default(x.contiguous(), self.block, self.code, torch.uint8)
             return Quantized(self, {"codes": packed.view(-1), **self._nested(absmax)}, tuple(x.shape), x.dtype)
         groups = self.groups(x)
         scales = self.scales(groups)
@@ -112,12 +113,17 @@ class FourBit:
         return self.store(self._encode(groups, scales, bool(ragged)), scales, tuple(x.shape), x.dtype)
 
     def dequantize(self, parts: Mapping[str, Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """The numbers that the parts stand for."""
-        packed, absmax, count = parts["codes"], self.absmax(parts), torch.Size(shape).numel()
+        """The numbers that the parts stand for.
+
+        Raises: InputError, ShapeError for parts of another format or shape
+        """
+        grouping.check_parts(parts, self._shapes(count := math.prod(shape)))
+        packed, absmax = parts["codes"], self.absmax(parts)
         if count % 2 == 0 and (fast := self._kernels(packed.device)):
-            # as rows of whole blocks, or as one row: for other rows the CPU's kernel takes the scales of wrong blocks
-            rows = (count,) if count % self.block else (count // self.block, self.block)
-            return fast.dequantize_4bit(packed.view(-1, 1), absmax, self.block, self.code, rows, dtype).view(shape)
+            if shape and shape[-1] % self.block == 0:
+                return fast.dequantize_4bit.default(packed, absmax, self.block, self.code, shape, dtype)
+            # in one row: for rows that are no whole blocks the CPU's kernel takes the scales of wrong blocks
+            return fast.dequantize_4bit.default(packed, absmax, self.block, self.code, (count,), dtype).view(shape)
         codes = self.groups(unpack(packed, count))
         return grouping.whole(self.decode(codes, {"absmax": absmax}), shape).to(dtype)
 
@@ -126,7 +132,7 @@ class FourBit:
         if not self.double:
             return parts["absmax"]
         nested = {"codes": parts["absmax"], "absmax": parts["absmax_scale"]}
-        return NESTED.dequantize(nested, tuple(parts["absmax"].shape), torch.float32) + parts["absmax_mean"]
+        return NESTED.numbers(nested, parts["absmax"].shape, torch.float32).add_(parts["absmax_mean"])
 
     def groups(self, x: Tensor) -> Tensor:
         """The numbers, or codes, that share an absmax as rows. Shapes: x → (G, B)."""
@@ -155,9 +161,15 @@ class FourBit:
 
     def store(self, codes: Tensor, scales: Mapping[str, Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> Quantized:
         """Codes and absmax, however they were found, as what is stored. Shapes: codes (G, B)."""
-        flat = grouping.whole(codes, (torch.Size(shape).numel(),))
-        zero = int(self._encode(codes.new_zeros(1, 1), {"absmax": scales["absmax"][:1]}, False))
-        return Quantized(self, {"codes": pack(flat, 4, fill=zero), **self._nested(scales["absmax"])}, shape, dtype)
+        flat = grouping.whole(codes, (math.prod(shape),))
+        fill = int(self.encode(codes.new_zeros(1, 1), {"absmax": scales["absmax"][:1]})) if len(flat) % 2 else 0  # a zero's code
+        return Quantized(self, {"codes": pack(flat, 4, fill), **self._nested(scales["absmax"])}, shape, dtype)
+
+    def _shapes(self, count: int) -> dict[str, tuple[int, ...]]:
+        """What each part's shape is for so many numbers."""
+        groups = -(-count // self.block)
+        found = {"codes": (-(-count // 2),), "absmax": (groups,)}
+        return {**found, "absmax_scale": (-(-groups // NESTED.block),), "absmax_mean": (1,)} if self.double else found
 
     def _nested(self, absmax: Tensor) -> dict[str, Tensor]:
         if not self.double:
@@ -167,4 +179,5 @@ class FourBit:
         return {"absmax": parts["codes"], "absmax_scale": parts["absmax"], "absmax_mean": mean.reshape(1)}
 
     def _kernels(self, device: torch.device) -> object | None:
-        return None if self.levels or self.block not in FOUR_BIT_BLOCKS else kernels(device)
+        compiles = device.type == "cpu" and self.block > 1024  # there bitsandbytes builds a program first, for seconds
+        return None if self.levels or self.block not in FOUR_BIT_BLOCKS or compiles else kernels(device)

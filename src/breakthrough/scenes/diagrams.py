@@ -35,6 +35,14 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
 
 
+def plain(axes: Axes) -> None:
+    """Take the frame above and on the right away; text of sizes that can be read."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9.5)
+    axes.xaxis.label.set_size(10)
+    axes.yaxis.label.set_size(10)
+
+
 def pinhole(offset_m: float, depth_m: float, focal_px: float) -> Figure:
     """A pinhole camera from the side: two triangles with the same angles, and their four numbers.
 

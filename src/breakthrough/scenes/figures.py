@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from breakthrough.scenes.diagrams import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PURPLE, RED, new_figure
+from breakthrough.scenes.diagrams import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PURPLE, RED, new_figure, plain
 from breakthrough.scenes.materials import to_linear
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LINES = ((BLUE, "-"), (RED, "--"), (GREEN, "-."), (PURPLE, ":"))
@@ -47,7 +46,7 @@ def zbuffer(near_m: float, far_m: float, marks_m: Sequence[float], bits: Sequenc
     right.minorticks_off()
     right.legend(frameon=False, fontsize=10)
     for axes in (left, right):
-        _plain(axes)
+        plain(axes)
     return figure
 
 
@@ -70,7 +69,7 @@ def speeds(traces: Mapping[str, np.ndarray], step_s: float, rest_m_s: float) -> 
     axes.text(0.995, 1000 * rest_m_s * 0.85, f"calm: below {1000 * rest_m_s:g} mm/s", ha="right", va="top", fontsize=10, transform=axes.get_yaxis_transform())
     axes.set(xlabel="simulated time, ms", ylabel="speed, mm/s", yscale="log", ylim=(0.008, 3000), xlim=(0, None))
     axes.legend(frameon=False, fontsize=10, loc="upper right", ncols=len(traces))
-    _plain(axes)
+    plain(axes)
     return figure
 
 
@@ -95,7 +94,7 @@ def drift(traces: Mapping[str, np.ndarray], step_s: float, window_s: float, tole
         reach = np.clip(1.05 * np.abs(way).max(), 1e6 * tolerance_m, MOST_DRIFT * 1e6 * tolerance_m)
         axes.set(xlabel="ms before the end", ylim=(-reach, reach))
         axes.set_title(name, fontsize=11)
-        _plain(axes)
+        plain(axes)
     figure.axes[0].set_ylabel("motion, µm")
     return figure
 
@@ -116,7 +115,7 @@ def shadow(pictures: Mapping[str, np.ndarray], row: int) -> Figure:
         panels[-1].plot(to_linear(rgb[row] / 255).mean(axis=-1), color=colour, ls=style, lw=1.8, label=name)
     panels[-1].set(xlabel="column, px", ylabel="light (1 is white)", ylim=(0, None))
     panels[-1].legend(frameon=False, fontsize=9.5)
-    _plain(panels[-1])
+    plain(panels[-1])
     return figure
 
 
@@ -134,7 +133,7 @@ def histograms(sets: Mapping[str, np.ndarray]) -> Figure:
         axes.stairs(share, edges, color=colour, ls=style, lw=1.8, label=name)
     axes.set(xlabel="pixel value", ylabel="share of the values, %", xlim=(0, 256), ylim=(0, None))
     axes.legend(frameon=False, fontsize=10)
-    _plain(axes)
+    plain(axes)
     return figure
 
 
@@ -151,7 +150,7 @@ def clouds(sets: Mapping[str, np.ndarray]) -> Figure:
         axes.scatter(grey.mean((1, 2)), grey.std((1, 2)), c=colour, marker=mark, s=32, ec=INK, lw=0.5, label=name)
     axes.set(xlabel="mean pixel value", ylabel="standard deviation", xlim=(0, 255), ylim=(0, None))
     axes.legend(frameon=False, fontsize=10)
-    _plain(axes)
+    plain(axes)
     return figure
 
 
@@ -167,7 +166,7 @@ def scores(named: Mapping[str, Sequence[float]], chance: float) -> Figure:
     axes.text(100 * chance, len(named) - 0.45, " guessing", fontsize=9.5, va="center")
     axes.set_yticks(range(len(named)), list(named))
     axes.set(xlabel="right answers, %", xlim=(0, 100), ylim=(len(named) - 0.25, -0.5))
-    _plain(axes)
+    plain(axes)
     return figure
 
 
@@ -185,12 +184,5 @@ def advantage(counts: Sequence[float], ratios: Mapping[str, Sequence[float]], go
     axes.axhline(1, color=GREY, lw=1)
     axes.set(xlabel="pictures", ylabel="times cheaper than by hand", xscale="log", yscale="log")
     axes.legend(frameon=False, fontsize=10, loc="upper left", bbox_to_anchor=(1, 1))
-    _plain(axes)
+    plain(axes)
     return figure
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9.5)
-    axes.xaxis.label.set_size(10)
-    axes.yaxis.label.set_size(10)
