@@ -120,7 +120,7 @@ class FourBit:
         grouping.check_parts(parts, self._shapes(count := math.prod(shape)))
         packed, absmax = parts["codes"], self.absmax(parts)
         if count % 2 == 0 and (fast := self._kernels(packed.device)):
-            if shape and shape[-1] % self.block == 0:
+            if len(shape) > 1 and shape[-1] % self.block == 0:
                 return fast.dequantize_4bit.default(packed, absmax, self.block, self.code, shape, dtype)
             # in one row: for rows that are no whole blocks the CPU's kernel takes the scales of wrong blocks
             return fast.dequantize_4bit.default(packed, absmax, self.block, self.code, (count,), dtype).view(shape)
