@@ -20,7 +20,7 @@ from breakthrough.errors import ConfigError, InputError, ShapeError, expected
 from breakthrough.quant.frozen import FrozenWeight
 from breakthrough.quant.nf4 import FourBit
 from breakthrough.quant.quantized import Format
-from breakthrough.train.language import SparseMoE, SwiGLU
+from breakthrough.moe import SparseMoE, SwiGLU
 
 
 @dataclass(frozen=True)
