@@ -1,0 +1,42 @@
+"""bitsandbytes, imported without its start-up warning: the reference of this room's formats and their fast path."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from breakthrough import optional
+
+PURPOSE = "kernels and optimizers of 8 and 4 bits"
+FOUR_BIT_BLOCKS = (32, 64, 128, 256, 512, 1024, 2048, 4096)  # the block sizes its 4-bit kernels take
+
+
+def bitsandbytes() -> ModuleType:
+    """The package, its hint at a faster kernel from a hub left out.
+
+    Raises: MissingDependency when it is not installed
+    """
+    if "bitsandbytes" in sys.modules:
+        return sys.modules["bitsandbytes"]
+    logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
+    logger.addFilter(_silent)
+    try:
+        return optional.require("bitsandbytes", PURPOSE)
+    finally:
+        logger.removeFilter(_silent)
+
+
+def kernels(device: torch.device) -> Any | None:
+    """Its operators for a device (the CPU or CUDA), or None where it is missing or does not serve the device."""
+    if device.type not in ("cpu", "cuda") or not optional.available("bitsandbytes"):
+        return None
+    bitsandbytes()
+    return torch.ops.bitsandbytes
+
+
+def _silent(record: logging.LogRecord) -> bool:
+    return False
