@@ -32,31 +32,28 @@ def gptq(
     *,
     damp: float = 0.01,
     sort: bool = True,
-    clip: bool = True,
-    sweeps: int = 1,
+    clip: bool = False,
 ) -> Quantized:
     """A weight in a format, rounded for its outputs: never further off on the inputs seen than by rounding.
 
     Columns that met no input are rounded to the nearest level. `sort` takes the columns with the largest
-    inputs first, while many are left to make up for them; `clip` chooses each block's range by its error
-    weighted with the inputs, instead of by its largest number; `sweeps` times every column is chosen again,
-    given all others.
+    inputs first, while many are left to make up for them. `clip` chooses each scale by what it loses, weighted
+    with the inputs, instead of by the largest number: a gain where many numbers share a scale and levels are
+    few (a third of the rise in perplexity at 3 bits a channel), none in blocks of 64 at 4 bits.
 
     Shapes: weight (…) with its inputs along `hessian.axis`
     Units:  damp is added to the Hessian's diagonal, as a share of its mean
     Raises: ShapeError when the Hessian is of another weight; ConfigError for damp ≤ 0 or a format without levels
-    Source: Frantar et al. 2023 (arXiv 2210.17323); the sweeps Behdin et al. 2023 (QuantEase, arXiv 2309.01885)
+    Source: Frantar et al. 2023, arXiv 2210.17323
     """
-    if damp <= 0 or sweeps < 0:
-        raise ConfigError(expected("damp above 0 and sweeps of at least 0", f"{damp} and {sweeps}"))
+    if damp <= 0:
+        raise ConfigError(expected("damp above 0", damp))
     check_levelled(format)
     w = check_numbers(weight).detach().float()
     rows, matrix = hessian.rows(w), damped(hessian.matrix, damp)
     scales = fit(format, w, _importance(hessian, matrix, w) if clip else None)
     grid = grid_of(format, scales, weight).map(hessian.rows)  # (G, N, K)
     rounded = sweep_columns(rows, matrix, grid, sort)
-    for _ in range(sweeps):
-        rounded = choose_again(rows, rounded, matrix, grid)
     codes = hessian.restore(grid.codes(_no_worse(rows, rounded, grid, hessian)), w.shape)
     return _better(w, hessian, store(format, scales, codes, weight), format.quantize(weight.detach()))
 
@@ -111,20 +108,6 @@ def _sweep(rows: Tensor, matrix: Tensor, grid: Grid) -> Tensor:
             left[..., j + 1 : end] -= error[..., None] * factor[:, None, j, j + 1 : end]
             errors[..., j - start] = error
         left[..., end:] -= errors @ factor[:, start:end, end:]
-    return out
-
-
-def choose_again(rows: Tensor, rounded: Tensor, matrix: Tensor, grid: Grid) -> Tensor:
-    """Every column in turn to the level that is best given all others: the error can only fall.
-
-    Shapes: (G, N, K), (G, N, K), (G, K, K), a grid over (G, N, K) → (G, N, K)
-    """
-    matrix = matrix.to(rows.dtype)
-    off, out = rows - rounded, rounded.clone()  # off: what is missing
-    for j in range(rows.shape[-1]):
-        pull = (off @ matrix[:, :, j, None])[..., 0] / matrix[:, j, j, None]  # (G, N)
-        out[..., j] = grid.nearest(out[..., j] + pull, j)
-        off[..., j] = rows[..., j] - out[..., j]
     return out
 
 
