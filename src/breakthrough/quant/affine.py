@@ -5,6 +5,7 @@ Shape legend: G groups that share a scale, n numbers in each, N numbers in all
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -67,13 +68,16 @@ class Affine:
         return self.store(self.encode(groups, scales), scales, tuple(x.shape), x.dtype)
 
     def dequantize(self, parts: Mapping[str, Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """The numbers that the parts stand for."""
+        """The numbers that the parts stand for; none beyond what the dtype holds.
+
+        Raises: InputError, ShapeError for parts of another format or shape
+        """
+        grouping.check_parts(parts, self._shapes(shape))
         codes = parts["codes"]
-        if width(self.bits) < 8:
-            flat = unpack(codes, torch.Size(shape).numel(), width(self.bits)).view(torch.int8)
-            codes = (flat - self._shift).view(shape)
-        scales = {name: part for name, part in parts.items() if name != "codes"}
-        return grouping.whole(self.decode(self.groups(codes), scales), shape, self.axis).to(dtype)
+        if (bits := width(self.bits)) < 8:
+            codes = (unpack(codes, math.prod(shape), bits).view(torch.int8) - self._shift).view(shape)
+        limit = torch.finfo(dtype).max  # half a step beyond the largest number can be infinite
+        return grouping.whole(self.decode(self.groups(codes), parts).clamp_(-limit, limit), shape, self.axis).to(dtype)
 
     def groups(self, x: Tensor) -> Tensor:
         """The numbers, or codes, that share a scale as rows. Shapes: x → (G, n)."""
@@ -118,6 +122,13 @@ class Affine:
         if (bits := width(self.bits)) < 8:
             codes = pack((codes.flatten().to(torch.int8) + self._shift).view(torch.uint8), bits)
         return Quantized(self, {"codes": codes, **scales}, shape, dtype)
+
+    def _shapes(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        """What each part's shape is for a tensor's."""
+        size, bits = math.prod(shape), width(self.bits)
+        groups = -(-size // self.block) if self.block else shape[self.axis] if self.axis is not None else 1
+        codes = {"codes": tuple(shape) if bits == 8 else (-(-size * bits // 8),), "scale": (groups,)}
+        return codes if self.symmetric else {**codes, "zero": (groups,)}
 
     @property
     def _shift(self) -> int:

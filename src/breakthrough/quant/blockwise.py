@@ -5,6 +5,7 @@ Shape legend: G blocks, B numbers in each
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -95,7 +96,11 @@ class Blockwise:
         return self.store(self.encode(groups, scales), scales, tuple(x.shape), x.dtype)
 
     def dequantize(self, parts: Mapping[str, Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """The numbers that the parts stand for."""
+        """The numbers that the parts stand for.
+
+        Raises: InputError, ShapeError for parts of another format or shape
+        """
+        grouping.check_parts(parts, {"codes": tuple(shape), "absmax": (-(-math.prod(shape) // self.block),)})
         codes = parts["codes"]
         if fast := self._kernels(codes.device):
             return fast.dequantize_blockwise(codes, parts["absmax"], self.code(codes.device), self.block, dtype).view(shape)

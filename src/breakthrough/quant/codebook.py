@@ -38,7 +38,8 @@ def nearest(scaled: Tensor, levels: Tensor) -> Tensor:
 def looked_up(scaled: Tensor, levels: Tensor) -> Tensor:
     """The number of the level nearest to one of 65,536 even steps from −1 to 1: bitsandbytes' code on the CPU.
 
-    Levels that stand closer than a step of 3·10⁻⁵ are confused, and none of the steps is 0.
+    Levels that stand closer than a step of 3·10⁻⁵ are confused; and since 0 lies between two steps, a 0 comes back
+    as the level nearest to +1.5·10⁻⁵.
 
     Shapes: scaled of any shape, levels (K,) → uint8, the shape of scaled
     """

@@ -5,10 +5,13 @@ Shape legend: G groups, n numbers in each, N numbers in all
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
-from breakthrough.errors import ConfigError, ShapeError, expected
+from breakthrough.errors import ConfigError, InputError, ShapeError, expected
 
 ROUNDINGS = ("nearest", "random")
 
@@ -36,8 +39,8 @@ def channels(x: Tensor, axis: int) -> Tensor:
 def whole(rows: Tensor, shape: tuple[int, ...], axis: int | None = None) -> Tensor:
     """The tensor that `blocks` or, given its axis, `channels` laid out."""
     if axis is None:
-        flat, count = rows.reshape(-1), torch.Size(shape).numel()
-        return (flat if len(flat) == count else flat[:count].clone()).view(shape)
+        flat, size = rows.reshape(-1), math.prod(shape)
+        return (flat if len(flat) == size else flat[:size].clone()).view(shape)
     moved = [shape[axis], *(size for place, size in enumerate(shape) if place != axis % len(shape))]
     return rows.reshape(moved).movedim(0, axis).contiguous()
 
@@ -67,3 +70,16 @@ def coins(like: Tensor, seed: int) -> Tensor:
     """
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(2, like.shape, generator=generator, dtype=torch.uint8).bool().to(like.device)
+
+
+def check_parts(parts: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse parts that are not those of a format and a shape.
+
+    Raises: InputError for other names; ShapeError for other shapes
+    """
+    if set(parts) != set(shapes):
+        raise InputError(expected(f"the parts {', '.join(shapes)}", ", ".join(parts) or "none", "the format that stored them"))
+    for name, shape in shapes.items():
+        if tuple(parts[name].shape) != shape:
+            raise ShapeError(expected(f"{name} of shape {shape}", tuple(parts[name].shape), "the shape that was stored"))
+

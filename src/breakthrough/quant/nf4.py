@@ -5,6 +5,7 @@ Shape legend: G blocks, B numbers in each, N numbers in all
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -112,8 +113,12 @@ class FourBit:
         return self.store(self._encode(groups, scales, bool(ragged)), scales, tuple(x.shape), x.dtype)
 
     def dequantize(self, parts: Mapping[str, Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """The numbers that the parts stand for."""
-        packed, absmax, count = parts["codes"], self.absmax(parts), torch.Size(shape).numel()
+        """The numbers that the parts stand for.
+
+        Raises: InputError, ShapeError for parts of another format or shape
+        """
+        grouping.check_parts(parts, self._shapes(count := math.prod(shape)))
+        packed, absmax = parts["codes"], self.absmax(parts)
         if count % 2 == 0 and (fast := self._kernels(packed.device)):
             # as rows of whole blocks, or as one row: for other rows the CPU's kernel takes the scales of wrong blocks
             rows = (count,) if count % self.block else (count // self.block, self.block)
@@ -155,9 +160,15 @@ class FourBit:
 
     def store(self, codes: Tensor, scales: Mapping[str, Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> Quantized:
         """Codes and absmax, however they were found, as what is stored. Shapes: codes (G, B)."""
-        flat = grouping.whole(codes, (torch.Size(shape).numel(),))
-        zero = int(self._encode(codes.new_zeros(1, 1), {"absmax": scales["absmax"][:1]}, False))
-        return Quantized(self, {"codes": pack(flat, 4, fill=zero), **self._nested(scales["absmax"])}, shape, dtype)
+        flat = grouping.whole(codes, (math.prod(shape),))
+        fill = int(self.encode(codes.new_zeros(1, 1), {"absmax": scales["absmax"][:1]})) if len(flat) % 2 else 0  # a zero's code
+        return Quantized(self, {"codes": pack(flat, 4, fill), **self._nested(scales["absmax"])}, shape, dtype)
+
+    def _shapes(self, count: int) -> dict[str, tuple[int, ...]]:
+        """What each part's shape is for so many numbers."""
+        groups = -(-count // self.block)
+        found = {"codes": (-(-count // 2),), "absmax": (groups,)}
+        return {**found, "absmax_scale": (-(-groups // NESTED.block),), "absmax_mean": (1,)} if self.double else found
 
     def _nested(self, absmax: Tensor) -> dict[str, Tensor]:
         if not self.double:
