@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from breakthrough import artifacts, devices
 from breakthrough.artifacts import MANIFEST, Artifact
@@ -29,14 +30,15 @@ from breakthrough.scenes.handover import load_scenes
 from breakthrough.scenes.spec import DEFECTS
 from breakthrough.train.inspection import logits
 from breakthrough.train.inspector import KIND, load_inspector
-from breakthrough.train.pictures import Pictures
+from breakthrough.train.pictures import Pictures, to_input
 
 Z95 = 1.96  # of a normal distribution, two-sided
-BEFORE = "float32"
-# int8 with a scale for each output: what integer kernels multiply
-VERSIONS = ("int8", "nf4")
+BEFORE, ROUNDED = "float32", "nf4, rounded"
+# the schemes: int8 with a scale for each output, what integer kernels multiply; NF4 chosen with the inputs it sees
+VERSIONS = {"int8": "int8", "nf4": "nf4_gptq"}
 CONTROLS = {name: f"{name}_random" for name in VERSIONS}  # the same bits, every number rounded up or down by a coin
 SEEDS = (0, 1, 2)  # of the coins
+CALIBRATION, BATCH = 128, 32  # pictures of the training part, and of a batch
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,8 @@ class Answers:
 class Shrunk:
     """An inspector and its quantized versions, on the CPU, and what they said of the test pictures.
 
-    `models` has "float32" and VERSIONS. `answers` has the controls too, by the names that `controls` gives.
+    `models` has "float32" and the VERSIONS. `answers` has besides NF4 without calibration, as ROUNDED, and the
+    controls by the names that `controls` gives.
     """
 
     models: Mapping[str, nn.Module]
@@ -212,35 +215,44 @@ def controls(version: str) -> tuple[str, ...]:
 def shrink_inspector(inspector: Artifact | str | Path | None = None) -> Shrunk:
     """Quantize an inspector in each version, and ask all of them, and the controls, for its dataset's test pictures.
 
-    Without an argument it is the newest inspector.
+    Without an argument it is the newest inspector. NF4 is calibrated on training pictures, int8 is not.
 
     Raises: ArtifactError when it is not whole, or its dataset is not there
     """
     found = artifacts.latest(KIND) if inspector is None else artifacts.load(inspector.folder if isinstance(inspector, Artifact) else inspector)
-    model, pictures = load_inspector(found).eval(), test_pictures(found)
-    models = {BEFORE: model, **{name: quantize(model, name) for name in VERSIONS}}
-    coins = {name: quantize(model, scheme(CONTROLS[version], seed)) for version in VERSIONS for name, seed in zip(controls(version), SEEDS)}
-    return Shrunk(models, ask(models | coins, pictures), found)
+    model = load_inspector(found).eval()
+    with devices.threads(1):  # small nets: a second thread mostly waits
+        inputs = calibration(pictures_of(found, "train"))
+        models = {BEFORE: model, **{name: quantize(model, VERSIONS[name], inputs) for name in VERSIONS}}
+        others = {ROUNDED: quantize(model, "nf4")}
+        for version, coin in CONTROLS.items():
+            others |= {name: quantize(model, scheme(coin, seed)) for name, seed in zip(controls(version), SEEDS)}
+        return Shrunk(models, ask(models | others, pictures_of(found)), found)
 
 
 def ask(models: Mapping[str, nn.Module], pictures: Pictures) -> Answers:
     """What models say of pictures, each on the device that is chosen; they come back to the CPU."""
     device, said = devices.choose(), {}
-    with devices.threads(1):  # small nets: a second thread mostly waits
-        for name, model in models.items():
-            said[name] = logits(model.to(device), pictures.images).cpu().numpy()
-            model.cpu()
+    for name, model in models.items():
+        said[name] = logits(model.to(device), pictures.images).cpu().numpy()
+        model.cpu()
     return Answers(pictures.labels, pictures.classes, said)
 
 
-def test_pictures(inspector: Artifact) -> Pictures:
-    """The test pictures of the dataset that an inspector learned from.
+def calibration(pictures: Pictures, count: int = CALIBRATION) -> tuple[Tensor, ...]:
+    """Pictures spread evenly over a set, as batches that a model is called with. Shapes: → (B, 3, H, W) each."""
+    chosen = np.unique(np.linspace(0, len(pictures) - 1, min(count, len(pictures))).round().astype(int))
+    return to_input(torch.from_numpy(np.ascontiguousarray(pictures.images[chosen]))).split(BATCH)
 
-    Raises: ArtifactError when the dataset is not there, not whole, or without test pictures
+
+def pictures_of(inspector: Artifact, part: str = "test") -> Pictures:
+    """The pictures of a part of the dataset that an inspector learned from.
+
+    Raises: ArtifactError when the dataset is not there, not whole, or has no such pictures
     """
-    arrays = load_scenes(dataset_of(inspector)).arrays("test")
+    arrays = load_scenes(dataset_of(inspector)).arrays(part)
     if not len(arrays.rgb):
-        raise ArtifactError(expected("test pictures in the inspector's dataset", "none"))
+        raise ArtifactError(expected(f"{part} pictures in the inspector's dataset", "none"))
     return Pictures(arrays.rgb, arrays.classes, DEFECTS, arrays.scenes)
 
 
