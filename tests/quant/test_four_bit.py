@@ -35,7 +35,7 @@ def same(functional, x, code, double, block=64):
     if double:
         assert torch.equal(found.parts["absmax_scale"], state.state2.absmax)
         assert found.parts["absmax_mean"] == state.offset
-    if x.numel() % 2 == 0:  # an odd count makes bitsandbytes compile a program
+    if x.numel() % 2 == 0 and block < 2048:  # otherwise bitsandbytes compiles a program
         row = functional.quantize_4bit(x.flatten(), blocksize=block, quant_type=code, compress_statistics=double)
         there = functional.dequantize_4bit(*row).view(x.shape)
         assert torch.equal(found.dequantize(), there)

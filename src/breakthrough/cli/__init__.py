@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakthrough.cli import federate, scenes
+from breakthrough.cli import federate, quantize, scenes
 from breakthrough.cli.groups import group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
@@ -53,6 +53,9 @@ def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks 
     \b
     Factories:
       breakthrough federate up data/factories    a SuperLink and nodes as processes, over TLS
+    \b
+    Bytes:
+      breakthrough quantize moe_lm --out build/moe-nf4    a quarter of float16's bytes, perplexity before and after
     """
 
 
@@ -253,6 +256,9 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
     from breakthrough.course import bench as benches
 
     _exit(benches.run(_course().root, room, context.args))
+
+
+quantize_model = app.command(name="quantize")(quantize.quantize)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

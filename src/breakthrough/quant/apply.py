@@ -14,12 +14,13 @@ from breakthrough.errors import InputError, expected, type_of
 from breakthrough.quant import calibrated, kernels, schemes
 from breakthrough.quant.keeping import reason_to_keep
 from breakthrough.quant.linear import QuantLinear
-from breakthrough.quant.quantized import Quantized
 from breakthrough.quant.rebuilding import cast
 from breakthrough.quant.schemes import Scheme
 from breakthrough.quant.weights import Layout, QuantWeight, install
 
 RECORD = "quantization"  # the attribute of a quantized model that says how it was made
+
+LINEAR = ("Linear", "Conv1D")  # torch's and GPT-2's; a layer derived from them keeps its own forward pass
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,7 @@ def store(model: nn.Module, name: str, scheme: Scheme, inputs: Mapping[str, Any]
     weight, (owner, _) = model.get_parameter(name).detach(), owner_of(model, name)
     layout, format = Layout.of(owner, weight), scheme.format_for(name)
     if scheme.calibration:
-        stored = calibrated.quantize(layout.rows(weight).to(device), inputs[name].to(device), scheme, format)
-        stored = Quantized(stored.format, stored.parts, layout.matrix_shape, stored.dtype)
+        stored = calibrated.quantize(weight.to(device), layout, inputs[name], scheme, format)
     else:
         stored = format.quantize(layout.matrix(weight.to(device)))
     return QuantWeight(stored, layout)
@@ -115,9 +115,8 @@ def put(model: nn.Module, names: tuple[str, ...], weight: QuantWeight, scheme: S
     """Put a quantized weight into a model, in every place that it has."""
     for name in names:
         owner, last = owner_of(model, name)
-        if type(owner) is nn.Linear and "." in name:
-            path = name.rpartition(".")[0]
-            parent, child = owner_of(model, path)
+        if type(owner).__name__ in LINEAR and "." in name:
+            parent, child = owner_of(model, name.rpartition(".")[0])
             setattr(parent, child, QuantLinear(weight, owner.bias, kernels.product(scheme)))
         else:
             install(owner, last, weight)

@@ -16,13 +16,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from breakthrough.errors import ConfigError, expected
+from breakthrough.errors import unknown
+from breakthrough.quant.affine import Affine
+from breakthrough.quant.blockwise import Blockwise
 from breakthrough.quant.grid import check_levelled
 from breakthrough.quant.hessian import Hessian
+from breakthrough.quant.nf4 import FourBit
 from breakthrough.quant.quantized import Format, Quantized, check_numbers
 
 STEPS = 16  # of a scale to the octave
 INPUTS = "inputs"
+FORMATS = {one.kind: one for one in (Affine, Blockwise, FourBit)}
 POWERS = tuple(step / 20 for step in range(21))
 
 
@@ -34,12 +38,24 @@ class Scaled:
     The scale stays with the weight, so nothing before it in a model has to change.
 
     Shapes: inputs run along `axis` of the weight, as `Hessian.axis` says
+    Units:  `of` is the other format's kind; with it that format's fields alone, read from a file, will do
+    Raises: UnknownNameError for another kind
     Source: Lin et al. 2024, arXiv 2306.00978
     """
 
     kind: ClassVar[str] = "scaled"
     format: Format
     axis: int = -1
+    of: str = ""
+
+    def __post_init__(self) -> None:
+        """Make the other format from its fields, where they are all that there is."""
+        of = self.of or self.format.kind
+        if of not in FORMATS:
+            raise unknown("format", of, FORMATS)
+        object.__setattr__(self, "of", of)
+        if isinstance(self.format, Mapping):
+            object.__setattr__(self, "format", FORMATS[of](**self.format))
 
     @property
     def bits(self) -> int:
@@ -88,8 +104,6 @@ def awq(weight: Tensor, hessian: Hessian, format: Format) -> Quantized:
     Raises: ShapeError when the statistics are of another weight; ConfigError for a format without levels
     Source: Lin et al. 2024, arXiv 2306.00978
     """
-    if isinstance(format, Scaled):
-        raise ConfigError(expected("a format that is not scaled yet", format, "format.format"))
     check_levelled(format)
     w, scaled = check_numbers(weight).detach(), Scaled(format, hessian.axis)
     none = torch.zeros_like(hessian.magnitude, dtype=torch.int8)

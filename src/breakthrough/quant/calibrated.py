@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
-
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from breakthrough.errors import InputError, expected
+from breakthrough.quant.calibrate import METHODS
+from breakthrough.quant.hessian import Hessian
+from breakthrough.quant.hessian import collect as collect_inputs
 from breakthrough.quant.quantized import Format, Quantized
 from breakthrough.quant.schemes import Scheme
-
-if TYPE_CHECKING:
-    from breakthrough.quant.hessian import Hessian
+from breakthrough.quant.weights import Layout
 
 
 def collect(model: nn.Module, scheme: Scheme, names: list[str], batches: Iterable[Any] | None) -> dict[str, Hessian]:
@@ -25,15 +25,10 @@ def collect(model: nn.Module, scheme: Scheme, names: list[str], batches: Iterabl
     if batches is None:
         what = f"batches to calibrate {scheme.name!r} with"
         raise InputError(expected(what, "none", "quantize(model, scheme, batches), batches what the model is called with"))
-    from breakthrough.quant import calibrate
-
-    return calibrate.collect(model, batches, names)
+    return collect_inputs(model, batches, names)
 
 
-def quantize(weight: Tensor, hessian: Hessian, scheme: Scheme, format: Format) -> Quantized:
-    """A weight, its inputs last, in the scheme's calibrated format. Shapes: (…, K)."""
-    from breakthrough.quant import calibrate
-
-    if scheme.calibration == "gptq":
-        return calibrate.gptq(weight, hessian, format)
-    return calibrate.awq(weight, hessian, format)
+def quantize(weight: Tensor, layout: Layout, hessian: Hessian, scheme: Scheme, format: Format) -> Quantized:
+    """A weight in the scheme's calibrated format, its inputs last."""
+    turned = replace(hessian, axis=-1) if layout.swapped else hessian
+    return METHODS[scheme.calibration](layout.rows(weight), turned.to(weight.device), format)

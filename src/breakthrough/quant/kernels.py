@@ -13,6 +13,7 @@ from torch import Tensor
 from breakthrough.quant import bnb
 from breakthrough.quant.linear import Product
 from breakthrough.quant.nf4 import FourBit
+from breakthrough.quant.outliers import mixed_matmul
 from breakthrough.quant.schemes import Scheme
 from breakthrough.quant.weights import QuantWeight
 
@@ -37,10 +38,8 @@ class Mixed:
         """The product; None where a gradient is wanted, which rounded activations do not have."""
         if torch.is_grad_enabled() and x.requires_grad:
             return None
-        from breakthrough.quant.outliers import mixed_matmul
-
         parts = weight.stored.parts
-        return mixed_matmul(x, parts["codes"], parts["scale"], self.threshold).to(x.dtype)
+        return mixed_matmul(x, parts["codes"], parts["scale"], self.threshold)
 
 
 def four_bit_row(x: Tensor, weight: QuantWeight) -> Tensor | None:
@@ -53,4 +52,4 @@ def four_bit_row(x: Tensor, weight: QuantWeight) -> Tensor | None:
         return None
     form, parts = weight.format, weight.stored.parts
     codes, absmax = parts["codes"].view(-1, 1), form.absmax(parts)
-    return kernels.gemv_4bit(x, codes, weight.matrix_shape, absmax, form.codebook(x.device), form.block)
+    return kernels.gemv_4bit(x, codes, weight.layout.matrix_shape, absmax, form.codebook(x.device), form.block)

@@ -178,4 +178,5 @@ class FourBit:
         return {"absmax": parts["codes"], "absmax_scale": parts["absmax"], "absmax_mean": mean.reshape(1)}
 
     def _kernels(self, device: torch.device) -> object | None:
-        return None if self.levels or self.block not in FOUR_BIT_BLOCKS else kernels(device)
+        compiles = device.type == "cpu" and self.block > 1024  # there bitsandbytes builds a program first, for seconds
+        return None if self.levels or self.block not in FOUR_BIT_BLOCKS or compiles else kernels(device)

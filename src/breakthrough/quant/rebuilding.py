@@ -58,8 +58,10 @@ def built(facts: Mapping[str, Any]) -> nn.Module:
 def cast(model: nn.Module, dtype: torch.dtype) -> None:
     """Move a model's floating-point weights to a dtype; its quantized ones then give that dtype.
 
-    Hugging Face's models compute angles in float32 whatever their weights are: their buffers stay.
+    Pictures in another dtype are moved too when the model is called. Hugging Face's models compute angles
+    in float32 whatever their weights are: their buffers stay.
     """
+    model.register_forward_pre_hook(_in_own_dtype)
     if not is_transformers(model):
         model.to(dtype)
         return
@@ -69,6 +71,12 @@ def cast(model: nn.Module, dtype: torch.dtype) -> None:
         if isinstance(module, QuantWeight):
             module.dtype = dtype
     model.config.dtype = dtype
+
+
+def _in_own_dtype(model: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    dtype = next(model.parameters()).dtype
+    floats = [isinstance(x, Tensor) and x.is_floating_point() for x in arguments]
+    return tuple(x.to(dtype) if is_float else x for x, is_float in zip(arguments, floats))
 
 
 def fill(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:

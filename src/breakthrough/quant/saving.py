@@ -146,6 +146,7 @@ def _facts(names: list[str], weight: QuantWeight) -> dict[str, Any]:
         "names": names,
         "format": described(weight.format),
         "shape": list(layout.shape),
+        "stored_shape": list(weight.stored_shape),
         "outputs": layout.outputs,
         "swapped": layout.swapped,
         "dtype": str(weight.dtype).removeprefix("torch."),
@@ -183,7 +184,7 @@ def _build(facts: Mapping[str, Any], tensors: dict[str, Tensor]) -> nn.Module:
     for name, one in facts["weights"].items():
         parts = {key.removeprefix(f"{name}."): part for key, part in tensors.items() if key.startswith(f"{name}.")}
         layout = Layout(tuple(one["shape"]), one["outputs"], one["swapped"])
-        stored = Quantized(format_of(one["format"]), parts, layout.matrix_shape, DTYPES[one["dtype"]])
+        stored = Quantized(format_of(one["format"]), parts, tuple(one["stored_shape"]), DTYPES[one["dtype"]])
         put(model, tuple(one["names"]), QuantWeight(stored, layout), scheme)
     rebuilding.fill(model, tensors)
     setattr(model, RECORD, Record(scheme, facts["kept"]))

@@ -10,13 +10,14 @@ import torch
 
 from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.quant.affine import Affine
+from breakthrough.quant.awq import Scaled
 from breakthrough.quant.blockwise import Blockwise
 from breakthrough.quant.keeping import KEEP, rule
 from breakthrough.quant.nf4 import FourBit
 from breakthrough.quant.quantized import Format, described
 from breakthrough.seeds import derive
 
-FORMATS = {one.kind: one for one in (Affine, Blockwise, FourBit)}
+FORMATS = {one.kind: one for one in (Affine, Blockwise, FourBit, Scaled)}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CALIBRATIONS = ("", "gptq", "awq")
 

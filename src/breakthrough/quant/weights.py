@@ -83,13 +83,13 @@ class QuantWeight(nn.Module):
         for name, part in stored.parts.items():
             self.register_buffer(name, part)
         self.format, self.layout = stored.format, layout
-        self.matrix_shape, self.dtype = tuple(stored.shape), stored.dtype
+        self.stored_shape, self.dtype = tuple(stored.shape), stored.dtype
         self._holders, self._weight = 0, None
 
     @property
     def stored(self) -> Quantized:
         """The parts with their format, as they are now."""
-        return Quantized(self.format, dict(self._buffers), self.matrix_shape, self.dtype)
+        return Quantized(self.format, dict(self._buffers), self.stored_shape, self.dtype)
 
     @property
     def nbytes(self) -> int:
