@@ -65,7 +65,7 @@ class Grid:
         """The nearest level of each number. Shapes: x as the weight, or as one of its columns → places in `levels`."""
         low, span = self._of(column)
         share = torch.where(span == 0, 0.0, (x - low) / span)
-        return torch.bucketize(share, (self.levels[:-1] + self.levels[1:]) / 2)
+        return torch.bucketize(share.contiguous(), (self.levels[:-1] + self.levels[1:]) / 2)
 
     def nearest(self, x: Tensor, column: int | None = None) -> Tensor:
         """The value of the nearest level. Shapes: as x."""
@@ -93,8 +93,9 @@ def check_levelled(format: Format) -> Levelled:
 
 
 def fit(format: Levelled, weight: Tensor, importance: Tensor | None = None) -> dict[str, Tensor]:
-    """The scales of a weight: from its largest numbers, or given how much each number matters, from the share of
-    each group's range that loses least.
+    """The scales of a weight: from the largest numbers, or from what it loses when it is known what matters.
+
+    With `importance`, each group's range is the share of its own that loses least.
 
     Shapes: weight (…), importance as the weight → the format's scales (B,)
     """

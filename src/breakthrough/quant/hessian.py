@@ -67,10 +67,10 @@ class Hessian:
         return rows.reshape(shape)
 
     def error(self, weight: Tensor, other: Tensor) -> float:
-        """How far two weights' outputs are apart: tr((W − Q) H (W − Q)ᵀ), the mean squared difference of the
-        output's length over the inputs seen.
+        """How far two weights' outputs are apart: tr((W − Q) H (W − Q)ᵀ).
 
         Shapes: (…), (…) → scalar
+        Units:  squared length of the outputs' difference, its mean over the inputs seen
         """
         return float(self.row_errors(self.rows(weight.float()) - self.rows(other.float())).sum())
 
@@ -96,7 +96,8 @@ def collect(
     """The inputs of a model's weights on calibration data: one `Hessian` for each weight that is multiplied.
 
     A batch is what the model is called with: a tensor, a tuple of arguments or a mapping of keywords;
-    `call` says otherwise. The model computes in evaluation mode, without gradients.
+    `call` says otherwise. The model computes in evaluation mode, without gradients. A few thousand inputs a
+    weight are enough: byte-level models were rounded no better for 64 times as many.
 
     Raises: UnknownNameError for a name that is no parameter; InputError when there is no batch, and when a
             named weight meets no input at all
