@@ -55,6 +55,8 @@ def quantize(
     Raises: UnknownNameError for a scheme; InputError for a model that is quantized, has NaN, infinities
             or no weight to quantize, and for a calibrated scheme without batches
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(expected("a model (torch.nn.Module)", type_of(model)))
     chosen = schemes.scheme(scheme)
     places = plan(model, chosen)
     weights = {place.names[0]: model.get_parameter(place.names[0]) for place in places if not place.reason}
@@ -87,8 +89,6 @@ def check(model: nn.Module, scheme: Scheme, weights: Mapping[str, Tensor]) -> No
 
     Raises: InputError
     """
-    if not isinstance(model, nn.Module):
-        raise InputError(expected("a model (torch.nn.Module)", type_of(model)))
     if hasattr(model, RECORD):
         name = getattr(model, RECORD).scheme.name
         raise InputError(expected("a model in floating point", f"one in {name!r} already", "the model that it was made from"))

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from breakthrough import artifacts
-from breakthrough.errors import ArtifactError, BreakthroughError, InputError, expected
+from breakthrough.errors import ArtifactError, BreakthroughError, DtypeError, InputError, expected
 from breakthrough.quant import rebuilding
 from breakthrough.quant.apply import RECORD, Record, put
 from breakthrough.quant.quantized import Quantized, described
@@ -123,6 +123,19 @@ def check_folder(folder: Path) -> None:
         raise InputError(expected(f"a new or empty folder, or a quantized model, in {folder}", f"also {others[0]}", "another folder"))
 
 
+def check_parts(stored: Quantized) -> Quantized:
+    """A quantized tensor whose parts are those of its format and shape, as it came.
+
+    Raises: InputError, ShapeError, DtypeError when they are not
+    """
+    like = stored.format.quantize(torch.zeros((2,) * len(stored.shape))).parts
+    for name, part in stored.parts.items():
+        if name in like and part.dtype != like[name].dtype:
+            raise DtypeError(expected(f"{name} in {like[name].dtype}", part.dtype))
+    stored.dequantize()  # refuses other names and shapes
+    return stored
+
+
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
     found, seen = {}, set()
     for name, tensor in model.state_dict().items():
@@ -184,7 +197,7 @@ def _build(facts: Mapping[str, Any], tensors: dict[str, Tensor]) -> nn.Module:
     for name, one in facts["weights"].items():
         parts = {key.removeprefix(f"{name}."): part for key, part in tensors.items() if key.startswith(f"{name}.")}
         layout = Layout(tuple(one["shape"]), one["outputs"], one["swapped"])
-        stored = Quantized(format_of(one["format"]), parts, tuple(one["stored_shape"]), DTYPES[one["dtype"]])
+        stored = check_parts(Quantized(format_of(one["format"]), parts, tuple(one["stored_shape"]), DTYPES[one["dtype"]]))
         put(model, tuple(one["names"]), QuantWeight(stored, layout), scheme)
     rebuilding.fill(model, tensors)
     setattr(model, RECORD, Record(scheme, facts["kept"]))
@@ -198,5 +211,9 @@ def _replace(aside: Path, target: Path) -> None:
     before = Path(tempfile.mkdtemp(prefix=f".{target.name}.before.", dir=target.parent))
     before.rmdir()
     target.rename(before)
-    aside.rename(target)
+    try:
+        aside.rename(target)
+    except OSError:
+        before.rename(target)
+        raise
     shutil.rmtree(before)

@@ -52,7 +52,9 @@ class Scheme:
             raise ConfigError(expected("a calibration out of gptq and awq, or none", repr(self.calibration)))
         if self.calibration and self.format is None:
             raise ConfigError(expected("a format to calibrate", f"none in {self.name!r}"))
-        if self.threshold is not None and not (isinstance(self.format, Affine) and self.format.axis == 0):
+        form = self.format
+        by_row = isinstance(form, Affine) and form.bits == 8 and form.axis == 0 and form.symmetric
+        if self.threshold is not None and not by_row:
             raise ConfigError(expected("one int8 scale a row, where activations are int8 too", self.format))
 
     @property

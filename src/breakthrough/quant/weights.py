@@ -21,7 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from breakthrough.quant.quantized import Quantized
+from breakthrough.errors import DtypeError, expected
+from breakthrough.quant.quantized import FLOATS, Quantized
 
 SUFFIX = "_stored"
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -119,6 +120,8 @@ class QuantWeight(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> QuantWeight:
         device = next(iter(self._buffers.values())).device
         like = fn(torch.empty(0, dtype=self.dtype, device=device))
+        if like.dtype not in FLOATS:
+            raise DtypeError(expected("float32, bfloat16 or float16 for a quantized model", like.dtype))
         self.dtype, self._weight = like.dtype, None
         for name, part in self._buffers.items():
             moved = fn(part)
