@@ -89,7 +89,7 @@ class Blockwise:
         if not self.signed and (x < 0).any():
             raise InputError(expected("numbers of 0 and above for an unsigned code", f"{float(x.min()):.4g}", "signed=True"))
         if (fast := self._kernels(x.device)) and self.search == "device" and self.rounding == "nearest":
-            codes, absmax = fast.quantize_blockwise(x.contiguous(), self.code(x.device), self.block)
+            codes, absmax = fast.quantize_blockwise.default(x.contiguous(), self.code(x.device), self.block)
             return Quantized(self, {"codes": codes, "absmax": absmax}, tuple(x.shape), x.dtype)
         groups = self.groups(x)
         scales = self.scales(groups)
@@ -101,9 +101,13 @@ class Blockwise:
         Raises: InputError, ShapeError for parts of another format or shape
         """
         grouping.check_parts(parts, {"codes": tuple(shape), "absmax": (-(-math.prod(shape) // self.block),)})
+        return self.numbers(parts, shape, dtype)
+
+    def numbers(self, parts: Mapping[str, Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """What `dequantize` gives, for parts that were looked at before."""
         codes = parts["codes"]
         if fast := self._kernels(codes.device):
-            return fast.dequantize_blockwise(codes, parts["absmax"], self.code(codes.device), self.block, dtype).view(shape)
+            return fast.dequantize_blockwise.default(codes, parts["absmax"], self.code(codes.device), self.block, dtype).view(shape)
         return grouping.whole(self.decode(self.groups(codes), parts), shape).to(dtype)
 
     def groups(self, x: Tensor) -> Tensor:

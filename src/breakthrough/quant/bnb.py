@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -32,7 +33,12 @@ def bitsandbytes() -> ModuleType:
 
 def kernels(device: torch.device) -> Any | None:
     """Its operators for a device (the CPU or CUDA), or None where it is missing or does not serve the device."""
-    if device.type not in ("cpu", "cuda") or not optional.available("bitsandbytes"):
+    return _operators() if device.type in ("cpu", "cuda") else None
+
+
+@cache
+def _operators() -> Any | None:
+    if not optional.available("bitsandbytes"):
         return None
     bitsandbytes()
     return torch.ops.bitsandbytes

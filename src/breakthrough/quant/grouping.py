@@ -77,9 +77,9 @@ def check_parts(parts: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...
 
     Raises: InputError for other names; ShapeError for other shapes
     """
-    if set(parts) != set(shapes):
+    if parts.keys() != shapes.keys():
         raise InputError(expected(f"the parts {', '.join(shapes)}", ", ".join(parts) or "none", "the format that stored them"))
     for name, shape in shapes.items():
-        if tuple(parts[name].shape) != shape:
+        if parts[name].shape != shape:
             raise ShapeError(expected(f"{name} of shape {shape}", tuple(parts[name].shape), "the shape that was stored"))
 

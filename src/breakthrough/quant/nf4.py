@@ -103,7 +103,7 @@ class FourBit:
         """
         x = check_numbers(x.detach())
         if x.is_cuda and self.rounding == "nearest" and (fast := self._kernels(x.device)):
-            packed, absmax = fast.quantize_4bit(x.contiguous(), self.block, self.code, torch.uint8)
+            packed, absmax = fast.quantize_4bit.default(x.contiguous(), self.block, self.code, torch.uint8)
             return Quantized(self, {"codes": packed.view(-1), **self._nested(absmax)}, tuple(x.shape), x.dtype)
         groups = self.groups(x)
         scales = self.scales(groups)
@@ -122,7 +122,7 @@ class FourBit:
         if count % 2 == 0 and (fast := self._kernels(packed.device)):
             # as rows of whole blocks, or as one row: for other rows the CPU's kernel takes the scales of wrong blocks
             rows = (count,) if count % self.block else (count // self.block, self.block)
-            return fast.dequantize_4bit(packed.view(-1, 1), absmax, self.block, self.code, rows, dtype).view(shape)
+            return fast.dequantize_4bit.default(packed, absmax, self.block, self.code, rows, dtype).view(shape)
         codes = self.groups(unpack(packed, count))
         return grouping.whole(self.decode(codes, {"absmax": absmax}), shape).to(dtype)
 
@@ -131,7 +131,7 @@ class FourBit:
         if not self.double:
             return parts["absmax"]
         nested = {"codes": parts["absmax"], "absmax": parts["absmax_scale"]}
-        return NESTED.dequantize(nested, tuple(parts["absmax"].shape), torch.float32) + parts["absmax_mean"]
+        return NESTED.numbers(nested, parts["absmax"].shape, torch.float32).add_(parts["absmax_mean"])
 
     def groups(self, x: Tensor) -> Tensor:
         """The numbers, or codes, that share an absmax as rows. Shapes: x → (G, B)."""

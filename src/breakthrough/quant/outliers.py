@@ -86,7 +86,7 @@ def integer_product(a: Tensor, b: Tensor) -> Tensor:
     """
     exact = a.is_cuda or torch.backends.cpu.get_cpu_capability() == "AVX512"  # elsewhere bitsandbytes sums in float32
     if exact and (fast := kernels(a.device)):
-        return fast.int8_linear_matmul(a, b)
+        return fast.int8_linear_matmul.default(a, b)
     return (a.double() @ b.double().t()).to(torch.int32)
 
 

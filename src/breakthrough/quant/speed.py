@@ -24,7 +24,7 @@ Pair = tuple[Callable[[], object], Callable[[], object]]
 class Row:
     """One function of the room beside bitsandbytes': medians, and the middle half of the ratios.
 
-    Units:  seconds a call; ratio: bitsandbytes' time over the room's, above 1 where the room is faster
+    Units:  seconds a call, on the CPU those of its clock, which other programs do not slow; ratio: bitsandbytes' time over the room's, above 1 where the room is faster
     """
 
     what: str
@@ -84,14 +84,17 @@ def _row(what: str, pair: Pair, numbers: int, repeats: int, device: torch.device
 def _calls(pair: Pair, device: torch.device) -> int:
     """Calls in one measurement: enough for 2 ms, after both have run once."""
     slowest = max(min(_seconds(function, 1, device) for _ in range(3)) for function in pair)
-    return max(1, round(0.002 / slowest))
+    return max(1, round(0.002 / max(slowest, 1e-6)))
 
 
 def _seconds(function: Callable[[], object], calls: int, device: torch.device) -> float:
-    synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    synchronize()
-    start = time.perf_counter()
+    cuda = device.type == "cuda"
+    clock = time.perf_counter if cuda else time.process_time
+    if cuda:
+        torch.cuda.synchronize()
+    start = clock()
     for _ in range(calls):
         function()
-    synchronize()
-    return (time.perf_counter() - start) / calls
+    if cuda:
+        torch.cuda.synchronize()
+    return (clock() - start) / calls
