@@ -55,6 +55,7 @@ def test_calibration_leaves_the_model_and_takes_few_bytes(trained, method):
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     stored = calibrate(model, batches, dict.fromkeys(names, FourBit()), method)
     assert set(stored) == set(names) and all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert all(("inputs" in one.parts) == (method == "awq") for one in stored.values())
     assert all(one.bits_per_weight < 5 for one in stored.values())
     assert nats(model, stored, windows) < nats(model, {}, windows) + 0.05
 

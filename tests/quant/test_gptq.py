@@ -107,6 +107,23 @@ def test_never_worse_than_rounding(format, clip):
     assert max(gains) <= 1 and sum(gains) / len(gains) < 0.7
 
 
+@pytest.mark.parametrize("format", [Affine(bits=4, axis=0), FourBit()], ids=repr)
+def test_no_output_is_worse_where_there_is_nothing_to_gain(format):
+    g = draws(0)
+    x = torch.randn(400, 24, generator=g) + 0.02 * torch.randn(400, 1, generator=g)  # hardly anything to do with each other
+    hessian = Hessian((x.T @ x / 400)[None], x.abs().mean(0)[None], torch.full((1,), 400.0))
+    weight = torch.randn(64, 24, generator=g)
+    errors = [hessian.row_errors(hessian.rows(weight - q.dequantize())) for q in (gptq(weight, hessian, format), format.quantize(weight))]
+    assert (errors[0] <= errors[1] * (1 + 1e-5)).all() and errors[0].sum() < errors[1].sum()
+
+
+def test_scales_that_turn_out_badly_are_not_used(monkeypatch):
+    weight, hessian = problem(0)
+    monkeypatch.setattr("breakthrough.quant.gptq.fit", lambda format, w, importance: {"scale": 0.1 * fit(format, w)["scale"]})
+    format = Affine(bits=4, axis=0)
+    assert torch.equal(gptq(weight, hessian, format, clip=True).dequantize(), format.quantize(weight).dequantize())
+
+
 @pytest.mark.parametrize("format", FORMATS, ids=repr)
 def test_the_grid_is_what_the_format_reads_back(format):
     weight = torch.randn(5, 30, generator=draws(0))

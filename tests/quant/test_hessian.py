@@ -147,6 +147,9 @@ def test_bad_input():
         collect(net, [])
     with pytest.raises(InputError, match="unused"):
         collect(net, [x], ["turned", "unused"])
+    with pytest.raises(InputError, match="finite inputs.*turned"):
+        collect(net, [(torch.full((7, D), torch.inf), torch.randn(D))], ["turned"])
+    assert net.training
     hessian = Hessian(torch.eye(4)[None], torch.ones(1, 4), torch.ones(1))
     for wrong in (torch.ones(3, 5), torch.ones(4), torch.ones(4, 3)):
         with pytest.raises(ShapeError, match="4 inputs"):

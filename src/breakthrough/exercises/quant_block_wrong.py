@@ -6,10 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from breakthrough.exercises.exercise import Misconception
+from breakthrough.exercises.quant_block_tails import (
+    FOLDS,
+    fill,
+    fill_always,
+    folded,
+    of_all,
+    of_the_block_before,
+    one,
+    padded,
+    tail_taken,
+)
 
 # ways to cut: x, block → the indices into x.flatten() of each block
 
@@ -107,88 +117,6 @@ def _ways(*parts: dict[str, Any]) -> dict[str, Any]:
     return {"answer": ways[0], "variants": tuple(ways[1:])}
 
 
-def _tail_taken(largest_of_tail: Callable, scale_of_tail: bool, kept: bool) -> Any:
-    """Full blocks are right; the tail takes another scale, or none, and may be left at zero."""
-
-    def answer(x, block):
-        codes, scales, back = _wrong()(x, block)
-        full = x.numel() // block * block
-        if full == x.numel():
-            return codes, scales, back
-        flat, step = x.flatten()[full:], largest_of_tail(x.flatten(), full, block)
-        levels = torch.round(flat / step).clamp(-127, 127) if kept else torch.zeros_like(flat)
-        codes, back = codes.flatten(), back.flatten()
-        codes[full:], back[full:] = levels.to(torch.int8), levels * step
-        scales = torch.cat([scales[:-1], step.reshape(1)]) if scale_of_tail else scales[:-1]
-        return codes.reshape(x.shape), scales, back.reshape(x.shape)
-
-    return answer
-
-
-def _of_the_block_before(flat, full, block):
-    before = flat[max(full - block, 0) : full] if full else flat
-    top = before.abs().max() / 127
-    return torch.where(top == 0, torch.ones_like(top), top)
-
-
-def _of_all(flat, full, block):
-    return flat.abs().max() / 127
-
-
-def _one(flat, full, block):
-    return torch.ones((), device=flat.device)
-
-
-def _folded(fold: Callable) -> Any:
-    """Folded into rows as it is, without padding: it raises where there is a tail."""
-
-    def answer(x, block):
-        rows = fold(x, block)
-        scales = rows.abs().amax(1, keepdim=True) / 127
-        codes = torch.round(rows / scales)
-        return codes.reshape(x.shape).to(torch.int8), scales.flatten(), (codes * scales).reshape(x.shape)
-
-    return answer
-
-
-FOLDS = (
-    lambda x, block: x.reshape(-1, block),
-    lambda x, block: x.view(-1, block),
-    lambda x, block: x.flatten().view(-1, block),
-    lambda x, block: x.reshape(x.numel() // block, block),
-    lambda x, block: x.flatten().view(x.numel() // block, block),
-    lambda x, block: x.flatten().unflatten(0, (-1, block)),
-)
-
-
-def _padded(extra: Callable, keep: bool = False, line: Callable = lambda x: x.flatten(), empty: float = 1.0, flat: bool = False) -> Any:
-    """Padded by so many zeros. `empty` is the scale of zeros; `keep` leaves them in, `flat` leaves all in one line."""
-
-    def answer(x, block):
-        numbers = line(x)
-        rows = F.pad(numbers, (0, extra(x.numel(), block))).reshape(-1, block)
-        scales = rows.abs().amax(1, keepdim=True) / 127
-        scales = torch.where(scales > 0, scales, torch.full_like(scales, empty))
-        codes = torch.round(rows / (scales if empty else scales.clamp(min=1e-30)))
-        parts = codes.to(torch.int8).flatten(), (codes * scales).flatten()
-        if not keep:
-            parts = (part[: x.numel()] for part in parts)
-        if not (keep or flat):
-            parts = (part.reshape(x.shape) for part in parts)
-        codes, back = parts
-        return codes, scales.flatten(), back
-
-    return answer
-
-
-def _fill(size, block):
-    return -size % block
-
-
-def _fill_always(size, block):
-    return block - size % block
-
-
 def _scales_repeated(x, block):
     codes, scales, back = _wrong()(x, block)
     return codes, scales.repeat_interleave(block)[: x.numel()].reshape(x.shape), back
@@ -204,53 +132,55 @@ def _still_floats(x, block):
     return codes.float(), scales, back
 
 
+RIGHT = _wrong()
+
 MISCONCEPTIONS = (
     Misconception(
         "no room for the tail",
         says="The numbers were folded into rows of `block`, which fails when there is a remainder: fill the line up with zeros first, or treat the last, shorter block apart.",
-        answer=_folded(FOLDS[0]),
-        variants=tuple(map(_folded, FOLDS[1:])),
+        answer=folded(FOLDS[0]),
+        variants=tuple(map(folded, FOLDS[1:])),
     ),
     Misconception(
         "not in one line",
         says="view() cannot lay out a transposed tensor in one line, as its numbers do not stand in that order in memory: flatten() or reshape(-1) copies where that is needed.",
-        answer=_padded(_fill, line=lambda x: x.view(-1)),
-        variants=(_padded(_fill, line=lambda x: x.view(-1), empty=0.0),),
+        answer=padded(fill, line=lambda x: x.view(-1)),
+        variants=(padded(fill, line=lambda x: x.view(-1), empty=0.0),),
     ),
     Misconception(
         "the tail lost",
         says="There is no block for what is left over at the end: N // block counts the full blocks only, and the last numbers come back as 0; it is ⌈N / block⌉.",
-        answer=_tail_taken(_one, False, False),
-        variants=(_tail_taken(_one, True, False),),
+        answer=tail_taken(RIGHT, one, False, False),
+        variants=(tail_taken(RIGHT, one, True, False),),
     ),
     Misconception(
         "the tail with another's scale",
         says="The numbers left over have no scale from their own largest: the last block is shorter, but a block like any other.",
-        answer=_tail_taken(_of_the_block_before, False, True),
+        answer=tail_taken(RIGHT, of_the_block_before, False, True),
         variants=(
-            _tail_taken(_of_the_block_before, True, True),
-            _tail_taken(_of_all, True, True),
-            _tail_taken(_one, True, True),
-            _tail_taken(_one, False, True),
+            tail_taken(RIGHT, of_the_block_before, True, True),
+            tail_taken(RIGHT, of_all, True, True),
+            tail_taken(RIGHT, one, True, True),
+            tail_taken(RIGHT, one, False, True),
             _wrong(_tail_to_the_last),
         ),
     ),
     Misconception(
         "a block too many",
         says="When block divides N there is nothing to fill up, but `block - N % block` adds a whole block of zeros: −N % block gives 0 there.",
-        answer=_padded(_fill_always),
-        variants=(_padded(_fill_always, empty=0.0), _padded(_fill_always, empty=1 / 127), _padded(_fill_always, empty=1e-8)),
+        answer=padded(fill_always),
+        variants=(padded(fill_always, empty=0.0), padded(fill_always, empty=1 / 127), padded(fill_always, empty=1e-8)),
     ),
     Misconception(
         "padding left in",
         says="The zeros that filled up the last block are still there: take the first N numbers and give them the shape of x again.",
-        answer=_padded(_fill, keep=True),
-        variants=(_padded(_fill_always, keep=True),),
+        answer=padded(fill, keep=True),
+        variants=(padded(fill_always, keep=True),),
     ),
     Misconception(
         "in one line",
         says="The values are right but in one line: give codes and back the shape of x again.",
-        answer=_padded(_fill, flat=True),
+        answer=padded(fill, flat=True),
     ),
     Misconception(
         "anew in every row",

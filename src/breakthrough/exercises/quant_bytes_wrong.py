@@ -41,6 +41,11 @@ def _windows(tensors: Iterable[Tensor]) -> int:
     return sum({t.data_ptr(): t.numel() * t.element_size() for t in tensors}.values())
 
 
+def _by_own_pointer(tensors: Iterable[Tensor]) -> int:
+    """Storages told apart by where the view begins, which is not where the storage does."""
+    return sum({t.data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
+
+
 def _held(model: nn.Module) -> list[Tensor]:
     return [*model.parameters(), *model.buffers()]
 
@@ -133,7 +138,7 @@ MISCONCEPTIONS = (
         "saved twice, counted twice",
         _wrong(saved_size=_each),
         "The same numbers are saved by several operations (a layer's result is the next one's input): a storage counts once, so key it by untyped_storage().data_ptr().",
-        variants=(_wrong(saved_size=lambda tensors: sum(t.untyped_storage().nbytes() for t in tensors)),),
+        variants=(_wrong(saved_size=lambda tensors: sum(t.untyped_storage().nbytes() for t in tensors)), _wrong(saved_size=_by_own_pointer)),
     ),
     Misconception(
         "a view for a storage",

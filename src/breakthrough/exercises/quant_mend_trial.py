@@ -5,6 +5,7 @@ Shapes: B tokens, V words, d the width
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -69,7 +70,9 @@ NETS = {"embeddings of words and places": Words, "the head is the embedding": Ti
 @contextmanager
 def own_manager() -> Iterator[None]:
     """bitsandbytes' one global manager, emptied for a while: what it was told for other nets stays out, and comes back."""
-    manager = require("bitsandbytes", "8-bit optimizers").optim.GlobalOptimManager.get_instance()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its import, which is none of the learner's
+        manager = require("bitsandbytes", "8-bit optimizers").optim.GlobalOptimManager.get_instance()
     before = dict(vars(manager))
     manager.initialize()
     try:

@@ -107,7 +107,7 @@ class Blockwise:
         """What `dequantize` gives, for parts that were looked at before."""
         codes = parts["codes"]
         if fast := self._kernels(codes.device):
-            return fast.dequantize_blockwise.default(codes, parts["absmax"], self.code(codes.device), self.block, dtype).view(shape)
+            return fast.dequantize_blockwise.default(codes, parts["absmax"], self.code(codes.device), self.block, dtype)
         return grouping.whole(self.decode(self.groups(codes), parts), shape).to(dtype)
 
     def groups(self, x: Tensor) -> Tensor:

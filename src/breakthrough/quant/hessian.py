@@ -72,7 +72,7 @@ class Hessian:
         Shapes: (…), (…) → scalar
         Units:  squared length of the outputs' difference, its mean over the inputs seen
         """
-        return float(self.row_errors(self.rows(weight.float()) - self.rows(other.float())).sum())
+        return float(self.row_errors(self.rows(weight.detach().float()) - self.rows(other.detach().float())).sum())
 
     def row_errors(self, difference: Tensor) -> Tensor:
         """The same for every output. Shapes: (G, N, K) → (G, N)."""
@@ -99,8 +99,8 @@ def collect(
     `call` says otherwise. The model computes in evaluation mode, without gradients. A few thousand inputs a
     weight are enough: byte-level models were rounded no better for 64 times as many.
 
-    Raises: UnknownNameError for a name that is no parameter; InputError when there is no batch, and when a
-            named weight meets no input at all
+    Raises: UnknownNameError for a name that is no parameter; InputError when there is no batch, when a named
+            weight meets no input at all, and for inputs that are not finite
     """
     watcher = _Watcher(_tracked(model, names))
     was_training, seen = model.training, 0
@@ -118,7 +118,10 @@ def collect(
     missed = sorted(set(names or ()) - set(watcher.sums))
     if missed:
         raise InputError(expected("inputs for every named weight", f"none for {', '.join(missed)}", "float32 without autocast, and weights that the model multiplies with"))
-    return {name: sums.hessian() for name, sums in watcher.sums.items()}
+    found = {name: sums.hessian() for name, sums in watcher.sums.items()}
+    if broken := [name for name, one in found.items() if not torch.isfinite(one.matrix).all()]:
+        raise InputError(expected("finite inputs of every weight", f"NaN or infinities at {broken[0]}", "finite batches, and weights in float32"))
+    return found
 
 
 def _call(model: nn.Module, batch: Any) -> Any:

@@ -100,13 +100,17 @@ def _from_transformers(source: str | Path, local: bool) -> Source:
         settings = package.AutoConfig.from_pretrained(source, local_files_only=local)
         if getattr(settings, "quantization_config", None):
             raise InputError(expected("a model in floating point", f"{source}, quantized by its makers", "the model that it was made from"))
-        model = package.AutoModelForCausalLM.from_pretrained(source, config=settings, dtype="auto", local_files_only=local)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        if isinstance(error, InputError):
-            raise
+        model, told = package.AutoModelForCausalLM.from_pretrained(
+            source, config=settings, dtype="auto", local_files_only=local, use_safetensors=True, output_loading_info=True
+        )
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         said = str(error).strip().partition("\n")[0] or type(error).__name__
         hint = "a folder that save_pretrained wrote" if local else "a network, or a local folder"
         raise ArtifactError(expected(f"a causal language model of Hugging Face's in {source}", said, hint)) from error
+    if missing := sorted(map(str, (*told["missing_keys"], *told["mismatched_keys"]))):
+        raise ArtifactError(expected(f"all weights of {type(model).__name__} in {source}", f"{len(missing)} missing or of another shape, {missing[0]} first"))
     return Source(model.eval(), str(source), _tokenizer(package, source, local))
 
 

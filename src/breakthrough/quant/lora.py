@@ -27,9 +27,9 @@ from breakthrough.train.language import SparseMoE, SwiGLU
 class LoraConfig:
     """How a model is adapted. Without a format the base keeps its dtype: plain LoRA.
 
-    Units:  an adapter adds alpha / rank · B A to a weight; targets and leave are patterns of modules' names, as
+    Units:  an adapter adds alpha / rank · B A to a weight, none of rank 0 anything: the base alone, stored; targets and leave are patterns of modules' names, as
             in a shell; a module is adapted that fits a target and nothing to leave
-    Raises: ConfigError for a rank or alpha below 1
+    Raises: ConfigError for a rank below 0, or an alpha that is not above 0
     Source: Hu et al. 2021, LoRA; Dettmers et al. 2023, QLoRA
     """
 
@@ -40,8 +40,8 @@ class LoraConfig:
     leave: tuple[str, ...] = ("*head*", "*router*", "*classifier*")
 
     def __post_init__(self) -> None:
-        if self.rank < 1 or not 0 < self.alpha < float("inf"):
-            raise ConfigError(expected("a rank of at least 1 and an alpha above 0", f"{self.rank} and {self.alpha}"))
+        if self.rank < 0 or not 0 < self.alpha < float("inf"):
+            raise ConfigError(expected("a rank of at least 0 and an alpha above 0", f"{self.rank} and {self.alpha}"))
 
     def chosen(self, name: str) -> bool:
         """Whether a module of this name is adapted."""
@@ -51,18 +51,20 @@ class LoraConfig:
 class LoraLinear(nn.Module):
     """A frozen weight, and beside it B A, of which A starts small and B at zero: nothing is changed at first.
 
-    Shapes: (…, I) → (…, O); a (r, I), b (O, r)
+    Shapes: (…, I) → (…, O); a (r, I), b (O, r), or None both
     """
 
     def __init__(self, weight: Tensor, config: LoraConfig, generator: torch.Generator, bias: Tensor | None = None) -> None:
         super().__init__()
-        outputs, inputs = weight.shape
         self.base = FrozenWeight(weight, config.format)
         self.register_buffer("bias", None if bias is None else bias.detach())
-        self.scale = config.alpha / config.rank
-        start = torch.empty(config.rank, inputs).uniform_(-(inputs**-0.5), inputs**-0.5, generator=generator)
-        self.a = nn.Parameter(start.to(weight.device, weight.dtype))
-        self.b = nn.Parameter(weight.new_zeros(outputs, config.rank).detach())
+        self.a = self.b = None
+        if config.rank:
+            (outputs, inputs), bound = weight.shape, weight.shape[1] ** -0.5
+            start = torch.empty(config.rank, inputs).uniform_(-bound, bound, generator=generator)
+            self.a = nn.Parameter(start.to(weight.device, weight.dtype))
+            self.b = nn.Parameter(weight.new_zeros(outputs, config.rank).detach())
+            self.scale = config.alpha / config.rank
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.base(x)
@@ -159,7 +161,9 @@ def adapt(model: nn.Module, config: LoraConfig, generator: torch.Generator) -> n
     """
     if any(isinstance(module, LoraLinear) for module in model.modules()):
         raise InputError(expected("a model without adapters", "one that has them", "merge(model) first"))
-    found = [(name, module) for name, module in model.named_modules() if isinstance(module, (nn.Linear, SwiGLU, SparseMoE))]
+    # of nn.Linear itself: what derives from it may be read by others than its own forward pass
+    found = [(name, module) for name, module in model.named_modules()
+             if type(module) is nn.Linear or isinstance(module, (SwiGLU, SparseMoE))]
     inside = tuple(f"{name}." for name, module in found if isinstance(module, SparseMoE))  # their shared networks
     chosen = [(name, module) for name, module in found if name and config.chosen(name) and not name.startswith(inside)]
     if not chosen:

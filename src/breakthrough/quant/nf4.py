@@ -120,9 +120,10 @@ class FourBit:
         grouping.check_parts(parts, self._shapes(count := math.prod(shape)))
         packed, absmax = parts["codes"], self.absmax(parts)
         if count % 2 == 0 and (fast := self._kernels(packed.device)):
-            # as rows of whole blocks, or as one row: for other rows the CPU's kernel takes the scales of wrong blocks
-            rows = (count,) if count % self.block else (count // self.block, self.block)
-            return fast.dequantize_4bit.default(packed, absmax, self.block, self.code, rows, dtype).view(shape)
+            if shape and shape[-1] % self.block == 0:
+                return fast.dequantize_4bit.default(packed, absmax, self.block, self.code, shape, dtype)
+            # in one row: for rows that are no whole blocks the CPU's kernel takes the scales of wrong blocks
+            return fast.dequantize_4bit.default(packed, absmax, self.block, self.code, (count,), dtype).view(shape)
         codes = self.groups(unpack(packed, count))
         return grouping.whole(self.decode(codes, {"absmax": absmax}), shape).to(dtype)
 
