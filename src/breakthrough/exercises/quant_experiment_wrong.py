@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ from breakthrough.artifacts import Artifact
 from breakthrough.quant.affine import Affine
 from breakthrough.quant.apply import quantize
 from breakthrough.quant.handover import KIND, save_quantized
-from breakthrough.quant.inspecting import VERSIONS, Shrunk, shrink_inspector
+from breakthrough.quant.inspecting import VERSIONS, Shrunk, ask, pictures_of, shrink_inspector
 from breakthrough.quant.keeping import KEEP
 from breakthrough.quant.quantized import Format
 from breakthrough.quant.saving import FACTS, WEIGHTS
@@ -80,9 +81,11 @@ def _shrunk() -> Shrunk:
 
 
 def shrunk(**versions: nn.Module) -> Shrunk:
-    """A small inspector and its versions, some of them exchanged; its parent is in the present store."""
-    found = _shrunk()
-    return replace(found, models={**found.models, **versions}, parent=inspector())
+    """A small inspector and its versions, some of them exchanged and asked again; its parent is in the present store."""
+    found, parent = _shrunk(), inspector()
+    asked = {name: model for name, model in versions.items() if model.prior.dtype == torch.float32}  # what pictures are in
+    answers = replace(found.answers, logits={**found.answers.logits, **ask(asked, pictures_of(parent)).logits})
+    return Shrunk({**found.models, **versions}, answers, parent)
 
 
 def saved(metrics: Mapping[str, Any] | None = None, **versions: nn.Module) -> Artifact:
