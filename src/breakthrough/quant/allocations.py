@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import sys
 from pathlib import Path
 
@@ -71,7 +70,6 @@ class Resident:
         self.growth: int | None = None
 
     def __enter__(self) -> Resident:
-        gc.collect()
         self._before = _status("VmRSS") if _trim() and _forget_peak() else None
         return self
 

@@ -39,7 +39,7 @@ def gptq(
     Columns that met no input are rounded to the nearest level. `sort` takes the columns with the largest
     inputs first, while many are left to make up for them. `clip` chooses each scale by what it loses, weighted
     with the inputs, instead of by the largest number: a gain where many numbers share a scale and levels are
-    few (a third of the rise in perplexity at 3 bits a channel), none in blocks of 64 at 4 bits.
+    few (a quarter to a half of the rise in perplexity at 3 bits a channel), none in blocks of 64 at 4 bits.
 
     Shapes: weight (…) with its inputs along `hessian.axis`
     Units:  damp is added to the Hessian's diagonal, as a share of its mean

@@ -62,6 +62,8 @@ def measure(loss: Callable[[], Tensor], model: nn.Module, optimizer: torch.optim
     Raises: InputError when the loss has no gradient for the optimizer, or the model has no tensors
     """
     step = _Step(loss, model, optimizer)
+    gc.collect()  # what is freed during a step should be the step's own
+    step.clear()
     for _, run in step.phases:
         with Allocations(step.device):  # so that what is made here and replaced in the next step is known
             run()
@@ -111,7 +113,7 @@ class _Step:
         self.model.zero_grad()
         if self.optimizer is not None:
             self.optimizer.zero_grad()
-        gc.collect()
+        gc.collect(1)  # the young generations: a full collection takes longer than the step
 
     def counts(self) -> dict[str, int]:
         found = [weight_bytes(self.model), gradient_bytes(self.model), 0, self.saved.nbytes]

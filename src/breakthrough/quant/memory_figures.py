@@ -38,7 +38,7 @@ def draw_memory(found: Mapping[str, Bytes], title: str = "") -> Figure:
         one.set_title(VERBS.get(verb, title), fontsize=11)
     axes[0].set_ylabel(unit)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=10)
+    figure.legend([*handles[1:], handles[0]], [*labels[1:], labels[0]], loc="outside lower center", ncols=5, frameon=False, fontsize=10)
     if title and list(panels) != [""]:
         figure.suptitle(title, fontsize=12)
     return figure
@@ -62,7 +62,7 @@ def _stacks(axes: Axes, cases: Mapping[str, Bytes], scale: float) -> None:
         bottom = [low + size for low, size in zip(bottom, sizes)]
     peaks = [one.peak / scale for one in cases.values()]
     places = range(len(cases))
-    axes.hlines(peaks, [x - 0.42 for x in places], [x + 0.42 for x in places], color=INK, lw=2.5, label="peak")
+    axes.hlines(peaks, [x - 0.42 for x in places], [x + 0.42 for x in places], color=INK, lw=2.5, label="peak: the number above")
     top = max(*bottom, *peaks)
     for x, (peak, high) in enumerate(zip(peaks, bottom)):
         axes.text(x, max(peak, high) + 0.015 * top, f"{peak:.3g}", ha="center", va="bottom", fontsize=10.5, color=INK)

@@ -124,7 +124,7 @@ def base_models(
 
     What is missing is trained, each model in a process of one thread; half-finished ones go on where they were.
 
-    Units:  workers are processes: one per core by default, one on CUDA
+    Units:  workers are processes: one per core by default, one on CUDA; a single one is this process
     Raises: UnknownNameError for a profile or architecture that does not exist; ConfigError without seeds
     """
     paths = train_bases(profile, seeds, architectures=architectures, workers=workers, folder=folder, device=device, progress=progress)
@@ -156,8 +156,16 @@ def train_bases(
         workers = workers or (1 if place == "cuda" else devices.cores())
         total = sum(job["training"]["steps"] for job in left)
         with tqdm(total=total, disable=not progress, file=sys.stdout, unit="step", desc="training", mininterval=1) as bar:
-            run_all(f"{__name__}:train_job", left, workers, bar.update)
+            run_here_or_there(train_job, left, workers, bar.update)
     return {key: Path(job["path"]) for key, job in jobs.items()}
+
+
+def run_here_or_there(function: Callable[[Job, Callable[[int], None]], Any], jobs: list[Job], workers: int, on_progress: Callable[[int], None]) -> list[Any]:
+    """Call a module's function on every job: in so many processes, or here when one is enough."""
+    if workers > 1:
+        return run_all(f"{function.__module__}:{function.__name__}", jobs, workers, on_progress)
+    with devices.threads(1):
+        return [function(job, on_progress) for job in jobs]
 
 
 def train_job(job: Job, report: Callable[[int], None]) -> float:
