@@ -15,7 +15,7 @@ MAY_IMPORT = {
     **dict.fromkeys(SUBJECTS, set()),
     "train": {"moe"},
     "federated": {"train", "scenes"},
-    "quant": {"train", "scenes"},
+    "quant": {"moe", "train", "scenes"},
     "deploy": {"train", "quant"},
     "exercises": SUBJECTS,
     "course": set(),

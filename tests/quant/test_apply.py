@@ -202,6 +202,16 @@ def test_an_8_bit_layer_equals_that_of_bitsandbytes():
     assert (ours - theirs).norm() < 0.2 * off and 0.8 * off < (ours - exact).norm() < 1.2 * off
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="bitsandbytes' product of one row runs on a GPU")
+@pytest.mark.parametrize("name", ["nf4", "nf4_single", "fp4", "int8", "llm_int8"])
+def test_on_a_gpu_one_row_and_many_give_the_same(name):
+    model, x = product_and_rows(128, 96, torch.bfloat16)
+    made = quantize(model, name, device="cuda")
+    many = answer(made, x.cuda())
+    assert torch.allclose(answer(made, x[:1].cuda())[0].float(), many[0].float(), atol=0.03 * float(many.abs().max()))
+    assert torch.allclose(many.cpu().float(), answer(quantize(model, name), x).float(), atol=0.03 * float(many.abs().max()))
+
+
 def test_activations_are_rounded_in_llm_int8_only_where_no_gradient_is_asked_for():
     model, x = product_and_rows(128, 96, torch.float32)
     mixed, weights_only = quantize(model, "llm_int8"), quantize(model, "int8")

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -136,5 +136,5 @@ class Blockwise:
         """Codes and absmax, however they were found, as what is stored. Shapes: codes (G, B)."""
         return Quantized(self, {"codes": grouping.whole(codes, shape), **scales}, shape, dtype)
 
-    def _kernels(self, device: torch.device) -> object | None:
+    def _kernels(self, device: torch.device) -> Any | None:
         return None if self.levels else kernels(device)

@@ -52,7 +52,7 @@ class Conversion:
         """A table of bytes and answers, then what stayed and why."""
         before, after = self.sizes
         was = after.codes_count * before.bytes // before.count
-        yield f"{self.name}: {self.model} in {self.scheme.name}, {self.scheme.says}"
+        yield f"{self.name}: {self.model} in {self.scheme.name} ({self.scheme.says})"
         yield f"{'':22}{'before':>14}{'after':>14}"
         if after.codes_count:
             yield _row("quantized weights", was, after.codes_bytes, f"{8 * after.codes_bytes / after.codes_count:.2f} bits a weight, scales included")

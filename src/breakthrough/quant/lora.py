@@ -20,15 +20,16 @@ from breakthrough.errors import ConfigError, InputError, ShapeError, expected
 from breakthrough.quant.frozen import FrozenWeight
 from breakthrough.quant.nf4 import FourBit
 from breakthrough.quant.quantized import Format
-from breakthrough.train.language import SparseMoE, SwiGLU
+from breakthrough.moe import SparseMoE, SwiGLU
 
 
 @dataclass(frozen=True)
 class LoraConfig:
     """How a model is adapted. Without a format the base keeps its dtype: plain LoRA.
 
-    Units:  an adapter adds alpha / rank · B A to a weight, none of rank 0 anything: the base alone, stored; targets and leave are patterns of modules' names, as
-            in a shell; a module is adapted that fits a target and nothing to leave
+    Units:  an adapter adds alpha / rank · B A to a weight; with rank 0 there are none, and the base is stored alone;
+            targets and leave are patterns of modules' names, as in a shell; a module is adapted that fits a target
+            and nothing to leave
     Raises: ConfigError for a rank below 0, or an alpha that is not above 0
     Source: Hu et al. 2021, LoRA; Dettmers et al. 2023, QLoRA
     """

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -120,7 +120,7 @@ class FourBit:
         grouping.check_parts(parts, self._shapes(count := math.prod(shape)))
         packed, absmax = parts["codes"], self.absmax(parts)
         if count % 2 == 0 and (fast := self._kernels(packed.device)):
-            if shape and shape[-1] % self.block == 0:
+            if len(shape) > 1 and shape[-1] % self.block == 0:
                 return fast.dequantize_4bit.default(packed, absmax, self.block, self.code, shape, dtype)
             # in one row: for rows that are no whole blocks the CPU's kernel takes the scales of wrong blocks
             return fast.dequantize_4bit.default(packed, absmax, self.block, self.code, (count,), dtype).view(shape)
@@ -178,6 +178,6 @@ class FourBit:
         parts = NESTED.quantize(absmax - mean).parts
         return {"absmax": parts["codes"], "absmax_scale": parts["absmax"], "absmax_mean": mean.reshape(1)}
 
-    def _kernels(self, device: torch.device) -> object | None:
+    def _kernels(self, device: torch.device) -> Any | None:
         compiles = device.type == "cpu" and self.block > 1024  # there bitsandbytes builds a program first, for seconds
         return None if self.levels or self.block not in FOUR_BIT_BLOCKS or compiles else kernels(device)

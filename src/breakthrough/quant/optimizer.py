@@ -9,7 +9,6 @@ embedding's rows have gradients of very different sizes, and most of them none.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -119,42 +118,47 @@ class AdamW8(torch.optim.Optimizer):
 
     def _update(self, weight: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         flat, grad = weight.detach().contiguous().view(-1), weight.grad.contiguous().view(-1)
-        take = _adam if "mean_absmax" not in state else self._fused_step if self._kernels(weight) else self._own_step
         names = [name for name in STATE if name in state]
-        for part in _stretches(flat, grad, *(state[name].view(-1) for name in names)):
-            take(*part, int(state["step"]), group)
+        for moved, slope, *parts in _stretches(flat, grad, *(state[name].view(-1) for name in names)):
+            means = dict(zip(names, parts))
+            if "mean_absmax" in means:
+                take = self._fused_step if self._kernels(weight) else self._own_step
+                take(moved, slope, means, int(state["step"]), group)
+            else:
+                _adam(moved, slope, means["mean"], means["square"], int(state["step"]), group)
         if not weight.is_contiguous():
             weight.copy_(flat.view(weight.shape))
 
     def _kernels(self, weight: Tensor) -> Any | None:
         return kernels(weight.device) if self._fused else None
 
-    def _own_step(
-        self, weight: Tensor, grad: Tensor, mean: Tensor, square: Tensor, *absmax_and_rates: Any
-    ) -> None:
-        *absmax, step, group = absmax_and_rates
-        parts = [{"codes": codes, "absmax": scales} for codes, scales in zip((mean, square), absmax)]
-        means = [form.dequantize(part, tuple(weight.shape), torch.float32) for form, part in zip(self._formats, parts)]
-        _adam(weight, grad, *means, step, group, folded=False)
-        for form, part, moved in zip(self._formats, parts, means):
+    def _own_step(self, weight: Tensor, grad: Tensor, means: dict[str, Tensor], step: int, group: dict[str, Any]) -> None:
+        stored = [{"codes": means[name], "absmax": means[f"{name}_absmax"]} for name in MEANS]
+        read = [form.dequantize(parts, tuple(weight.shape), torch.float32) for form, parts in zip(self._formats, stored)]
+        _adam(weight, grad, *read, step, group, folded=False)
+        for form, parts, moved in zip(self._formats, stored, read):
             for name, made in form.quantize(moved).parts.items():
-                part[name].copy_(made)
+                parts[name].copy_(made)
 
-    def _fused_step(
-        self, weight: Tensor, grad: Tensor, mean: Tensor, square: Tensor, *absmax_and_rates: Any
-    ) -> None:
-        *absmax, step, group = absmax_and_rates
-        codes = [form.code(weight.device) for form in self._formats]
+    def _fused_step(self, weight: Tensor, grad: Tensor, means: dict[str, Tensor], step: int, group: dict[str, Any]) -> None:
+        codes, absmax = [form.code(weight.device) for form in self._formats], [means[f"{name}_absmax"] for name in MEANS]
         rates = *group["betas"], 0.0, 0.0, group["eps"], step, group["lr"]  # the zeros are other optimizers'
         self._kernels(weight).optimizer_update_8bit_blockwise(
-            "adam", grad, weight, mean, square, *rates, *codes, *absmax, group["weight_decay"], 1.0, False)
+            "adam", grad, weight, means["mean"], means["square"], *rates, *codes, *absmax, group["weight_decay"], 1.0, False)
 
 
 class Adam8(AdamW8):
     """AdamW8 without decay unless it is asked for. The decay is AdamW's, as in bitsandbytes' Adam8bit."""
 
-    def __init__(self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 0.0, **options: Any) -> None:
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        **options: Any,
+    ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, **options)
 
 
@@ -201,7 +205,7 @@ def _adam(
     grad, moved = grad.float(), weight.float()  # the same tensor when it is in float32
     mean.mul_(first).add_(grad, alpha=1 - first)
     square.mul_(second).addcmul_(grad, grad, value=1 - second)
-    rate, correction = group["lr"] / (1 - first**step), math.sqrt(1 - second**step)
+    rate, correction = group["lr"] / (1 - first**step), math.sqrt(1 - second**step)  # both means began at 0
     if group["weight_decay"]:
         moved.mul_(1 - group["lr"] * group["weight_decay"])
     if folded:

@@ -42,7 +42,7 @@ class Perplexity:
         return math.expm1(self.nats - before.nats)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def perplexity(model: nn.Module, windows: Tensor, chunk: int = CHUNK) -> Perplexity:
     """The perplexity of a language model, the course's or one of Hugging Face's, on windows of tokens.
 
