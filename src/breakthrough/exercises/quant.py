@@ -9,6 +9,7 @@ from breakthrough.exercises import (
     quant_block,
     quant_bytes,
     quant_channel,
+    quant_experiment,
     quant_gptq,
     quant_mend,
     quant_nf4,
@@ -31,6 +32,7 @@ FILES = (
     quant_gptq,
     quant_bytes,
     quant_mend,
+    quant_experiment,
     quant_questions,
 )
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
