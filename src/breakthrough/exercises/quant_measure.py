@@ -6,8 +6,9 @@ Units: shares from 0 to 1
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,12 @@ def _instead(answer: Any) -> Outcome | None:
 
 
 def _judge(found: Artifact) -> Outcome:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the first import of bitsandbytes, which is none of the learner's
+        return _judged(found)
+
+
+def _judged(found: Artifact) -> Outcome:
     parent = _parent(found)
     if isinstance(parent, Outcome):
         return parent
@@ -146,8 +153,8 @@ class _Look:
     def same_net(self, version: str) -> Iterator[Outcome]:
         model, config = self.models[version], self.before.config
         if not isinstance(model, Inspector) or model.config != config:
-            got = model.config if isinstance(model, Inspector) else type_of(model)
-            yield Outcome("another inspector", f"{version} is not of its parent's shape", str(config), str(got))
+            pair = _differing(config, model.config) if isinstance(model, Inspector) else ("an Inspector", type_of(model))
+            yield Outcome("another inspector", f"{version} is not of its parent's shape", *pair)
 
     def in_codes(self, version: str) -> Iterator[Outcome]:
         inside = dict(quantized_weights(self.models[version]))
@@ -160,7 +167,7 @@ class _Look:
         for name, weight in quantized_weights(self.models[version]):
             fault = _grid_fault(version, weight.format)
             if fault:
-                yield Outcome(fault, f"{version}: {name} is stored in another way", str(scheme(version).format), str(weight.format))
+                yield Outcome(fault, f"{version}: {name} is stored in another way", *_differing(scheme(version).format, weight.format))
 
     def weights(self, version: str) -> Iterator[Outcome]:
         inputs = self._inputs
@@ -225,6 +232,15 @@ def _grid_fault(version: str, form: Format) -> str:
     if not isinstance(form, Affine) or form.bits != 8 or not form.symmetric:
         return "another grid"
     return {0: "", 1: "scales of inputs", -1: "scales of inputs"}.get(form.axis, "another grid")
+
+
+def _differing(want: Any, got: Any) -> tuple[str, str]:
+    """Two dataclasses in words: the fields that differ, and their names where they are of two kinds."""
+    if type(want) is not type(got):
+        return type(want).__name__, type(got).__name__
+    names = [field.name for field in fields(want) if getattr(want, field.name) != getattr(got, field.name)]
+    first, second = (", ".join(f"{name}={getattr(one, name)!r}" for name in names) for one in (want, got))
+    return first, second
 
 
 def _number(metrics: Any, *path: str) -> float | None:

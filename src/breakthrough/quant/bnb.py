@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,7 @@ FOUR_BIT_BLOCKS = (32, 64, 128, 256, 512, 1024, 2048, 4096)  # the block sizes i
 
 
 def bitsandbytes() -> ModuleType:
-    """The package, its hint at a faster kernel from a hub left out.
+    """The package, without its hint at a faster kernel from a hub and torch's at what it uses that is deprecated.
 
     Raises: MissingDependency when it is not installed
     """
@@ -26,7 +27,9 @@ def bitsandbytes() -> ModuleType:
     logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
     logger.addFilter(_silent)
     try:
-        return optional.require("bitsandbytes", PURPOSE)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return optional.require("bitsandbytes", PURPOSE)
     finally:
         logger.removeFilter(_silent)
 
