@@ -46,7 +46,7 @@ def draw_ledger(ledger: Ledger, goal: float | None = 3.0, limit: float = 40.0) -
     Units:  goal and limit in per cent; what rises beyond the limit is drawn at it, with its figure
     """
     names = ledger.architectures
-    figure = new_figure(6.2 * len(names), 5.4)
+    figure = new_figure(6.6 * len(names), 5.8)
     for axes, architecture in zip(figure.subplots(1, len(names), squeeze=False, sharey=True)[0], names):
         _ledger_panel(axes, ledger, architecture, goal, limit)
     first = figure.axes[0]
@@ -70,7 +70,6 @@ def _ledger_panel(axes: Axes, ledger: Ledger, architecture: str, goal: float | N
         axes.errorbar(bits, middle, yerr=half, color=colour, marker=mark, ms=7, capsize=3, lw=1.3, ls="none", label=None if label in seen else label)
         axes.plot([bits] * len(risen.values), np.minimum(risen.values, limit), "_", color=colour, ms=9, alpha=0.6)
         seen.add(label)
-    _name_points(axes, ledger, architecture, rows, limit)
     axes.axhline(0, color=INK, lw=1)
     if goal is not None:
         axes.axhline(goal, color=GREY, lw=1, ls="--")
@@ -79,24 +78,32 @@ def _ledger_panel(axes: Axes, ledger: Ledger, architecture: str, goal: float | N
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([2, 3, 4, 8, 16], ["2", "3", "4", "8", "16"])
     axes.minorticks_off()
-    axes.set(xlim=(1.9, 19), ylim=(-0.6, 1.35 * limit), xlabel="bits a quantized weight, scales included")
+    axes.set(xlim=(1.9, 36), ylim=(-0.6, 1.35 * limit), xlabel="bits a quantized weight, scales included")
     axes.set_title(f"{TITLES.get(architecture, architecture)}: fp32 {ledger.perplexity(architecture, BASE).mean:.3f} a byte", fontsize=10.5)
     axes.grid(color=GRID, lw=0.7)
     axes.set_axisbelow(True)
+    _name_points(axes, ledger, architecture, rows, limit)
     plain(axes)
 
 
 def _name_points(axes: Axes, ledger: Ledger, architecture: str, rows: Sequence[str], limit: float) -> None:
-    """A column of names beside each group of schemes of nearly the same bits, from the highest to the lowest."""
-    groups: dict[int, list[str]] = {}
-    for name in rows:
-        groups.setdefault(round(math.log2(ledger.bits(architecture, name)) * 1.2), []).append(name)
-    for names in groups.values():
-        names.sort(key=lambda name: -ledger.rise(architecture, name).mean)
-        right = max(ledger.bits(architecture, name) for name in names)
-        top = max(min(ledger.rise(architecture, name).mean, limit) for name in names)
-        lines = [f"{name} {ledger.rise(architecture, name).mean:+.2f}" for name in names]
-        axes.annotate("\n".join(lines), (right, max(top, 0.05)), (11, 4), textcoords="offset points", va="top" if top > 5 else "bottom", fontsize=8, color=INK, linespacing=1.15)
+    """Beside each group of schemes of nearly the same bits their names with figures, each with a line to its point."""
+    to_scale, back = axes.yaxis.get_transform(), axes.yaxis.get_transform().inverted()
+    low, high = to_scale.transform(np.array([-0.6, 1.35 * limit]))
+    gap = (high - low) / 27
+    for near in ((0, 3), (3, 6), (6, 12), (12, 99)):
+        names = [name for name in rows if near[0] <= ledger.bits(architecture, name) < near[1]]
+        names.sort(key=lambda name: ledger.rise(architecture, name).mean)
+        at = [min(ledger.rise(architecture, name).mean, limit) for name in names]
+        wanted = to_scale.transform(np.array(at)) if names else ()
+        place = -math.inf
+        for name, value, scaled in zip(names, at, wanted):
+            place = max(scaled, place + gap)
+            bits = ledger.bits(architecture, name)
+            text = f"{name} {ledger.rise(architecture, name).mean:+.2f}"
+            x, y = 1.2 * max(ledger.bits(architecture, other) for other in names), float(back.transform(np.array([place]))[0])
+            axes.plot([bits * (1.035 if name in CONTROLS else 1.0), 0.985 * x], [value, y], color=GREY, lw=0.5, zorder=1)
+            axes.text(x, y, text, va="center", fontsize=8, color=INK)
 
 
 def family(name: str) -> str:
@@ -113,7 +120,7 @@ def draw_latency(found: Latencies, limit_s: float = LIMIT_S) -> Figure:
 
     Marks on the right are published models on as many H100 as hold them: reading alone, by dtype.
     """
-    figure = new_figure(9.5, 5.8)
+    figure = new_figure(12, 5.8)
     axes = figure.subplots()
     axes.set(xscale="log", yscale="log", xlabel="bytes of weights that a token meets", ylabel="seconds a token, one request")
     reach = np.array([1e6, 2e12])
@@ -149,7 +156,7 @@ def _published(axes: Axes) -> None:
             nbytes, count = model.active * bits / 8, devices_for(model.parameters * bits / 8, h100)
             axes.plot(nbytes, nbytes / (count * h100.bandwidth), BITS_MARKS[name], color=RED, ms=5)
             axes.annotate("", (nbytes, nbytes / (count * h100.bandwidth)), place, arrowprops={"arrowstyle": "-", "color": RED, "lw": 0.5, "alpha": 0.6})
-        axes.text(*place, model.name, ha="center", va="top", fontsize=8.5, color=RED)
+        axes.text(*place, model.name, ha="center", va="top", fontsize=8.5, color=RED, bbox={"fc": "white", "ec": "none", "pad": 0.5, "alpha": 0.8})
     for name, mark in BITS_MARKS.items():
         axes.plot([], [], mark, color=RED, ms=5, ls="none", label=f"published models in {name}, on as many H100 as hold them")
 
