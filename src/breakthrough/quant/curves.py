@@ -91,10 +91,13 @@ class Curves:
     def inside(self, optimizer: str) -> bool:
         """Whether the mean loss lies within the 95% interval over seeds of 32-bit AdamW's at every evaluation."""
         for place in range(len(self.runs[BASE][0].steps)):
-            base = estimate(run.losses[place] for run in self.runs[BASE])
-            if abs(self.difference(optimizer, place).mean) > base.half:
+            if abs(self.difference(optimizer, place).mean) > self.base(place).half:
                 return False
         return True
+
+    def base(self, place: int = -1) -> Estimate:
+        """32-bit AdamW's loss at an evaluation, over seeds."""
+        return estimate(run.losses[place] for run in self.runs[BASE])
 
     def saved(self, optimizer: str, whole: bool = False) -> float:
         """How much smaller an optimizer's state is than 32-bit AdamW's: of the weights with 8-bit state, or of all. A share."""

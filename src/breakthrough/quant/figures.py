@@ -239,8 +239,8 @@ def draw_curves(found: Curves) -> Figure:
         left.fill_between(steps, losses.min(0), losses.max(0), color=colour, alpha=0.2, lw=0)
         apart = [found.difference(name, place) for place in range(len(steps))]
         right.errorbar(steps, [one.mean for one in apart], yerr=[_half(one) for one in apart], color=colour, marker=mark, ms=5, capsize=3)
-    spread = np.array([found.spread(place) for place in range(len(steps))])
-    right.fill_between(steps, -spread, spread, color=GREY, alpha=0.25, lw=0, label="± standard deviation over seeds, 32 bits")
+    spread = np.array([_half(found.base(place)) for place in range(len(steps))])
+    right.fill_between(steps, -spread, spread, color=GREY, alpha=0.25, lw=0, label="95% interval of 32-bit AdamW over seeds")
     left.set(xlabel="step", ylabel="validation loss, nats a byte")
     right.set(xlabel="step", ylabel="minus 32-bit AdamW, paired")
     for axes in (left, right):
