@@ -67,7 +67,7 @@ def _percent(axes: Axes) -> None:
     from matplotlib.ticker import PercentFormatter
 
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axis.set_major_formatter(PercentFormatter(1))
 
 
 def straight_through_slopes(bits: int = 3) -> Figure:
