@@ -20,7 +20,7 @@ from tqdm import tqdm
 from breakthrough import devices, files
 from breakthrough.errors import ConfigError, UnknownNameError, expected, unknown
 from breakthrough.quant.bnb import bitsandbytes
-from breakthrough.quant.memory import state_bytes
+from breakthrough.quant.memory import held, state_bytes
 from breakthrough.quant.models import SEEDS, plan_of, run_here_or_there, runs_folder
 from breakthrough.quant.optimizer import AdamW8, grouped
 from breakthrough.seeds import torch_generator
@@ -32,6 +32,7 @@ from breakthrough.workers import Job
 
 BETAS = (0.9, 0.95)
 BASE = "AdamW"
+FULL_BYTES = 8  # two means in float32
 
 
 def _bnb(model: ByteLM, config: TrainConfig) -> torch.optim.Optimizer:
@@ -53,13 +54,16 @@ class Curve:
     """One training run.
 
     Shapes: steps, losses one an evaluation
-    Units:  nats per byte on validation windows; state in bytes, numbers the count of trained weights
+    Units:  nats per byte on validation windows; state in bytes, numbers the count of trained weights; `codes_*`
+            the same of those weights alone whose state is in 8 bits
     """
 
     steps: tuple[int, ...]
     losses: tuple[float, ...]
     state: int
     numbers: int
+    codes_state: int = 0
+    codes_numbers: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,12 @@ class Curves:
         places = range(len(self.runs[BASE][0].steps))
         return all(abs(self.difference(optimizer, place).mean) < self.spread(place) for place in places)
 
-    def saved(self, optimizer: str) -> float:
-        """How much smaller an optimizer's state is than 32-bit AdamW's: a share."""
-        return 1 - self.runs[optimizer][0].state / self.runs[BASE][0].state
+    def saved(self, optimizer: str, whole: bool = False) -> float:
+        """How much smaller an optimizer's state is than 32-bit AdamW's: of the weights with 8-bit state, or of all. A share."""
+        run, base = self.runs[optimizer][0], self.runs[BASE][0]
+        if whole or not run.codes_numbers:
+            return 1 - run.state / base.state
+        return 1 - run.codes_state / (FULL_BYTES * run.codes_numbers)
 
     def __str__(self) -> str:
         """The table: the loss at the end, its difference beside the seeds' spread, the bytes of the state."""
@@ -102,7 +109,7 @@ class Curves:
             lines.append(
                 f"{name:14} {mean(run.losses[-1] for run in runs):.4f} nats/byte, {apart.mean:+.4f} ± {apart.half:.4f}; "
                 f"at most {worst:.2f} of the seeds' spread ({inside}); state {runs[0].state / 1e3:.1f} kB, "
-                f"{100 * self.saved(name):.1f}% smaller, {runs[0].state / runs[0].numbers:.3f} bytes a weight"
+                f"{100 * self.saved(name, whole=True):.1f}% smaller, {100 * self.saved(name):.1f}% where it is in 8 bits"
             )
         return "\n".join(lines)
 
@@ -169,7 +176,15 @@ def curve_job(job: Job, report: Callable[[int], None]) -> None:
             steps.append(step)
             losses.append(evaluate(model, windows)[0])
     numbers = sum(weight.numel() for weight in model.parameters())
-    files.write_text(Path(job["path"]), json.dumps(asdict(Curve(tuple(steps), tuple(losses), state_bytes(optimizer), numbers))))
+    curve = Curve(tuple(steps), tuple(losses), state_bytes(optimizer), numbers, *_in_codes(optimizer))
+    files.write_text(Path(job["path"]), json.dumps(asdict(curve)))
+
+
+def _in_codes(optimizer: torch.optim.Optimizer) -> tuple[int, int]:
+    """The bytes of the state that is in 8 bits, scales included, and how many weights it belongs to."""
+    found = {weight: [x for x in state.values() if isinstance(x, torch.Tensor)] for weight, state in optimizer.state.items()}
+    codes = {weight: parts for weight, parts in found.items() if any(x.dtype == torch.uint8 for x in parts)}
+    return held(x for parts in codes.values() for x in parts), sum(weight.numel() for weight in codes)
 
 
 def _job(optimizer: str, seed: int, model: dict[str, Any], training: dict[str, Any], device: str, home: Path) -> Job:
@@ -179,4 +194,4 @@ def _job(optimizer: str, seed: int, model: dict[str, Any], training: dict[str, A
 
 
 def _curve(data: Mapping[str, Any]) -> Curve:
-    return Curve(tuple(data["steps"]), tuple(data["losses"]), data["state"], data["numbers"])
+    return Curve(**{**data, "steps": tuple(data["steps"]), "losses": tuple(data["losses"])})

@@ -31,18 +31,17 @@ from breakthrough.train import checkpoint, corpus
 from breakthrough.train.language import ByteLM
 from breakthrough.workers import Job
 
-# fewer bits than anyone would use, so that the curve has an end, and a second control where the coin does harm
+# fewer bits than anyone would use, so that the curve has an end, and one more control
 EXTRA = {
     one.name: one
     for one in (
-        Scheme("int3", "8 levels, blocks of 64", Affine(bits=3, block=64)),
         Scheme("int2", "4 levels, blocks of 64", Affine(bits=2, block=64)),
         Scheme("int4_random", "control: int4, rounded by a coin", Affine(bits=4, block=64, rounding="random")),
     )
 }
 KNOWN = {**SCHEMES, **EXTRA}
 EVERY = ("fp32", "bf16", "fp16", "int8", "int8_tensor", "int8_block", "llm_int8", "int8_random")
-EVERY += ("nf4", "nf4_single", "nf4_gptq", "nf4_awq", "fp4", "nf4_random", "int4", "int4_gptq", "int4_random", "int3", "int2")
+EVERY += ("nf4", "nf4_single", "nf4_gptq", "nf4_awq", "fp4", "nf4_random", "int4", "int4_gptq", "int4_random", "int2")
 
 
 @dataclass(frozen=True)
