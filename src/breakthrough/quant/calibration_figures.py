@@ -64,10 +64,8 @@ def _median(shares: np.ndarray) -> str:
 
 
 def _percent(axes: Axes) -> None:
-    from matplotlib.ticker import PercentFormatter
-
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
 
 
 def straight_through_slopes(bits: int = 3) -> Figure:
