@@ -103,7 +103,7 @@ def _name_points(axes: Axes, ledger: Ledger, architecture: str, rows: Sequence[s
             text = f"{name} {ledger.rise(architecture, name).mean:+.2f}"
             x, y = 1.2 * max(ledger.bits(architecture, other) for other in names), float(back.transform(np.array([place]))[0])
             axes.plot([bits * (1.035 if name in CONTROLS else 1.0), 0.985 * x], [value, y], color=GREY, lw=0.5, zorder=1)
-            axes.text(x, y, text, va="center", fontsize=8, color=INK)
+            axes.text(x, y, text, va="center", fontsize=8, color=INK, bbox={"fc": "white", "ec": "none", "pad": 0.6})
 
 
 def family(name: str) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from breakthrough.errors import unknown
 from breakthrough.quant.inspecting import BEFORE, VERSIONS, Answers, Share, controls
 from breakthrough.quant.weights import quantized_weights
-from breakthrough.scenes.diagrams import BLUE, GREY, INK, ORANGE, PALE, SKY, new_figure, plain
+from breakthrough.scenes.diagrams import GREY, INK, ORANGE, PALE, SKY, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

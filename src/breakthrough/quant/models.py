@@ -19,10 +19,9 @@ from tqdm import tqdm
 
 from breakthrough import artifacts, devices
 from breakthrough.errors import ConfigError, expected, unknown
-from breakthrough.moe import MoEConfig
 from breakthrough.seeds import torch_generator
 from breakthrough.train import checkpoint, corpus
-from breakthrough.train.language import ByteLM, LanguageConfig
+from breakthrough.train.language import ByteLM, LanguageConfig, MoEConfig
 from breakthrough.train.loop import TrainConfig, train
 from breakthrough.workers import Job, run_all
 

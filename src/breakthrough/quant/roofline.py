@@ -34,6 +34,7 @@ BATCHES = (1, 64)
 OWN = ("fp32", "bf16", "int8", "llm_int8", "int4", "nf4")
 THEIRS = ("Linear8bitLt", "Linear4bit")  # bitsandbytes' layers
 LEAST_S = 0.002  # of one measurement: so many calls
+COPIES = 256  # at most, of narrow layers
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ class _Layer:
 
     @classmethod
     def of(cls, layer: nn.Module, nbytes: int, dtype: torch.dtype, device: torch.device) -> _Layer:
-        count = max(1, math.ceil(BEYOND * cache_bytes(device) / nbytes))
+        count = min(COPIES, math.ceil(BEYOND * cache_bytes(device) / nbytes))
         return cls([layer, *(copy.deepcopy(layer) for _ in range(count - 1))], nbytes, dtype)
 
     def run(self, x: Tensor, calls: int, first: int = 0) -> None:
