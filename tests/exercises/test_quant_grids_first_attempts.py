@@ -42,6 +42,11 @@ def in_its_own_dtype(x):
     return torch.round(x / scale).to(torch.int8), scale
 
 
+def a_python_scale(x):
+    scale = float(x.abs().max()) / 127
+    return torch.round(x / scale).to(torch.int8), scale
+
+
 def numpys_half(x):
     scale = float(x.abs().max()) / 127 or 1.0
     return torch.floor(x.float() / scale + 0.5).to(torch.int8), scale
@@ -233,6 +238,7 @@ ATTEMPTS = [
     ("quant.absmax", cast_only, "cut off"),
     ("quant.absmax", with_an_epsilon, "an epsilon"),
     ("quant.absmax", in_its_own_dtype, "16 bits"),
+    ("quant.absmax", a_python_scale, "16 bits"),
     ("quant.absmax", numpys_half, "halves away from the even"),
     ("quant.absmax", largest_returned, "the largest for the scale"),
     ("quant.absmax", min_to_max, "a step of the whole range"),

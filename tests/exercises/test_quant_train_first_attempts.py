@@ -54,6 +54,31 @@ def scaled_before_outliers_are_out(x, w, threshold):
     return (xq[:, ~outlier] @ wq[:, ~outlier].T) * cx * cw.T + x[:, outlier] @ w[:, outlier].T
 
 
+def columns_cut_out(x, w, threshold):
+    wild = (x.abs() >= threshold).any(0)
+    sx, sw = x[:, ~wild].abs().amax(1) / 127, w.abs().amax(1) / 127
+    sx[sx == 0], sw[sw == 0] = 1, 1
+    xc, wc = torch.round(x[:, ~wild] / sx[:, None]), torch.round(w / sw[:, None])[:, ~wild]
+    return (xc @ wc.T) * sx[:, None] * sw + x[:, wild] @ w[:, wild].T
+
+
+def without_a_guard(x, w, threshold):
+    wild = (x.abs() >= threshold).any(0)
+    rest = x.clone()
+    rest[:, wild] = 0
+    sx, sw = rest.abs().amax(1, keepdim=True) / 127, w.abs().amax(1, keepdim=True) / 127
+    return (rest / sx).round() @ (w / sw).round().T * sx * sw.T + x[:, wild] @ w[:, wild].T
+
+
+def large_at_every_token(x, w, threshold):
+    wild = (x.abs() >= threshold).all(0)
+    rest = x.clone()
+    rest[:, wild] = 0
+    sx, sw = rest.abs().amax(1, keepdim=True) / 127, w.abs().amax(1, keepdim=True) / 127
+    sx[sx == 0], sw[sw == 0] = 1, 1
+    return (rest / sx).round() @ (w / sw).round().T * sx * sw.T + x[:, wild] @ w[:, wild].T
+
+
 # the straight-through gradient
 
 
@@ -242,12 +267,58 @@ def children_only(model, lr):
     return bnb.optim.AdamW8bit(model.parameters(), lr=lr)
 
 
+def epsilon_inside(w, gradient, state, tables, step, lr, block):
+    blocks = -(-len(w) // block)
+
+    def load(name):
+        codes, largest = state[name]
+        return tables[name][codes.long()] * largest.repeat_interleave(block)[: len(w)]
+
+    def store(name, x):
+        x = F.pad(x, (0, blocks * block - len(x))).view(blocks, block)
+        top = x.abs().amax(1)
+        table = tables[name]
+        codes = torch.bucketize(x / top.where(top > 0, torch.tensor(1.0))[:, None], (table[1:] + table[:-1]) / 2)
+        return codes.flatten()[: len(w)].to(torch.uint8), top
+
+    m = 0.9 * load("m") + 0.1 * gradient
+    v = 0.999 * load("v") + 0.001 * gradient**2
+    new = w - lr * m / (1 - 0.9**step) / torch.sqrt(v / (1 - 0.999**step) + 1e-8)
+    return new, {"m": store("m", m), "v": store("v", v)}
+
+
+def gradients_left(model, optimizer, x, y):
+    saved = []
+
+    def pack(t):
+        saved.append(t)
+        return t
+
+    def total(tensors):
+        return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        loss = F.cross_entropy(model(x), y)
+    held = [*model.parameters(), *model.buffers()]
+    own = {t.untyped_storage().data_ptr() for t in held}
+    activations = total(t for t in saved if t.untyped_storage().data_ptr() not in own)
+    loss.backward()
+    gradients = total(p.grad for p in model.parameters() if p.grad is not None)
+    optimizer.step()
+    state = total(t for s in optimizer.state.values() for t in s.values() if isinstance(t, torch.Tensor))
+    optimizer.zero_grad()
+    return {"weights": total(held), "gradients": gradients, "state": state, "activations": activations}
+
+
 ATTEMPTS = [
     ("quant.outlier", columns_selected, "w by the columns left"),
     ("quant.outlier", int8_product, "int8 wraps"),
     ("quant.outlier", to_int8_without_round, "cut off"),
     ("quant.outlier", masked_numbers, "values kept aside"),
     ("quant.outlier", scaled_before_outliers_are_out, "scale with the outliers in"),
+    ("quant.outlier", columns_cut_out, "no column left"),
+    ("quant.outlier", without_a_guard, "zeros divided by zero"),
+    ("quant.outlier", large_at_every_token, "for all tokens"),
     ("quant.ste", rounded_only, "no gradient"),
     ("quant.ste", detached_all, "straight beyond the ends"),
     ("quant.ste", twos_complement, "one code more below"),
@@ -258,12 +329,14 @@ ATTEMPTS = [
     ("quant.adam8", decoded_again, "moves with the rounded moments"),
     ("quant.adam8", never_corrected, "without correction"),
     ("quant.adam8", searched, "the level below"),
+    ("quant.adam8", epsilon_inside, "the epsilon under the root"),
     ("quant.gptq", rounded_columns, "nothing carried on"),
     ("quant.gptq", obs_without_update, "the inverse not updated"),
     ("quant.gptq", lower_factor, "nothing carried on"),
     ("quant.gptq", factor_then_inverse, "the factor's inverse"),
     ("quant.bytes", first_count, "parameters among the activations"),
     ("quant.bytes", no_step, "state before the step"),
+    ("quant.bytes", gradients_left, "gradients not cleared"),
     ("quant.mend", embeddings_by_name, "embeddings in 8 bits"),
     ("quant.mend", adamw_wrapped, "not made from parameters"),
     ("quant.mend", children_only, "embeddings in 8 bits"),

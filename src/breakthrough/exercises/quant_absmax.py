@@ -127,6 +127,11 @@ def _own_dtype(x):
     return torch.round(x / scale).to(torch.int8), scale
 
 
+def _own_dtype_by_item(x):
+    scale = x.abs().max().item() / 127 or 1.0
+    return torch.round(x / scale).to(torch.int8), scale
+
+
 def _floats(x):
     return _wrong(fit=_as_it_is)(x)
 
@@ -197,8 +202,9 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "16 bits",
-        says="This was computed in the dtype of x: bfloat16 keeps 8 digits of two, too few for a scale and for codes up to 127; make it x.float() first.",
+        says="This was computed in the dtype of x: bfloat16 keeps 8 binary digits, too few for a scale and for codes up to 127; make it x.float() first.",
         answer=_own_dtype,
+        variants=(_own_dtype_by_item, _wrong(cast=_as_it_is), _wrong(cast=_as_it_is, largest=lambda x: x.abs().max().item())),
     ),
     Misconception(
         "zeros divided by zero",

@@ -148,9 +148,12 @@ def _cases(generator: Generator) -> Iterator[Case]:
         drawn = torch.cat([torch.zeros(1), drawn / drawn[-1]])
         return torch.cat([-drawn[2::2].flip(0), drawn[:1], drawn[1::2]]) if signed else drawn
 
-    def case(label, n, block, step, lr=0.1, tables=dynamic, fresh=False, zeros=0):
+    def case(label, n, block, step, lr=0.1, tables=dynamic, fresh=False, zeros=0, slope=1.0):
         def draw(count):
             return torch.randn(count, generator=generator)
+
+        def steep(count):
+            return slope * draw(count)
 
         shape = torch.tensor(10.0) ** torch.randint(-2, 2, (-(-n // block),), generator=generator)  # blocks differ
         state = {}
@@ -162,7 +165,7 @@ def _cases(generator: Generator) -> Iterator[Case]:
             if zeros:
                 state[name][0][:zeros] = none
         m, v = ((tables[x][c.long()] * s.repeat_interleave(block)[:n]).double() for x, (c, s) in state.items())
-        gradient = _clear(draw(n), draw, m, v, tables, block)
+        gradient = _clear(steep(n), steep, m, v, tables, block)
         gradient[:zeros] = 0.0
         return Case(label, (draw(n), gradient, state, tables, step, lr, block), look=partial(_seen, tables=tables, block=block))
 
@@ -172,6 +175,7 @@ def _cases(generator: Generator) -> Iterator[Case]:
     yield case("other levels", 50, 16, 20, tables={"m": levels(True), "v": levels(False)})
     yield case("one block, longer than the weights", 12, 64, 1000, lr=1.0)
     yield case("300 weights", 300, 64, 2)
+    yield case("gradients around 1e-4, as real nets have them", 24, 8, 1, fresh=True, slope=1e-4)  # 1e-8 is their square
 
 
 EXERCISES = (

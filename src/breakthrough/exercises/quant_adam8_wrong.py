@@ -155,6 +155,16 @@ MISCONCEPTIONS = (
         "m̂ was divided by v̂ itself: take its square root, so that the units cancel.",
     ),
     Misconception(
+        "the epsilon under the root",
+        _wrong(move=lambda w, m, v, step, lr: w - lr * (m / (1 - 0.9**step)) / (v / (1 - 0.999**step) + 1e-8).sqrt()),
+        "1e-8 was added to v̂ under the root: there it is as large as the square of a gradient of 1e-4, and such weights hardly move; add it to √v̂.",
+    ),
+    Misconception(
+        "without the epsilon",
+        _wrong(move=lambda w, m, v, step, lr: w - lr * (m / (1 - 0.9**step)) / (v / (1 - 0.999**step)).sqrt()),
+        "Where no gradient ever came, m and v are 0, and 0 / 0 is no number: that is what the 1e-8 beside √v̂ is for.",
+    ),
+    Misconception(
         "the wrong way",
         _wrong(move=lambda w, m, v, step, lr: _move(w, m, v, step, -lr)),
         "The step was added: go down, w − lr · m̂ / (√v̂ + 1e-8).",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,6 +26,11 @@ def _once(tensors: Iterable[Tensor]) -> int:
 def _each(tensors: Iterable[Tensor]) -> int:
     """Every tensor, whether its storage was counted or not."""
     return sum(t.numel() * t.element_size() for t in tensors)
+
+
+def _all_storages(tensors: Iterable[Tensor]) -> int:
+    """The storage behind every tensor, however often it was counted."""
+    return sum(t.untyped_storage().nbytes() for t in tensors)
 
 
 def _elements(tensors: Iterable[Tensor]) -> int:
@@ -133,12 +139,22 @@ def _two_each(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     return [torch.zeros(p.shape) for group in optimizer.param_groups for p in group["params"] for _ in range(2)]
 
 
-MISCONCEPTIONS = (
+def _uncleared(answer: Callable[..., Counts]) -> Callable[..., Counts]:
+    """The same on top of an earlier step's gradients, which a first attempt often forgets beside its main mistake."""
+
+    def count(model, optimizer, x, y):
+        optimizer.zero_grad = lambda set_to_none=True: None
+        return answer(model, optimizer, x, y)
+
+    return count
+
+
+COUNTS = (
     Misconception(
         "saved twice, counted twice",
         _wrong(saved_size=_each),
         "The same numbers are saved by several operations (a layer's result is the next one's input): a storage counts once, so key it by untyped_storage().data_ptr().",
-        variants=(_wrong(saved_size=lambda tensors: sum(t.untyped_storage().nbytes() for t in tensors)), _wrong(saved_size=_by_own_pointer)),
+        variants=(_wrong(saved_size=_all_storages), _wrong(saved_size=_by_own_pointer), _wrong(size=_each), _wrong(size=_all_storages)),
     ),
     Misconception(
         "a view for a storage",
@@ -176,11 +192,13 @@ MISCONCEPTIONS = (
         "numbers, not bytes",
         _wrong(size=_elements),
         "These are numbers of elements: bytes are numel() · element_size(), or the storage's nbytes().",
+        variants=(_wrong(size=lambda tensors: sum(t.numel() for t in tensors)),),
     ),
     Misconception(
         "four bytes each",
         _wrong(size=_four_each),
         "Every number was taken for four bytes: bfloat16 has two, uint8 one, int64 eight; ask element_size() or nbytes().",
+        variants=(_wrong(size=lambda tensors: 4 * sum(t.numel() for t in tensors)),),
     ),
     Misconception(
         "outputs of the layers",
@@ -227,5 +245,13 @@ MISCONCEPTIONS = (
         "two steps",
         _wrong(steps=2),
         "The optimizer stepped more than once: one training step is wanted.",
+    ),
+)
+MISCONCEPTIONS = (
+    *(replace(m, variants=(*m.variants, *map(_uncleared, (m.answer, *m.variants)))) for m in COUNTS),
+    Misconception(
+        "gradients not cleared",
+        _uncleared(_wrong()),
+        "An earlier step's gradients were still there, and this step's were added to them: clear them first, optimizer.zero_grad().",
     ),
 )

@@ -78,6 +78,40 @@ def _per_column(x, w, threshold):
     return ((rest / sx).round() * sx) @ ((w / sw).round() * sw).T + (x * loud) @ w.T
 
 
+def _columns_left(largest: Callable[[Tensor], Tensor], guard: bool) -> Callable[[Tensor, Tensor, float], Tensor]:
+    """The columns that are no outliers are cut out, not set to 0: there may be none."""
+
+    def answer(x, w, threshold):
+        loud = _columns(x, threshold)[0]
+        sx, sw = largest(x[:, ~loud].abs()) / 127, w.abs().amax(1) / 127
+        if guard:
+            sx, sw = torch.where(sx == 0, 1, sx), torch.where(sw == 0, 1, sw)
+        codes = (x[:, ~loud] / sx[:, None]).round(), (w / sw[:, None]).round()[:, ~loud]
+        return ((codes[0].double() @ codes[1].double().T) * sx[:, None] * sw + x[:, loud] @ w[:, loud].T).to(x.dtype)
+
+    return answer
+
+
+def _unguarded(x, w, threshold):
+    loud = _columns(x, threshold)
+    rest = x.masked_fill(loud, 0)
+    sx, sw = (rows.abs().amax(1) / 127 for rows in (rest, w))
+    codes = (rest / sx[:, None]).round(), (w / sw[:, None]).round()
+    return ((codes[0].double() @ codes[1].double().T) * sx[:, None] * sw + (x * loud) @ w.T).to(x.dtype)
+
+
+def _amax(rows):
+    return rows.amax(1)
+
+
+def _max(rows):
+    return rows.max(1).values
+
+
+def _any_amax(rows):
+    return rows.amax(1) if rows.shape[1] else rows.new_full((len(rows),), 127.0)
+
+
 def _wrapped(a, b):
     return (a.to(torch.int64) @ b.to(torch.int64).T).to(torch.int8)
 
@@ -113,6 +147,23 @@ MISCONCEPTIONS = (
         "tokens kept aside",
         _wrong(aside=lambda x, threshold: (x.abs() >= threshold).any(dim=1, keepdim=True).expand_as(x)),
         "Whole tokens were kept aside: `any` has to run over the tokens, dim 0, and to leave one answer a column.",
+    ),
+    Misconception(
+        "for all tokens",
+        _wrong(aside=lambda x, threshold: (x.abs() >= threshold).all(dim=0, keepdim=True).expand_as(x)),
+        "Only columns that are large at every token were kept aside: one token is enough, any(dim=0), not all.",
+    ),
+    Misconception(
+        "zeros divided by zero",
+        _unguarded,
+        "A row of zeros has the scale 0, and 0 / 0 is no number: make such a scale 1.",
+        variants=(_columns_left(_amax, False), _columns_left(_max, False), _columns_left(_any_amax, False)),
+    ),
+    Misconception(
+        "no column left",
+        _columns_left(_amax, True),
+        "When every column is an outlier, none is left, and of no numbers there is no largest: set the outlier columns to 0 where they were cut out, or treat that case apart.",
+        variants=(_columns_left(_max, True),),
     ),
     Misconception(
         "without the sign",
