@@ -129,7 +129,7 @@ def test_the_apps_of_the_simulation_run_in_processes_with_the_same_result(here, 
     shown = capsys.readouterr().out
     assert shown.count("online") == 4 and "finished:completed" in shown
 
-    Path("plan.json").write_text(json.dumps({"rounds": 100, "width": 2, "least": 3}))
+    Path("plan.json").write_text(json.dumps({"rounds": 100, "width": 2, "least": 3, "timeout_s": 60}))
     child, log = begin("run", "plan.json", "--apps", "toy_app")
     wait_for(log, "[ROUND 1/1]", child)
     child.send_signal(signal.SIGINT)
