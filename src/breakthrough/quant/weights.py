@@ -104,6 +104,11 @@ class QuantWeight(nn.Module):
             self._weight = self._dequantize()
         return self._weight
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the dequantized weight is kept for now."""
+        return self._holders > 0
+
     def hold(self) -> None:
         """Dequantize once from now on, until `release`; both may be nested."""
         self._holders += 1
