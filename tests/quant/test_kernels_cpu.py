@@ -1,13 +1,22 @@
 """Products with codes on the CPU against float64 products with what the codes stand for."""
 
+import copy
+import io
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from breakthrough.quant import weights
+from breakthrough.quant import bnb, weights
 from breakthrough.quant.apply import quantize
-from breakthrough.quant.weights import held
+from breakthrough.quant.memory import weight_bytes
+from breakthrough.quant.saving import load, save
+from breakthrough.quant.schemes import SCHEMES, Scheme
+from breakthrough.quant.table import sizes_of, weights_of
+from breakthrough.quant.weights import held, quantized_weights
+from quantized_toys import answer, dense, tokens
 
 RAGGED = [(128, 96), (100, 37), (33, 1), (256, 64), (16, 8)]
 BATCHES = [(1,), (64,), (32,), (33,), (0,), (2, 3), ()]
@@ -169,3 +178,137 @@ def test_other_formats_of_8_bits_keep_their_dequantized_weight(calls):
         with torch.no_grad():
             made(rows((1,), 128, torch.bfloat16))
         assert calls == ["float"] * count
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", ["int8", "llm_int8", "nf4"])
+def test_codes_with_scales_of_columns_too_are_dequantized(name, dtype, calls):
+    x = rows((64,), 128, torch.float32) * torch.logspace(-1, 1, 128)
+    made = quantize(Layer(128, 96), replace(SCHEMES[name], name="awq", calibration="awq"), [x]).to(dtype)
+    calls.clear()
+    found = answer(made, x.to(dtype))
+    assert calls == ["float"] and off(found, exact(made, x.to(dtype))) <= (4 if dtype == torch.float32 else 1)
+
+
+four_bits = pytest.mark.skipif(not bnb.kernels(torch.device("cpu")) or not bnb.multiplies_four_bits(), reason="bitsandbytes' product with 4-bit codes takes AVX-512 for bfloat16")
+
+
+def second_copy(made):
+    """What stands beside the stored parts."""
+    return {name: x for name, x in made.named_buffers() if weights.ARRANGED in name}
+
+
+def used(name="nf4", inputs=128, outputs=96):
+    """A layer in bfloat16 that has been called, with the rows and the answer."""
+    made, x = made_in(name, inputs, outputs, torch.bfloat16), rows((3,), inputs, torch.bfloat16)
+    return made, x, answer(made, x)
+
+
+@four_bits
+@pytest.mark.parametrize("name", ["nf4", "nf4_single", "fp4"])
+def test_the_cpus_4_bit_product_equals_that_of_bitsandbytes(name):
+    model, x = Layer(128, 96).bfloat16(), rows((5,), 128, torch.bfloat16)
+    kind = SCHEMES[name].format
+    layer = bnb.bitsandbytes().nn.Linear4bit(128, 96, compute_dtype=torch.bfloat16, quant_type=kind.code, compress_statistics=kind.double)
+    layer.load_state_dict(model.layer.state_dict())
+    made = quantize(model, name)
+    assert torch.equal(answer(made, x), answer(layer.to("cpu").eval(), x))
+    assert torch.equal(made.layer.weight_stored.arranged_codes, layer.weight) and torch.equal(made.layer.weight_stored.arranged_absmax, layer.weight.quant_state.absmax)
+
+
+@four_bits
+@pytest.mark.parametrize(("dtype", "inputs", "outputs", "count", "serves"), [
+    (torch.bfloat16, 128, 96, 64, True),
+    (torch.bfloat16, 128, 96, 65, False),
+    (torch.bfloat16, 128, 96, 0, False),
+    (torch.bfloat16, 128, 97, 1, False),
+    (torch.bfloat16, 100, 96, 1, False),
+    (torch.float32, 128, 96, 1, False),
+    (torch.float16, 128, 96, 1, False),
+])
+def test_the_cpus_4_bit_kernel_serves_some_rows_in_bfloat16(dtype, inputs, outputs, count, serves, calls):
+    made = made_in("nf4", inputs, outputs, dtype)
+    answer(made, rows((count,), inputs, dtype))
+    assert bool(second_copy(made)) is serves and calls == ([] if serves else ["float"])
+
+
+@pytest.mark.parametrize("block", [32, 64, 128])
+def test_every_size_of_block(block):
+    scheme = Scheme("nf4_other", "other blocks", type(SCHEMES["nf4"].format)(block=block))
+    made, x = quantize(Layer(256, 64), scheme).to(torch.bfloat16), rows((2,), 256, torch.bfloat16)
+    assert off(answer(made, x), exact(made, x)) <= 1
+
+
+@four_bits
+def test_the_second_copy_is_counted_in_memory_and_not_in_what_is_stored():
+    made = made_in("nf4", 128, 96, torch.bfloat16)
+    before, size, listed, state = weight_bytes(made), sizes_of(made), weights_of(made), set(made.state_dict())
+    answer(made, rows((1,), 128, torch.bfloat16))
+    assert weight_bytes(made) - before == 128 * 96 // 2 + 2 * 128 * 96 // 64 == sum(x.nbytes for x in second_copy(made).values())
+    assert (sizes_of(made), weights_of(made), set(made.state_dict())) == (size, listed, state)
+    made.layer.weight_stored.forget_arranged()
+    assert weight_bytes(made) == before
+
+
+@four_bits
+@pytest.mark.parametrize("change", ["load", "assign", "in place"])
+def test_other_codes_make_another_second_copy(change):
+    made, x, found = used()
+    other = quantize(Layer(128, 96), "nf4").to(torch.bfloat16)
+    other.layer.weight_stored.codes = 255 - made.layer.weight_stored.codes
+    wanted = answer(other, x)
+    if change == "in place":
+        made.layer.weight_stored.codes.copy_(other.layer.weight_stored.codes)
+    else:
+        made.load_state_dict(other.state_dict(), assign=change == "assign")
+    assert torch.equal(answer(made, x), wanted) and not torch.equal(wanted, found)
+
+
+@four_bits
+def test_copies_moves_and_pickles_answer_the_same():
+    made, x, found = used()
+    file = io.BytesIO()
+    torch.save(made, file)
+    file.seek(0)
+    for again in (copy.deepcopy(made), copy.deepcopy(made).to("cpu"), torch.load(file, weights_only=False)):
+        assert torch.equal(answer(again, x), found)
+    assert not second_copy(copy.deepcopy(made)) and not second_copy(copy.deepcopy(made).float())
+    whole = made.float()
+    assert off(answer(whole, x.float()), exact(whole, x.float())) <= 4
+
+
+@four_bits
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+def test_made_in_inference_mode_and_used_outside_of_it(mode):
+    with mode():
+        made, x, found = used()
+    x = x.clone()
+    assert torch.equal(made(x), found)
+    x.requires_grad_()
+    if mode is torch.no_grad:
+        made(x).sum().backward()
+        assert x.grad.abs().sum() > 0
+
+
+@four_bits
+def test_a_held_weight_has_no_second_copy():
+    made, x = made_in("nf4", 128, 96, torch.bfloat16), rows((1,), 128, torch.bfloat16)
+    with held(made):
+        answer(made, x)
+    assert not second_copy(made)
+
+
+@four_bits
+def test_a_model_that_was_used_is_saved_and_loaded(tmp_path):
+    made = quantize(dense(), Scheme("nf4 in blocks of 32", "for a small net", type(SCHEMES["nf4"].format)(block=32), rest="bfloat16"))
+    found = answer(made, tokens(2))
+    assert second_copy(made)
+    again = load(save(made, tmp_path / "model"))
+    assert not second_copy(again) and torch.equal(answer(again, tokens(2)), found)
+    assert sizes_of(again) == sizes_of(made) and len(list(quantized_weights(again))) == len(list(quantized_weights(made)))
+
+
+def test_without_avx_512_the_weight_is_dequantized(monkeypatch, calls):
+    monkeypatch.setattr(bnb, "multiplies_four_bits", lambda: False)
+    made, x, found = used()
+    assert calls == ["float"] and not second_copy(made) and off(found, exact(made, x)) <= 1
