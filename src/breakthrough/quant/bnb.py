@@ -40,6 +40,12 @@ def kernels(device: torch.device) -> Any | None:
 
 
 @cache
+def multiplies_four_bits() -> bool:
+    """Whether its product with 4-bit codes runs on this CPU: it takes AVX-512 for bfloat16."""
+    return _operators() is not None and bool(bitsandbytes().functional.has_avx512bf16())
+
+
+@cache
 def _operators() -> Any | None:
     if not optional.available("bitsandbytes"):
         return None

@@ -18,8 +18,8 @@ Product = Callable[[Tensor, QuantWeight], Tensor | None]
 class QuantLinear(nn.Module):
     """A linear layer on a quantized weight.
 
-    `product` computes x·Wᵀ from the parts, or gives None for an x that it has no kernel for; then, and
-    without a product, the weight is dequantized first. GPT-2's linear layers keep their weight (in, out):
+    `product` computes x·Wᵀ from the parts, in x's dtype or a wider one, or gives None for an x that it has no
+    kernel for; then, and without a product, the weight is dequantized first. GPT-2's linear layers keep their weight (in, out):
     `weight` then shows it so.
 
     Shapes: (…, in) → (…, out)
@@ -42,7 +42,7 @@ class QuantLinear(nn.Module):
         if y is None:
             weight = self.weight.t() if self.weight_stored.layout.swapped else self.weight
             return F.linear(x, weight, self.bias)
-        return y if self.bias is None else y + self.bias
+        return (y if self.bias is None else y + self.bias).to(x.dtype)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

@@ -88,7 +88,10 @@ def weights_of(model: nn.Module) -> list[Weight]:
 
 
 def sizes_of(model: nn.Module) -> Sizes:
-    """The bytes of a model's weights, those in codes and the rest."""
+    """The bytes of a model's weights as they are stored, those in codes and the rest.
+
+    What a kernel keeps beside them in its own order is in `memory.weight_bytes`.
+    """
     rows = weights_of(model)
     codes, rest = ([row for row in rows if row.quantized is kind] for kind in (True, False))
     return Sizes(*(sum(getattr(row, field) for row in side) for side in (codes, rest) for field in ("count", "bytes")))

@@ -25,6 +25,7 @@ from breakthrough.errors import DtypeError, expected
 from breakthrough.quant.quantized import FLOATS, Quantized
 
 SUFFIX = "_stored"
+ARRANGED = "arranged_"  # how the buffers of a second copy in a kernel's order are called
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -85,12 +86,12 @@ class QuantWeight(nn.Module):
             self.register_buffer(name, part)
         self.format, self.layout = stored.format, layout
         self.stored_shape, self.dtype = tuple(stored.shape), stored.dtype
-        self._holders, self._weight = 0, None
+        self._holders, self._weight, self._arranged_from = 0, None, []
 
     @property
     def stored(self) -> Quantized:
         """The parts with their format, as they are now."""
-        return Quantized(self.format, dict(self._buffers), self.stored_shape, self.dtype)
+        return Quantized(self.format, self._parts(), self.stored_shape, self.dtype)
 
     @property
     def nbytes(self) -> int:
@@ -104,6 +105,11 @@ class QuantWeight(nn.Module):
             self._weight = self._dequantize()
         return self._weight
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the dequantized weight is kept for now."""
+        return self._holders > 0
+
     def hold(self) -> None:
         """Dequantize once from now on, until `release`; both may be nested."""
         self._holders += 1
@@ -114,10 +120,35 @@ class QuantWeight(nn.Module):
         if not self._holders:
             self._weight = None
 
+    def arranged(self, arrange: Callable[[QuantWeight], dict[str, Tensor]]) -> dict[str, Tensor]:
+        """The parts in a kernel's own order, made once for as long as they stay as they are: a second copy.
+
+        It is no part of what is stored: buffers that are counted with a model's bytes in memory, but neither
+        saved nor copied nor moved.
+        """
+        parts = [(part, 0 if part.is_inference() else part._version) for part in self._parts().values()]
+        before = self._arranged_from
+        if len(before) != len(parts) or any(now is not was or version != of for (now, version), (was, of) in zip(parts, before)):
+            self.forget_arranged()
+            for name, tensor in arrange(self).items():
+                self.register_buffer(ARRANGED + name, tensor, persistent=False)
+            self._arranged_from = parts
+        return {name.removeprefix(ARRANGED): x for name, x in self._buffers.items() if name.startswith(ARRANGED)}
+
+    def forget_arranged(self) -> None:
+        """Free the second copy; it is made again when a kernel wants it."""
+        for name in [name for name in self._buffers if name.startswith(ARRANGED)]:
+            delattr(self, name)
+        self._arranged_from = []
+
+    def _parts(self) -> dict[str, Tensor]:
+        return {name: part for name, part in self._buffers.items() if not name.startswith(ARRANGED)}
+
     def _dequantize(self) -> Tensor:
         return self.layout.weight(self.stored.dequantize())
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> QuantWeight:
+        self.forget_arranged()
         device = next(iter(self._buffers.values())).device
         like = fn(torch.empty(0, dtype=self.dtype, device=device))
         if like.dtype not in FLOATS:
