@@ -51,3 +51,13 @@ def test_without_it_the_same_to_the_last_bit(format, monkeypatch):
     alone = format.quantize(x)
     assert all(torch.equal(alone.parts[name], part) for name, part in found.parts.items())
     assert torch.equal(alone.dequantize(), back)
+
+
+def test_its_manager_keeps_nothing_of_other_nets():
+    """bitsandbytes keeps what it was told by a weight's place, for every net of the process."""
+    manager = bnb.bitsandbytes().optim.GlobalOptimManager.get_instance()
+    before = dict(vars(manager))
+    with bnb.own_manager():
+        manager.override_config(torch.nn.Parameter(torch.zeros(3)), "optim_bits", 32)
+        assert manager.pid2config != before.get("pid2config", {})
+    assert vars(manager) == before

@@ -5,9 +5,6 @@ Shapes: B tokens, V words, d the width
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,7 +14,7 @@ from torch import Tensor, nn
 from breakthrough.errors import InputError, expected, type_of
 from breakthrough.exercises.compare import Outcome
 from breakthrough.exercises.exercise import Case
-from breakthrough.optional import require
+from breakthrough.quant.bnb import own_manager
 from breakthrough.seeds import torch_generator
 
 V, D, B = 150, 32, 64
@@ -65,21 +62,6 @@ class NoWords(nn.Module):
 
 
 NETS = {"embeddings of words and places": Words, "the head is the embedding": Tied, "no embedding": NoWords}
-
-
-@contextmanager
-def own_manager() -> Iterator[None]:
-    """bitsandbytes' one global manager, emptied for a while: what it was told for other nets stays out, and comes back."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its import, which is none of the learner's
-        manager = require("bitsandbytes", "8-bit optimizers").optim.GlobalOptimManager.get_instance()
-    before = dict(vars(manager))
-    manager.initialize()
-    try:
-        yield
-    finally:
-        vars(manager).clear()
-        vars(manager).update(before)
 
 
 def outcome(answer: Any, case: Case) -> Outcome:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -32,6 +34,23 @@ def bitsandbytes() -> ModuleType:
             return optional.require("bitsandbytes", PURPOSE)
     finally:
         logger.removeFilter(_silent)
+
+
+@contextmanager
+def own_manager() -> Iterator[None]:
+    """bitsandbytes' one global optimizer manager, emptied for a while: it keeps what it was told by a weight's place,
+    for every net of the process. What it was told of other nets stays out, and comes back.
+
+    Raises: MissingDependency when bitsandbytes is not installed
+    """
+    manager = bitsandbytes().optim.GlobalOptimManager.get_instance()
+    before = dict(vars(manager))
+    manager.initialize()
+    try:
+        yield
+    finally:
+        vars(manager).clear()
+        vars(manager).update(before)
 
 
 def kernels(device: torch.device) -> Any | None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -19,7 +20,7 @@ from tqdm import tqdm
 
 from breakthrough import devices, files
 from breakthrough.errors import ConfigError, UnknownNameError, expected, unknown
-from breakthrough.quant.bnb import bitsandbytes
+from breakthrough.quant.bnb import bitsandbytes, own_manager
 from breakthrough.quant.memory import held, state_bytes
 from breakthrough.quant.models import SEEDS, plan_of, run_here_or_there, runs_folder
 from breakthrough.quant.optimizer import AdamW8, grouped
@@ -31,7 +32,7 @@ from breakthrough.train.loop import TrainConfig, evaluate, make_optimizer, train
 from breakthrough.workers import Job
 
 BETAS = (0.9, 0.95)
-BASE = "AdamW"
+BASE, BITSANDBYTES = "AdamW", "bitsandbytes"
 FULL_BYTES = 8  # two means in float32
 
 
@@ -45,7 +46,7 @@ def _bnb(model: ByteLM, config: TrainConfig) -> torch.optim.Optimizer:
 OPTIMIZERS: dict[str, Callable[[ByteLM, TrainConfig], torch.optim.Optimizer]] = {
     BASE: make_optimizer,
     "AdamW8": lambda model, config: AdamW8(grouped(model), lr=config.lr, betas=BETAS, weight_decay=config.weight_decay),
-    "bitsandbytes": _bnb,
+    BITSANDBYTES: _bnb,
 }
 
 
@@ -168,6 +169,12 @@ def run_curves(
 
 def curve_job(job: Job, report: Callable[[int], None]) -> None:
     """Train one model by one optimizer; the curve is a file."""
+    with own_manager() if job["optimizer"] == BITSANDBYTES else nullcontext():  # it may be told of a net at any step
+        curve = _train(job, report)
+    files.write_text(Path(job["path"]), json.dumps(asdict(curve)))
+
+
+def _train(job: Job, report: Callable[[int], None]) -> Curve:
     place, config = devices.choose(job["device"]), TrainConfig(**job["training"])
     model = ByteLM(LanguageConfig.from_dict(job["model"]), torch_generator(job["seed"], "model")).to(place)
     optimizer, length = OPTIMIZERS[job["optimizer"]](model, config), model.config.context + 1
@@ -182,8 +189,7 @@ def curve_job(job: Job, report: Callable[[int], None]) -> None:
             steps.append(step)
             losses.append(evaluate(model, windows)[0])
     numbers = sum(weight.numel() for weight in model.parameters())
-    curve = Curve(tuple(steps), tuple(losses), state_bytes(optimizer), numbers, *_in_codes(optimizer))
-    files.write_text(Path(job["path"]), json.dumps(asdict(curve)))
+    return Curve(tuple(steps), tuple(losses), state_bytes(optimizer), numbers, *_in_codes(optimizer))
 
 
 def _in_codes(optimizer: torch.optim.Optimizer) -> tuple[int, int]:
