@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from matplotlib.colors import to_hex
 
 from breakthrough.errors import UnknownNameError
 from breakthrough.quant.adaptation import ADAPTATIONS, AdaptationStudy, new_domain, run_adaptation
@@ -65,8 +66,13 @@ def test_as_data_text_and_picture(found, tmp_path):
     adaptation.save(tmp_path / "a.json")
     assert Adaptation.load(tmp_path / "a.json") == adaptation
     assert str(adaptation).count("\n") == len(adaptation.runs)
-    labels = [label.get_text() for label in draw_adaptation(adaptation).axes[2].get_yticklabels()]
+    left, _, right = draw_adaptation(adaptation).axes
+    labels = [label.get_text() for label in right.get_yticklabels()]
     assert labels == ["full", "full, 8-bit Adam", "LoRA", "QLoRA"]
+    under, over = left.lines[:2]
+    assert under.get_linewidth() > 2 * over.get_linewidth() and under.get_markersize() > over.get_markersize()  # else one hides the other
+    parts = {to_hex(bar.get_facecolor()) for bar in right.patches}
+    assert len(parts) == 3 and not parts & {line.get_color() for line in left.lines}
 
 
 def test_what_is_no_study(tmp_path):

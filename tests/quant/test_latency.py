@@ -42,6 +42,12 @@ def test_sizes_in_the_cache_are_left_out():
     assert cached.fit("fp32").points == 2  # those of 2.6 and 10 GB
 
 
+def test_a_line_through_two_sizes_claims_no_fit():
+    made = machine(kernels=("fp32",))
+    cached = Latencies("cpu", 1, made.bandwidth, 5 * 10**8, made.timings)
+    assert "of 4 sizes" in str(made) and "through 2 sizes only" in str(cached) and "within" not in str(cached)
+
+
 def test_weights_are_those_of_the_matrices():
     decoder = Decoder(128, 2)
     assert len(decoder.shapes) == 8 and decoder.weights == sum(a * b for a, b in decoder.shapes)

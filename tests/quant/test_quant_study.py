@@ -80,6 +80,16 @@ def test_the_ledger_as_text_data_and_picture(found, tmp_path):
     assert all(name in written for name in SMALL.schemes if name != "fp32")
 
 
+def test_what_rises_beyond_the_limit_has_an_arrow_and_says_so():
+    made = ledger_of(fp32=(1.0, 1.1), int2=(3.0, 3.2), int8=(1.01, 1.12))
+    (axes,) = draw_ledger(made).axes
+    written = [text.get_text() for text in axes.texts]
+    assert [name for name in written if "off the scale" in name] == [f"int2 {made.rise('dense', 'int2').mean:+.2f}, off the scale"]
+    [arrow] = [text for text in axes.texts if getattr(text, "arrow_patch", None)]
+    assert arrow.xy[1] > arrow.get_position()[1] == 40 and arrow.xy[1] < axes.get_ylim()[1]
+    assert f"perplexity {made.perplexity('dense', 'fp32').mean:.3f}" in axes.get_title()
+
+
 def test_what_family_a_scheme_is_of():
     assert [family(name) for name in ("bf16", "nf4", "nf4_awq", "nf4_random")] == ["floats", "plain", "calibrated", "control"]
 

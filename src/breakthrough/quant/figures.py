@@ -16,6 +16,7 @@ from breakthrough.quant.answers import ACCELERATORS, BITS, LIMIT_S, MODELS, devi
 from breakthrough.quant.curves import Curves
 from breakthrough.quant.latency import Latencies
 from breakthrough.quant.ledger import BASE, CONTROLS, Ledger
+from breakthrough.quant.memory_figures import COLOURS, HATCHES
 from breakthrough.quant.roofline import Roofline
 from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, new_figure, plain
 from breakthrough.train.comparison import Estimate
@@ -34,6 +35,8 @@ FAMILIES = {  # colour, mark and what the legend says of a scheme
 }
 KERNEL_STYLES = ((INK, "s"), (BLUE, "o"), (GREEN, "D"), (PURPLE, "^"), (ORANGE, "v"))
 METHOD_STYLES = ((BLUE, "o"), (SKY, "P"), (ORANGE, "s"), (GREEN, "D"), (RED, "X"))
+ADAPTED_STYLES = ((INK, "o", 11, 4.0), (SKY, "P", 6, 1.5), (RED, "s", 11, 4.0), (GREEN, "D", 6, 1.5), (GREY, "X", 8, 1.5))  # size, width: thin lies on thick
+LOWEST, BEYOND = -0.6, 1.8  # where a ledger's vertical axis begins, and how far above the limit it ends
 BITS_MARKS = {"bf16": "s", "int8": "D", "nf4": "^"}
 NAMES_AT = ((2.5e10, 4e-3), (1.7e11, 1.6e-3), (6e11, 5e-3), (3.5e10, 2e-4))  # bytes and seconds where a model's name stands
 
@@ -43,17 +46,17 @@ def draw_ledger(ledger: Ledger, goal: float | None = 3.0, limit: float = 40.0) -
 
     The vertical axis is linear up to 0.1% and logarithmic beyond.
 
-    Units:  goal and limit in per cent; what rises beyond the limit is drawn at it, with its figure
+    Units:  goal and limit in per cent; what rises beyond the limit is drawn at it, with an arrow and its figure
     """
     names = ledger.architectures
-    figure = new_figure(6.6 * len(names), 5.8)
+    figure = new_figure(7 * len(names), 5.8)
     for axes, architecture in zip(figure.subplots(1, len(names), squeeze=False, sharey=True)[0], names):
         _ledger_panel(axes, ledger, architecture, goal, limit)
     first = figure.axes[0]
     first.set_ylabel("rise of perplexity over fp32, %")
     handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9.5)
-    figure.suptitle(f"What a bit buys: {len(ledger.seeds)} seeds, 95% intervals; bars — are single seeds", fontsize=11)
+    figure.suptitle(f"What a bit buys: {len(ledger.seeds)} seeds, 95% intervals; short bars are single seeds", fontsize=11)
     return figure
 
 
@@ -69,6 +72,8 @@ def _ledger_panel(axes: Axes, ledger: Ledger, architecture: str, goal: float | N
         middle, half = min(risen.mean, limit), 0.0 if risen.mean > limit else _half(risen)
         axes.errorbar(bits, middle, yerr=half, color=colour, marker=mark, ms=7, capsize=3, lw=1.3, ls="none", label=None if label in seen else label)
         axes.plot([bits] * len(risen.values), np.minimum(risen.values, limit), "_", color=colour, ms=9, alpha=0.6)
+        if risen.mean > limit:
+            axes.annotate("", (bits, 0.97 * BEYOND * limit), (bits, limit), arrowprops={"arrowstyle": "->", "color": colour, "lw": 1.5})
         seen.add(label)
     axes.axhline(0, color=INK, lw=1)
     if goal is not None:
@@ -76,10 +81,10 @@ def _ledger_panel(axes: Axes, ledger: Ledger, architecture: str, goal: float | N
         axes.annotate(f"{goal:g}%", (1, goal), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", fontsize=9, color=GREY)
     ticks = [-1, -0.1, 0, 0.1, 0.3, 1, 3, 10, 30]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.set_xticks([2, 3, 4, 8, 16], ["2", "3", "4", "8", "16"])
+    axes.set_xticks([3, 4, 8, 16], ["3", "4", "8", "16"])
     axes.minorticks_off()
-    axes.set(xlim=(1.9, 36), ylim=(-0.6, 1.35 * limit), xlabel="bits a quantized weight, scales included")
-    axes.set_title(f"{TITLES.get(architecture, architecture)}: fp32 {ledger.perplexity(architecture, BASE).mean:.3f} a byte", fontsize=10.5)
+    axes.set(xlim=(2.2, 28), ylim=(LOWEST, BEYOND * limit), xlabel="bits a quantized weight, scales included")
+    axes.set_title(f"{TITLES.get(architecture, architecture)}, fp32: perplexity {ledger.perplexity(architecture, BASE).mean:.3f}", fontsize=10.5)
     axes.grid(color=GRID, lw=0.7)
     axes.set_axisbelow(True)
     _name_points(axes, ledger, architecture, rows, limit)
@@ -89,7 +94,7 @@ def _ledger_panel(axes: Axes, ledger: Ledger, architecture: str, goal: float | N
 def _name_points(axes: Axes, ledger: Ledger, architecture: str, rows: Sequence[str], limit: float) -> None:
     """Beside each group of schemes of nearly the same bits their names with figures, each with a line to its point."""
     to_scale, back = axes.yaxis.get_transform(), axes.yaxis.get_transform().inverted()
-    low, high = to_scale.transform(np.array([-0.6, 1.35 * limit]))
+    low, high = to_scale.transform(np.array([LOWEST, BEYOND * limit]))
     gap = (high - low) / 27
     for near in ((0, 3), (3, 6), (6, 12), (12, 99)):
         names = [name for name in rows if near[0] <= ledger.bits(architecture, name) < near[1]]
@@ -100,8 +105,9 @@ def _name_points(axes: Axes, ledger: Ledger, architecture: str, rows: Sequence[s
         for name, value, scaled in zip(names, at, wanted):
             place = max(scaled, place + gap)
             bits = ledger.bits(architecture, name)
-            text = f"{name} {ledger.rise(architecture, name).mean:+.2f}"
-            x, y = 1.2 * max(ledger.bits(architecture, other) for other in names), float(back.transform(np.array([place]))[0])
+            risen = ledger.rise(architecture, name).mean
+            text = f"{name} {risen:+.2f}" + ", off the scale" * (risen > limit)
+            x, y = 1.13 * max(ledger.bits(architecture, other) for other in names), float(back.transform(np.array([place]))[0])
             axes.plot([bits * (1.035 if name in CONTROLS else 1.0), 0.985 * x], [value, y], color=GREY, lw=0.5, zorder=1)
             axes.text(x, y, text, va="center", fontsize=8, color=INK, bbox={"fc": "white", "ec": "none", "pad": 0.6})
 
@@ -189,17 +195,18 @@ def draw_roofline(found: Roofline) -> Figure:
 def draw_adaptation(found: Adaptation, architecture: str = "dense") -> Figure:
     """What was learned of the new domain against what was forgotten of the old, and the bytes of a step."""
     figure = new_figure(12.5, 4.6)
+    figure.get_layout_engine().set(w_pad=0.15)  # inches: else the names of the bars touch the panel before
     left, middle, right = figure.subplots(1, 3, width_ratios=[1.1, 1.1, 1])
-    for method, (colour, mark) in zip(found.methods, METHOD_STYLES):
+    for method, (colour, mark, size, width) in zip(found.methods, ADAPTED_STYLES):
         runs = found.runs[architecture, method]
         curve = np.mean([run.new for run in runs], axis=0)
-        left.plot(runs[0].steps, curve, color=colour, marker=mark, ms=5, lw=1.5)
+        left.plot(runs[0].steps, curve, color=colour, marker=mark, ms=0.7 * size, lw=width)
         left.fill_between(runs[0].steps, *(np.array([run.new for run in runs]).min(0), np.array([run.new for run in runs]).max(0)), color=colour, alpha=0.15, lw=0)
         new, old = (found.after(method, architecture, domain) for domain in ("new", "old"))
-        middle.errorbar(old.mean, new.mean, xerr=_half(old), yerr=_half(new), color=colour, marker=mark, ms=8, capsize=3, lw=1.3, label=method)
+        middle.errorbar(old.mean, new.mean, xerr=_half(old), yerr=_half(new), color=colour, marker=mark, ms=size, capsize=0.5 * size, lw=width, ls="none", label=method)
     left.set(xlabel="step", ylabel="loss on the new domain, nats a byte")
     before = found.runs[architecture, found.methods[0]]
-    middle.plot(np.mean([run.old[0] for run in before]), np.mean([run.new[0] for run in before]), "*", color=GREY, ms=13, label="before")
+    middle.plot(np.mean([run.old[0] for run in before]), np.mean([run.new[0] for run in before]), "*", color="white", mec=INK, ms=13, ls="none", label="before")
     middle.set(xlabel="loss on the old domain after, nats a byte", ylabel="loss on the new domain after")
     middle.legend(fontsize=8.5, frameon=False)
     _step_bytes(right, found, architecture)
@@ -213,13 +220,12 @@ def draw_adaptation(found: Adaptation, architecture: str = "dense") -> Figure:
 
 
 def _step_bytes(axes: Axes, found: Adaptation, architecture: str) -> None:
-    parts = {"weights": BLUE, "gradients": ORANGE, "state": GREEN}
     names = [name for name in found.methods if "old" not in name]
     for place, name in enumerate(names):
         step, start = found.bytes(name, architecture), 0.0
-        for part, colour in parts.items():
+        for part in ("weights", "gradients", "state"):
             size = getattr(step, part) / 1e6
-            axes.barh(place, size, left=start, color=colour, label=part if place == 0 else None)
+            axes.barh(place, size, left=start, color=COLOURS[part], hatch=HATCHES[part], ec="white", lw=0.5, label=part if place == 0 else None)
             start += size
         axes.text(start, place, f" {start:.2f} MB, peak {step.peak / 1e6:.1f}", va="center", fontsize=9, color=INK)
     axes.set_yticks(range(len(names)), names)

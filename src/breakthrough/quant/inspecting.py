@@ -198,9 +198,9 @@ class Shrunk:
         for name in answers.logits:
             size = f"{self.sizes[name].bytes:9,}" if name in self.models else 9 * " "
             row = f"{name:15} {size}  {100 * answers.accuracy(name).value:5.1f}"
-            same = f"  {answers.gained(name)!s:20}  {100 * answers.agreement(name).value:5.1f}  {answers.usual_change(name):.3f}  {answers.largest_change(name):.2f}"
+            same = f"  {answers.gained(name)!s:20}  {100 * answers.agreement(name).value:5.1f}  {answers.usual_change(name):12.3f}  {answers.largest_change(name):.2f}"
             rows.append(row if name == BEFORE else row + same)
-        head = f"{'':15} {'bytes':>9}  right  {'gained (95%)':20}  same   usual  largest change of a score"
+        head = f"{'':15} {'bytes':>9}  right  {'gained (95%)':20}  same  usual change  largest change of a score"
         return "\n".join([head, *rows])
 
 

@@ -150,7 +150,7 @@ class Latencies:
         rows = [self.fit(kernel) for kernel in self.kernels]
         lines = [
             f"{one.kernel:22} {one.bandwidth / 1e9:7.1f} GB/s ({one.low / 1e9:.1f} to {one.high / 1e9:.1f}), {1e6 * one.overhead_s:6.1f} µs a matrix, "
-            f"within {100 * one.error:.0f}% of {one.points} sizes"
+            + (f"within {100 * one.error:.0f}% of {one.points} sizes" if one.points > 2 else "through 2 sizes only")
             for one in rows
         ]
         return "\n".join([head, *lines])
