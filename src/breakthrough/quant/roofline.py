@@ -14,7 +14,7 @@ import copy
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median, quantiles
 from typing import Any
 
@@ -27,11 +27,13 @@ from breakthrough.errors import InputError, expected, unknown
 from breakthrough.quant.apply import quantize
 from breakthrough.quant.bnb import bitsandbytes
 from breakthrough.quant.latency import BEYOND, cache_bytes, read_bandwidth, seconds_of
+from breakthrough.quant.schemes import scheme
 from breakthrough.quant.table import sizes_of
 from breakthrough.seeds import torch_generator
 
 BATCHES = (1, 64)
-OWN = ("fp32", "bf16", "int8", "llm_int8", "int4", "nf4")
+HALF = ", bf16"  # after a scheme's name: its other weights and its activations in bfloat16
+OWN = ("fp32", "bf16", "int8", "int8" + HALF, "llm_int8", "int4", "nf4", "nf4" + HALF)
 THEIRS = ("Linear8bitLt", "Linear4bit")  # bitsandbytes' layers
 LEAST_S = 0.002  # of one measurement: so many calls
 COPIES = 256  # at most, of narrow layers
@@ -198,10 +200,10 @@ def _layer(name: str, weight: Tensor, device: torch.device) -> _Layer:
         return _their_layer(name, weight, device)
     linear = nn.Linear(*weight.shape, bias=False)
     linear.weight = nn.Parameter(weight)
-    made = quantize(nn.Sequential(linear), name, device=device)
-    on_gpu = name not in ("fp32", "bf16") and device.type == "cuda"
-    made = made.to(torch.bfloat16) if on_gpu else made
-    dtype = torch.bfloat16 if name == "bf16" or on_gpu else torch.float32
+    in_half = name.endswith(HALF) or (name not in ("fp32", "bf16") and device.type == "cuda")
+    found = scheme(name.removesuffix(HALF))
+    made = quantize(nn.Sequential(linear), replace(found, rest="bfloat16") if in_half else found, device=device)
+    dtype = torch.bfloat16 if name == "bf16" or in_half else torch.float32
     return _Layer.of(made[0], sizes_of(made).bytes, dtype, device)
 
 
