@@ -38,8 +38,9 @@ def bitsandbytes() -> ModuleType:
 
 @contextmanager
 def own_manager() -> Iterator[None]:
-    """bitsandbytes' one global optimizer manager, emptied for a while: it keeps what it was told by a weight's place,
-    for every net of the process. What it was told of other nets stays out, and comes back.
+    """bitsandbytes' one global optimizer manager, emptied for a while; what it was told before comes back after.
+
+    It keeps what it was told of a weight by the weight's place, for every net of the process.
 
     Raises: MissingDependency when bitsandbytes is not installed
     """
