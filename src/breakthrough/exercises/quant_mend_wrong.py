@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from breakthrough.exercises.exercise import Misconception
+from breakthrough.quant.bnb import bitsandbytes
 
 
 def broken_set_up(model: nn.Module, lr: float) -> torch.optim.Optimizer:
@@ -18,14 +19,8 @@ def broken_set_up(model: nn.Module, lr: float) -> torch.optim.Optimizer:
     return EightBitOptimizer(torch.optim.AdamW(model.parameters(), lr=lr))
 
 
-def _bnb() -> Any:
-    import bitsandbytes
-
-    return bitsandbytes
-
-
 def _manager() -> Any:
-    return _bnb().optim.GlobalOptimManager.get_instance()
+    return bitsandbytes().optim.GlobalOptimManager.get_instance()
 
 
 def _embeddings(model):
@@ -38,7 +33,7 @@ def _override(model):
 
 
 def _eight(model, lr):
-    return _bnb().optim.AdamW8bit(model.parameters(), lr=lr)
+    return bitsandbytes().optim.AdamW8bit(model.parameters(), lr=lr)
 
 
 def _wrong(make: Callable[..., Any] = _eight, override: Callable[[nn.Module], None] = _override, change: Callable[[nn.Module], Any] = lambda model: None):
@@ -64,7 +59,7 @@ def _bits_in_groups(model, lr):
     words = [m.weight for m in _embeddings(model)]
     others = [p for p in model.parameters() if not any(p is w for w in words)]
     groups = [{"params": others}] + ([{"params": words, "optim_bits": 32}] if words else [])
-    return _bnb().optim.AdamW8bit(groups, lr=lr)
+    return bitsandbytes().optim.AdamW8bit(groups, lr=lr)
 
 
 def _first_only(model):
@@ -98,13 +93,13 @@ def _every(model):
 
 def _without_embeddings(model, lr):
     words = {id(m.weight) for m in _embeddings(model)}
-    return _bnb().optim.AdamW8bit([p for p in model.parameters() if id(p) not in words], lr=lr)
+    return bitsandbytes().optim.AdamW8bit([p for p in model.parameters() if id(p) not in words], lr=lr)
 
 
 def _two(model, lr):
     words = [m.weight for m in _embeddings(model)]
     others = [p for p in model.parameters() if not any(p is w for w in words)]
-    return torch.optim.AdamW(words or [torch.zeros(1)], lr=lr), _bnb().optim.AdamW8bit(others, lr=lr)
+    return torch.optim.AdamW(words or [torch.zeros(1)], lr=lr), bitsandbytes().optim.AdamW8bit(others, lr=lr)
 
 
 def _inner(model, lr):
@@ -129,7 +124,7 @@ def _stable(model):
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Embedding):
-                setattr(module, name, _bnb().nn.StableEmbedding(child.num_embeddings, child.embedding_dim))
+                setattr(module, name, bitsandbytes().nn.StableEmbedding(child.num_embeddings, child.embedding_dim))
 
 
 MISCONCEPTIONS = (
@@ -138,21 +133,21 @@ MISCONCEPTIONS = (
         broken_set_up,
         "bitsandbytes has no class of that name: dir(bnb.optim) lists what there is; the 8-bit AdamW is bnb.optim.AdamW8bit.",
         variants=(
-            lambda model, lr: _bnb().optim.AdamW8Bit(model.parameters(), lr=lr),
-            lambda model, lr: _bnb().optim.EightBitOptimizer(torch.optim.AdamW(model.parameters(), lr=lr)),
+            lambda model, lr: bitsandbytes().optim.AdamW8Bit(model.parameters(), lr=lr),
+            lambda model, lr: bitsandbytes().optim.EightBitOptimizer(torch.optim.AdamW(model.parameters(), lr=lr)),
         ),
     ),
     Misconception(
         "not made from parameters",
-        _wrong(lambda model, lr: _bnb().optim.AdamW8bit(torch.optim.AdamW(model.parameters(), lr=lr), lr=lr)),
+        _wrong(lambda model, lr: bitsandbytes().optim.AdamW8bit(torch.optim.AdamW(model.parameters(), lr=lr), lr=lr)),
         "An optimizer is made from parameters, not from another optimizer and not from the model: AdamW8bit takes AdamW's place, with model.parameters().",
-        variants=(_wrong(lambda model, lr: _bnb().optim.AdamW8bit(model, lr=lr)), _wrong(lambda model, lr: _bnb().optim.AdamW8bit([n for n, _ in model.named_parameters()], lr=lr))),
+        variants=(_wrong(lambda model, lr: bitsandbytes().optim.AdamW8bit(model, lr=lr)), _wrong(lambda model, lr: bitsandbytes().optim.AdamW8bit([n for n, _ in model.named_parameters()], lr=lr))),
     ),
     Misconception(
         "a base class",
-        _wrong(lambda model, lr: _bnb().optim.optimizer.Optimizer8bit(torch.optim.AdamW(model.parameters(), lr=lr))),
+        _wrong(lambda model, lr: bitsandbytes().optim.optimizer.Optimizer8bit(torch.optim.AdamW(model.parameters(), lr=lr))),
         "Optimizer8bit is the base class of the 8-bit optimizers, it has no step of its own and wraps nothing: use AdamW8bit.",
-        variants=(_wrong(lambda model, lr: _bnb().optim.optimizer.Optimizer8bit(model.parameters(), {"lr": lr, "weight_decay": 0.01}, optim_bits=8)),),
+        variants=(_wrong(lambda model, lr: bitsandbytes().optim.optimizer.Optimizer8bit(model.parameters(), {"lr": lr, "weight_decay": 0.01}, optim_bits=8)),),
     ),
     Misconception(
         "two optimizers",
@@ -164,13 +159,13 @@ MISCONCEPTIONS = (
         "no optimizer",
         _wrong(lambda model, lr: None),
         "No optimizer came back: return the AdamW8bit that was made, not the class, the manager or nothing.",
-        variants=(_wrong(lambda model, lr: _bnb().optim.AdamW8bit), _wrong(lambda model, lr: _manager())),
+        variants=(_wrong(lambda model, lr: bitsandbytes().optim.AdamW8bit), _wrong(lambda model, lr: _manager())),
     ),
     Misconception(
         "32 bits everywhere",
         _wrong(lambda model, lr: torch.optim.AdamW(model.parameters(), lr=lr)),
         "Nothing is in 8 bits: torch's AdamW, and bnb.optim.AdamW unless told otherwise, keep 32-bit state; use bnb.optim.AdamW8bit, and override for embeddings only.",
-        variants=(_wrong(lambda model, lr: _bnb().optim.AdamW(model.parameters(), lr=lr)), _wrong(override=_every)),
+        variants=(_wrong(lambda model, lr: bitsandbytes().optim.AdamW(model.parameters(), lr=lr)), _wrong(override=_every)),
     ),
     Misconception(
         "embeddings in 8 bits",
@@ -202,12 +197,12 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "a second manager",
-        _wrong(override=lambda model: _bnb().optim.GlobalOptimManager()),
+        _wrong(override=lambda model: bitsandbytes().optim.GlobalOptimManager()),
         "There is one manager for all, and it is not made but asked for: GlobalOptimManager.get_instance().",
     ),
     Misconception(
         "bits told twice",
-        _wrong(lambda model, lr: _bnb().optim.AdamW8bit(model.parameters(), lr=lr, optim_bits=8)),
+        _wrong(lambda model, lr: bitsandbytes().optim.AdamW8bit(model.parameters(), lr=lr, optim_bits=8)),
         "AdamW8bit has 8 bits already and refuses to be told so: leave optim_bits out, or use bnb.optim.AdamW(…, optim_bits=8).",
     ),
     Misconception(
@@ -224,13 +219,13 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "another lr",
-        _wrong(lambda model, lr: _bnb().optim.AdamW8bit(model.parameters())),
+        _wrong(lambda model, lr: bitsandbytes().optim.AdamW8bit(model.parameters())),
         "The lr that was given is not the optimizer's: pass lr=lr.",
     ),
     Misconception(
         "another weight decay",
-        _wrong(lambda model, lr: _bnb().optim.Adam8bit(model.parameters(), lr=lr)),
+        _wrong(lambda model, lr: bitsandbytes().optim.Adam8bit(model.parameters(), lr=lr)),
         "The weight decay is not 0.01: that is AdamW's, Adam has none; use AdamW8bit and leave its weight decay as it is.",
-        variants=(_wrong(lambda model, lr: _bnb().optim.AdamW8bit(model.parameters(), lr=lr, weight_decay=0.1)),),
+        variants=(_wrong(lambda model, lr: bitsandbytes().optim.AdamW8bit(model.parameters(), lr=lr, weight_decay=0.1)),),
     ),
 )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import sysconfig
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,14 +18,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from breakthrough import devices, files
 from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.quant.adapted import Adaptation, Run
 from breakthrough.quant.lora import LoraConfig, adapt, trained
 from breakthrough.quant.memory import Bytes, measure
-from breakthrough.quant.models import ARCHITECTURES, BASES, SEEDS, run_here_or_there, runs_folder, train_bases
+from breakthrough.quant.models import ARCHITECTURES, BASES, SEEDS, run_jobs, runs_folder, train_bases
 from breakthrough.quant.nf4 import FourBit
 from breakthrough.quant.optimizer import AdamW8, grouped
 from breakthrough.quant.perplexity import byte_windows, perplexity
@@ -130,14 +128,12 @@ def run_adaptation(
         raise unknown("adaptation", study, ADAPTATIONS)
     study = ADAPTATIONS[study] if isinstance(study, str) else study
     home, place = Path(folder or runs_folder()).resolve(), devices.choose(device).type
-    workers = workers or study.workers or (1 if place == "cuda" else devices.cores())
+    workers = workers or study.workers
     options = {"architectures": study.architectures, "workers": workers, "folder": home / "models", "device": device}
     paths = train_bases(study.profile, seeds, **options, progress=progress)
     jobs = [_job(study, key, path, method, home, place) for key, path in paths.items() for method in study.methods]
     left = [job for job in jobs if not Path(job["path"]).exists()]
-    if left:
-        with tqdm(total=len(left) * study.steps, disable=not progress, file=sys.stdout, unit="step", desc="adapting", mininterval=1) as bar:
-            run_here_or_there(adapt_job, left, workers, bar.update)
+    run_jobs(adapt_job, left, workers, place, bar={"total": len(left) * study.steps, "unit": "step", "desc": "adapting"}, progress=progress)
     found = [Run.from_dict(json.loads(Path(job["path"]).read_text(encoding="utf-8"))) for job in jobs]
     keys = [(job["architecture"], job["method"]) for job in jobs]
     return Adaptation(study.name, tuple(seeds), {key: tuple(run for run, other in zip(found, keys) if other == key) for key in keys})

@@ -136,6 +136,11 @@ class Affine:
         return 1 << (self.bits - 1) if self.symmetric else 0
 
 
+def is_int8_by_row(format: object) -> bool:
+    """Whether a format is int8 codes around zero with a scale for each row: what integer kernels multiply."""
+    return isinstance(format, Affine) and format.bits == 8 and format.symmetric and format.axis == 0
+
+
 def _no_zeros(scale: Tensor) -> Tensor:
     """A group of zeros, or of numbers too small for a scale, is divided by 1: its codes are 0."""
     return torch.where(scale == 0, 1.0, scale)

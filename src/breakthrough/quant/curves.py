@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -16,13 +15,12 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from breakthrough import devices, files
 from breakthrough.errors import ConfigError, UnknownNameError, expected, unknown
 from breakthrough.quant.bnb import bitsandbytes, own_manager
 from breakthrough.quant.memory import held, state_bytes
-from breakthrough.quant.models import SEEDS, plan_of, run_here_or_there, runs_folder
+from breakthrough.quant.models import SEEDS, plan_of, run_jobs, runs_folder
 from breakthrough.quant.optimizer import AdamW8, grouped
 from breakthrough.seeds import torch_generator
 from breakthrough.train import corpus
@@ -157,10 +155,7 @@ def run_curves(
     model, names = plan.config(architecture).to_dict(), tuple(dict.fromkeys((BASE, *optimizers)))
     jobs = [_job(name, seed, model, asdict(plan.training), place, home) for name in names for seed in seeds]
     left = [job for job in jobs if not Path(job["path"]).exists()]
-    if left:
-        workers = workers or (1 if place == "cuda" else devices.cores())
-        with tqdm(total=len(left) * plan.training.steps, disable=not progress, file=sys.stdout, unit="step", desc="optimizers", mininterval=1) as bar:
-            run_here_or_there(curve_job, left, workers, bar.update)
+    run_jobs(curve_job, left, workers, place, bar={"total": len(left) * plan.training.steps, "unit": "step", "desc": "optimizers"}, progress=progress)
     runs: dict[str, list[Curve]] = {name: [] for name in names}
     for job in jobs:
         runs[job["optimizer"]].append(_curve(json.loads(Path(job["path"]).read_text(encoding="utf-8"))))

@@ -194,9 +194,9 @@ class Shrunk:
         return {name: sizes_of(model) for name, model in self.models.items()}
 
     def __str__(self) -> str:
-        answers, rows = self.answers, []
+        answers, sizes, rows = self.answers, self.sizes, []
         for name in answers.logits:
-            size = f"{self.sizes[name].bytes:9,}" if name in self.models else 9 * " "
+            size = f"{sizes[name].bytes:9,}" if name in self.models else 9 * " "
             row = f"{name:15} {size}  {100 * answers.accuracy(name).value:5.1f}"
             same = f"  {answers.gained(name)!s:20}  {100 * answers.agreement(name).value:5.1f}  {answers.usual_change(name):12.3f}  {answers.largest_change(name):.2f}"
             rows.append(row if name == BEFORE else row + same)

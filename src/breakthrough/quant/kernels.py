@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from breakthrough.quant import bnb
-from breakthrough.quant.affine import Affine
+from breakthrough.quant.affine import is_int8_by_row
 from breakthrough.quant.linear import Product
 from breakthrough.quant.nf4 import FourBit
 from breakthrough.quant.outliers import mixed_matmul
@@ -30,7 +30,7 @@ def product(scheme: Scheme) -> Product | None:
     """The product that serves a scheme's linear layers, or None where the weight is dequantized for it."""
     if scheme.threshold is not None:
         return Mixed(scheme.threshold)
-    return int8_codes if _int8_by_row(scheme.format) else four_bit_codes if _four_bit(scheme.format) else None
+    return int8_codes if is_int8_by_row(scheme.format) else four_bit_codes if _four_bit(scheme.format) else None
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Mixed:
 
     def __call__(self, x: Tensor, weight: QuantWeight) -> Tensor | None:
         """The product; with the activations as they are where a gradient is wanted, which rounded ones do not have."""
-        if _gradient_wanted(x) or not _int8_by_row(weight.format):
+        if _gradient_wanted(x) or not is_int8_by_row(weight.format):
             return int8_codes(x, weight)
         parts = weight.stored.parts
         return mixed_matmul(x, parts["codes"], parts["scale"], self.threshold)
@@ -57,7 +57,7 @@ def int8_codes(x: Tensor, weight: QuantWeight) -> Tensor | None:
     float16 that could pass the largest number. In float32 for bfloat16 too, for a bias to be added before it is rounded.
     """
     floats = x.dtype in (torch.float32, torch.bfloat16)
-    if x.device.type != "cpu" or not floats or not _as_stored(x, weight) or not _int8_by_row(weight.format):
+    if x.device.type != "cpu" or not floats or not _as_stored(x, weight) or not is_int8_by_row(weight.format):
         return None
     parts = weight.stored.parts
     codes = parts["codes"]
@@ -75,11 +75,6 @@ def _int8_kernel_serves(x: Tensor, codes: Tensor) -> bool:
         return False
     fits = 0 < x.numel() <= INT8_ROWS * x.shape[-1] and x.shape[-1] % INT8_COLUMNS == 0 and codes.is_contiguous()
     return fits and hasattr(torch, "_weight_int8pack_mm")
-
-
-def _int8_by_row(form: Format | None) -> bool:
-    """Whether a weight is int8 codes times a scale a row; one calibrated by its columns has scales for these too."""
-    return isinstance(form, Affine) and form.bits == 8 and form.symmetric and form.axis == 0
 
 
 def _four_bit(form: Format | None) -> bool:

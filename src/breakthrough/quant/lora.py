@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from breakthrough.errors import ConfigError, InputError, ShapeError, expected
+from breakthrough.moe import SparseMoE, SwiGLU
 from breakthrough.quant.frozen import FrozenWeight
 from breakthrough.quant.nf4 import FourBit
 from breakthrough.quant.quantized import Format
-from breakthrough.moe import SparseMoE, SwiGLU
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from tqdm import tqdm
 
 from breakthrough import artifacts, devices
 from breakthrough.errors import ConfigError, expected, unknown
+from breakthrough.moe import MoEConfig
 from breakthrough.seeds import torch_generator
 from breakthrough.train import checkpoint, corpus
-from breakthrough.train.language import ByteLM, LanguageConfig, MoEConfig
+from breakthrough.train.language import ByteLM, LanguageConfig
 from breakthrough.train.loop import TrainConfig, train
 from breakthrough.workers import Job, run_all
 
@@ -151,20 +152,27 @@ def train_bases(
     keys = [(architecture, seed) for seed in seeds for architecture in architectures]
     jobs = {key: _job(plan, *key, place, Path(folder or runs_folder() / "models").resolve()) for key in keys}
     left = [job for job in jobs.values() if not _finished(job)]
-    if left:
-        workers = workers or (1 if place == "cuda" else devices.cores())
-        total = sum(job["training"]["steps"] for job in left)
-        with tqdm(total=total, disable=not progress, file=sys.stdout, unit="step", desc="training", mininterval=1) as bar:
-            run_here_or_there(train_job, left, workers, bar.update)
+    run_jobs(train_job, left, workers, place, bar={"total": sum(job["training"]["steps"] for job in left), "unit": "step", "desc": "training"}, progress=progress)
     return {key: Path(job["path"]) for key, job in jobs.items()}
 
 
-def run_here_or_there(function: Callable[[Job, Callable[[int], None]], Any], jobs: list[Job], workers: int, on_progress: Callable[[int], None]) -> list[Any]:
-    """Call a module's function on every job: in so many processes, or here when one is enough."""
-    if workers > 1:
-        return run_all(f"{function.__module__}:{function.__name__}", jobs, workers, on_progress)
-    with devices.threads(1):
-        return [function(job, on_progress) for job in jobs]
+def run_jobs(
+    function: Callable[[Job, Callable[[int], None]], Any], jobs: list[Job], workers: int | None, device: str, *, bar: Mapping[str, Any], progress: bool
+) -> None:
+    """Call a module's function on the jobs that are left, under a bar: in processes of one thread, or here when one is enough.
+
+    Units:  workers by default one per core, one on CUDA; `bar` has tqdm's total, unit and desc
+    """
+    if not jobs:
+        return
+    workers = workers or (1 if device == "cuda" else devices.cores())
+    with tqdm(**bar, disable=not progress, file=sys.stdout, mininterval=1) as shown:
+        if workers > 1:
+            run_all(f"{function.__module__}:{function.__name__}", jobs, workers, shown.update)
+            return
+        with devices.threads(1):
+            for job in jobs:
+                function(job, shown.update)
 
 
 def train_job(job: Job, report: Callable[[int], None]) -> float:

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from breakthrough import devices, files
 from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.quant.affine import Affine
 from breakthrough.quant.apply import quantize
 from breakthrough.quant.ledger import BASE, Cell, Ledger
-from breakthrough.quant.models import ARCHITECTURES, BASES, SEEDS, run_here_or_there, runs_folder, train_bases
+from breakthrough.quant.models import ARCHITECTURES, BASES, SEEDS, run_jobs, runs_folder, train_bases
 from breakthrough.quant.perplexity import Perplexity, byte_windows, perplexity
 from breakthrough.quant.schemes import SCHEMES, Scheme, scheme
 from breakthrough.quant.table import Sizes, sizes_of
@@ -98,15 +97,12 @@ def run_study(
         raise unknown("study", study, STUDIES)
     study = STUDIES[study] if isinstance(study, str) else study
     home, place = Path(folder or runs_folder()).resolve(), devices.choose(device).type
-    workers = workers or study.workers or (1 if place == "cuda" else devices.cores())
+    workers = workers or study.workers
     options = {"architectures": study.architectures, "workers": workers, "folder": home / "models", "device": device}
     paths = train_bases(study.profile, seeds, **options, progress=progress)
     jobs = [_job(study, key, path, home, place) for key, path in paths.items()]
     left = [job | {"schemes": todo} for job in jobs if (todo := [one for one in job["schemes"] if not _kept(job, one).exists()])]
-    if left:
-        total = sum(len(job["schemes"]) for job in left)
-        with tqdm(total=total, disable=not progress, file=sys.stdout, unit="model", desc="quantizing", mininterval=1) as bar:
-            run_here_or_there(measure_job, left, workers, bar.update)
+    run_jobs(measure_job, left, workers, place, bar={"total": sum(len(job["schemes"]) for job in left), "unit": "model", "desc": "quantizing"}, progress=progress)
     cells = {(job["architecture"], name): [] for job in jobs for name in study.schemes}
     for job in jobs:
         for name in study.schemes:
@@ -162,6 +158,7 @@ def _kept(job: Job, name: str) -> Path:
     return Path(job["folder"]) / f"{name}-{digest[:12]}.json"
 
 
+@cache
 def _code() -> str:
     """A hash of what computes the results: other code, other results."""
     names = ("affine", "apply", "awq", "blockwise", "calibrate", "calibrated", "codebook", "gptq", "grid", "grouping", "hessian")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from breakthrough.errors import InputError, expected
-from breakthrough.quant.affine import Affine
+from breakthrough.quant.affine import is_int8_by_row
 from breakthrough.quant.apply import RECORD
 from breakthrough.quant.weights import SUFFIX, QuantWeight, quantized_weights
 
@@ -109,7 +109,7 @@ def codes_and_scales(model: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
     found = {}
     for name, weight in quantized_weights(model):
         form = weight.format
-        if not (isinstance(form, Affine) and form.bits == 8 and form.symmetric and form.axis == 0) or weight.layout.swapped:
+        if not is_int8_by_row(form) or weight.layout.swapped:
             got = f"{form} in {name}"
             raise InputError(expected("int8 weights (out, in) with a scale for each output", got, 'quantize(model, "int8")'))
         parts, layout = weight.stored.parts, weight.layout
