@@ -1,0 +1,1 @@
+"""Room `deploy`: a model exported, compiled by TVM, run without torch, served."""
