@@ -8,6 +8,7 @@ records are looked up by that structure.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from breakthrough import optional
@@ -30,6 +31,7 @@ def prepare(module: Any, target: Any) -> Any:
     transform = tvm.relax.transform
     layout = {"relax.nn.conv2d": ["NHWC", "HWIO"]}
     passes = [
+        _clip_as_bounds,
         transform.FoldBatchnormToConv2D(),
         transform.Normalize(),
         transform.FoldConstant(),
@@ -108,3 +110,28 @@ def _group_norm(builder: Any, call: Any) -> Any:
 
 def _stock(builder: Any, call: Any) -> Any:
     return call.op.get_attr("FLegalize")(builder, call)
+
+
+def _clip_as_bounds(module: Any) -> Any:
+    """clip as maximum and minimum: TVM cannot turn a clip channels last, and leaves transposes around it."""
+    tvm = optional.require("tvm", "compiling")
+    relax = tvm.relax
+
+    @relax.expr_functor.mutator
+    class Rewrite(relax.PyExprMutator):
+        def visit_call_(self, call: Any) -> Any:
+            call = super().visit_call_(call)
+            if getattr(call.op, "name", "") != "relax.clip":
+                return call
+            x, *bounds = call.args
+            low, high = (float(getattr(bound, "value", bound)) for bound in bounds)
+            for bound, op in ((low, relax.op.maximum), (high, relax.op.minimum)):
+                if isfinite(bound):
+                    x = self.builder_.emit(op(x, relax.const(bound, str(call.ty.dtype))))
+            return x
+
+    rewrite = Rewrite(module)
+    for name, function in module.functions_items():
+        if isinstance(function, relax.Function):
+            rewrite.builder_.update_func(name, rewrite.visit_expr(function))
+    return rewrite.builder_.get()

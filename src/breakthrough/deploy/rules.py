@@ -28,8 +28,6 @@ def rule_of(sch: Any) -> str | None:
         return "depthwise"
     if "normalized" in names and "spread" in names:
         return "channel_norm"
-    if not all(isinstance(extent, int) for block in blocks for extent in _extents(sch, block)):
-        return None
     if len(reductions) == 1 and _by_columns(sch, reductions[0]):
         return "contraction"
     if not reductions:
@@ -64,7 +62,7 @@ def contraction_params(sch: Any, machine: Any) -> list[dict[str, int]]:
 def contraction(sch: Any, rows: int, pixels: int, vecs: int, vec: int, weights_outer: int) -> None:
     """Accumulate a block of outputs in registers over the whole reduction."""
     block = _anchor(sch)
-    store = _gather_ends(sch, block)
+    store = _gather_ends(sch, block, vec)
     loops = sch.get_loops(block)
     kinds = [int(axis.iter_type) for axis in sch.get(block).iter_vars]
     spatial = [loop for loop, kind in zip(loops, kinds) if kind == DATA_PARALLEL]
@@ -117,7 +115,7 @@ def depthwise_params(sch: Any, machine: Any) -> list[dict[str, int]]:
 def depthwise(sch: Any, pixels: int, vecs: int, vec: int, weights_outer: int) -> None:
     """Accumulate a block of outputs in registers over the window."""
     block = _anchor(sch)
-    store = _gather_ends(sch, block)
+    store = _gather_ends(sch, block, vec)
     n, h, w, c, i, j = sch.get_loops(block)
     c0, c1, c2 = sch.split(c, [None, vecs, vec])
     w0, w1 = sch.split(w, [None, pixels])
@@ -149,7 +147,7 @@ def channel_norm_params(sch: Any, machine: Any) -> list[dict[str, int]]:
 def channel_norm(sch: Any, vecs: int, vec: int) -> None:
     """Three passes over a few channels at a time, while they are in the first cache."""
     blocks = _blocks(sch)
-    for block in blocks[blocks.index(_find(sch, "normalized")) if False else 4 : -1]:
+    for block in blocks[[_name(sch, b) for b in blocks].index("normalized") : -1]:
         sch.compute_inline(block)
     last = _blocks(sch)[-1]
     n, h, w, c = sch.get_loops(last)
@@ -294,18 +292,28 @@ def vectors(extent: int, lanes: int) -> list[int]:
     return sorted(usable, key=waste)[:3]
 
 
-def _gather_ends(sch: Any, block: Any) -> Any:
-    """Inline all that comes before and after a block; the block that stores its result."""
+def _gather_ends(sch: Any, block: Any, vec: int) -> Any:
+    """Join a block with all that comes before and after it; the block that stores its result.
+
+    What is larger than the block's result (a factor for each channel, multiplied with all pixels) stays a
+    loop nest of its own, after it.
+    """
     blocks = _blocks(sch)
     at = [_name(sch, b) for b in blocks].index(_name(sch, block))
     for other in blocks[:at]:
         if _name(sch, other) != "pad":
             _try(sch.compute_inline, other)
-    for other in blocks[at + 1 : -1]:
+    after, size = blocks[at + 1 :], _size(_split_extents(sch, block)[0])
+    same = next((i for i, b in enumerate(after) if _size(_extents(sch, b)) != size), len(after))
+    for other in after[: max(0, same - 1)]:
         sch.compute_inline(other)
     store = sch.cache_write(block, 0, "local")
-    for other in blocks[-1:] if at + 1 < len(blocks) else ():
+    for other in after[:same][-1:]:
         sch.reverse_compute_inline(other)
+    for other in after[same:-1]:
+        _try(sch.compute_inline, other)
+    if same < len(after) and _extents(sch, after[-1])[-1] % vec == 0:
+        sch.vectorize(sch.split(sch.get_loops(after[-1])[-1], [None, vec])[1])
     return store
 
 
@@ -339,10 +347,6 @@ def _name(sch: Any, block: Any) -> str:
     return str(sch.get(block).name_hint)
 
 
-def _find(sch: Any, name: str) -> Any:
-    return sch.get_sblock(name)
-
-
 def _reduces(sch: Any, block: Any) -> bool:
     return any(int(axis.iter_type) == REDUCTION for axis in sch.get(block).iter_vars)
 
@@ -352,8 +356,9 @@ def _anchor(sch: Any) -> Any:
 
 
 def _extents(sch: Any, block: Any) -> list[Any]:
+    """The extents of a block's loops; that of an unknown batch counts as one."""
     extents = [sch.get(loop).extent for loop in sch.get_loops(block)]
-    return [int(extent) if hasattr(extent, "value") else extent for extent in extents]
+    return [int(extent) if hasattr(extent, "value") else 1 for extent in extents]
 
 
 def _split_extents(sch: Any, block: Any) -> tuple[list[int], list[int]]:
