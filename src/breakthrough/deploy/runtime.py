@@ -6,9 +6,11 @@ Shape legend: B pictures or texts, of any number: they are cut into the batch si
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import importlib.util
 import json
 import os
+import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ class Engine:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.manifest = read_manifest(self.folder)
+        self.manifest = verified(self.folder)
         ffi = runtime()
         self._ffi = ffi
         self._vm = ffi.load_module(str(self.folder / LIBRARY))["vm_load_executable"]()
@@ -102,6 +104,24 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ArtifactError(expected(f"a readable {MANIFEST} in {folder}", repr(error), "compiling again")) from error
     if found != VERSION:
         raise ArtifactError(expected(f"a manifest of version {VERSION} in {folder}", found, "compiling again"))
+    return manifest
+
+
+def verified(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder whose files are those that were written, for this kind of processor.
+
+    Raises: ArtifactError naming the file that is missing or altered
+    """
+    manifest = read_manifest(folder)
+    for name, wanted in manifest["sha256"].items():
+        path = folder / name
+        if not path.is_file():
+            raise ArtifactError(expected(f"a compiled model in {folder}", f"no file {name}", "breakthrough compile"))
+        if hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
+            raise ArtifactError(expected(f"{path} as it was written", "other bytes", "compiling again"))
+    triple = manifest["target"].get("mtriple", "")
+    if triple and not triple.startswith(platform.machine()):
+        raise ArtifactError(expected(f"a library for {platform.machine()}", f"one for {triple}", "its C++ program under qemu, deploy.native"))
     return manifest
 
 
