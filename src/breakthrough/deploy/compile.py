@@ -95,9 +95,15 @@ def build(
         "outputs": [asdict(spec) for spec in exported.outputs],
         "functions": dict(exported.functions),
         "weights": list(weights),
-        "target": {"name": target, **{k: v for k, v in dict(chosen.target.export()).items() if k in ("kind", "mcpu", "mtriple", "num-cores")}},
+        "target": _described(chosen),
         "pipeline": pipeline,
         "threads": threads,
         "made_with": {name: version(name) for name in ("apache-tvm", "apache-tvm-ffi")},
     }
     return Compiled(executable, weights, manifest, chosen.linker)
+
+
+def _described(chosen: targets.Chosen) -> dict[str, Any]:
+    facts = dict(chosen.target.export())
+    needs = targets.needs(chosen.target) if facts["kind"] == "llvm" else []
+    return {"name": chosen.name, **{k: v for k, v in facts.items() if k in ("kind", "mcpu", "mtriple", "num-cores")}, "needs": needs}
