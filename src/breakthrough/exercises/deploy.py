@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from breakthrough.exercises import deploy_fold
+from breakthrough.exercises import deploy_accumulate, deploy_fold
 
-FILES = (deploy_fold,)
+FILES = (deploy_fold, deploy_accumulate)
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
