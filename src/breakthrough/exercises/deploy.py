@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from breakthrough.exercises import deploy_accumulate, deploy_fold
+from breakthrough.exercises import deploy_accumulate, deploy_fold, deploy_percentile
 
-FILES = (deploy_fold, deploy_accumulate)
+FILES = (deploy_fold, deploy_accumulate, deploy_percentile)
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
