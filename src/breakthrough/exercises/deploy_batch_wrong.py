@@ -155,6 +155,11 @@ def _since_the_last_batch(now: Now) -> float:
     return min(now.full, max(now.first, now.began + now.max_wait))
 
 
+def _seen_a_moment_later(now: Now) -> float:
+    """As a clock notices that looks at the queue before it lets in who arrives."""
+    return min(now.full + 1, max(now.first + now.max_wait, now.first + 1))
+
+
 MISCONCEPTIONS = (
     Misconception(
         "only full batches",
@@ -209,7 +214,7 @@ MISCONCEPTIONS = (
     Misconception(
         "arrivals miss the start",
         says="A batch started before those who arrive at that very moment: first all requests of a moment arrive, then a batch may start.",
-        **_ways({"ties": True}),
+        **_ways({"ties": True}, {"due": _seen_a_moment_later, "ties": True}),
     ),
     Misconception(
         "a moment late",

@@ -99,6 +99,10 @@ def _by_batch(seconds: list[float], row: Row, what: str) -> list[float]:
     return [value / row["batch"] for value in seconds]
 
 
+def _a_call(seconds: list[float], row: Row, what: str) -> list[float]:
+    return seconds
+
+
 RATIOS = (ratio_of(fmean), ratio_of(median), lambda mine, theirs: fmean(ratios_of(mine, theirs)))
 FAIR = (CHECKS, {}, _without("calls"), _without(*ERRORS), _without(*ERRORS, "calls"), _without("batch"))
 
@@ -108,6 +112,7 @@ MISCONCEPTIONS = (
         says="The verdict compares two averages, which always differ: what counts is how many pairs `one` won, and whether a fair coin would do as well.",
         **_ways(
             *({"verdict": larger(ratio), "ratio": ratio, "checks": checks, "keep": keep} for ratio, checks, keep in product(RATIOS, FAIR, (_together, _each_its_own, _all_calls))),
+            *({"verdict": larger(ratio), "ratio": ratio, "checks": checks, "keep": keep, "per": _a_call} for ratio, checks, keep in product(RATIOS, (CHECKS, {}), (_together, _each_its_own, _all_calls))),
             {"verdict": larger(ratio_of(fmean))},
         ),
     ),
@@ -200,7 +205,7 @@ MISCONCEPTIONS = (
     Misconception(
         "seconds for a call",
         says="Throughput was judged by the seconds of a call: a call of batch 8 answers 8 pictures, so divide each row's seconds by its batch.",
-        **_ways({"per": lambda seconds, row, what: seconds}),
+        **_ways({"per": _a_call}),
     ),
     Misconception(
         "multiplied by the batch",
