@@ -22,6 +22,7 @@ def batches(
 
     Why:    a batch of 8 takes hardly longer than one request, so waiting a little for others serves more of them;
             but whoever came first must not wait for ever, and a queue without a limit grows until nobody is served
+    Shapes: → a list of (start, numbers of the requests) by start, numbers ascending; and a list of those refused
     Units:  whole milliseconds. Request i arrives at arrivals_ms[i] (ascending, several may arrive at once). If max_queue
             requests are waiting already, it is refused; else it waits. Requests that are being served do not wait.
             The engine serves one batch at a time; a batch of b takes service_ms[b], so the next can start at
@@ -31,7 +32,6 @@ def batches(
             have waited longest, up to max_size of all that wait at its start.
             At one and the same moment, first all requests of that moment arrive, then a batch may start.
             1 ≤ max_size ≤ max_queue; service_ms has every size from 1 to max_size, all above 0; max_wait_ms ≥ 0
-    Shapes: → a list of (start, numbers of the requests) by start, numbers ascending; and the numbers of those refused
     """
     waiting, served, refused, free_ms = [], [], [], 0
     for number, now in [*enumerate(arrivals_ms), (None, math.inf)]:

@@ -82,9 +82,9 @@ def _runs(generator: Generator, n: int) -> list[float]:
 
 
 def _cases(generator: Generator) -> Iterator[Case]:
-    def between(low: int, high: int, percent: float, confidence: float = 0.95) -> int:
+    def between(low: int, high: int, percent: float, confidence: float = 0.95, step: int = 1) -> int:
         while True:
-            n = int(torch.randint(low, high + 1, (), generator=generator))
+            n = low + step * int(torch.randint((high - low) // step + 1, (), generator=generator))
             if _clear(n, percent, confidence):
                 return n
 
@@ -95,9 +95,10 @@ def _cases(generator: Generator) -> Iterator[Case]:
     yield case("{} runs, the median", between(24, 40, 50), 50)
     yield case("{} runs, p99: too few for an upper bound", between(40, 60, 99), 99)
     yield case("{} runs, p99", between(420, 500, 99), 99)
-    yield case("{} runs, p90: a whole rank", 10 * between(15, 18, 90), 90)
+    yield case("{} runs, p90: a whole rank", between(150, 190, 90, step=10), 90)
+    yield case("{} runs, p95 at 99%", 118, 95, 0.99)  # where a normal curve errs by a rank, however its ranks are rounded
     yield case("{} runs, p10: too few for a lower bound", between(7, 19, 10), 10)
-    yield case("{} runs, p75 at 99%", between(60, 90, 75, 0.99), 75, 0.99)
+    yield case("{} runs, p75 at 99%: a quarter beyond a whole rank", between(63, 91, 75, 0.99, step=4), 75, 0.99)
     yield case("{} runs, p99.9 at 80%", between(110, 140, 99.9, 0.8), 99.9, 0.8)
     yield case("one run, p75", 1, 75)
 
