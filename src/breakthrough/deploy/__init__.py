@@ -1,0 +1,1 @@
+"""Deployment: a net exported, compiled, measured and served."""
