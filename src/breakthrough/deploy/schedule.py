@@ -229,7 +229,7 @@ def text(module: Any) -> str:
     """A module as TVMScript, without the header and without what only TVM's own checks read."""
     lines = module.script(show_meta=False).splitlines()
     dull = re.compile(r"\s*(#|T\.reads\(|T\.writes\(|T\.func_attr|with T\.sblock\(\"root\"\))")
-    return "\n".join(line for line in lines if line.strip() and not dull.match(line))
+    return "\n".join(re.sub(r"T\.int64\((\d+)\)", r"\1", line) for line in lines if line.strip() and not dull.match(line))
 
 
 @dataclass(frozen=True)
@@ -267,11 +267,13 @@ def host(threads: int = 1) -> Any:
 
 
 def tile_for(target: Any) -> Tile:
-    """Sizes that fit a target's vector registers: 32 of 16 numbers, 16 of 8, or 4 numbers each."""
+    """Sizes that fit a target's vector registers: 32 of 16 numbers, 16 of 8, 32 of 4 (NEON), else 16 of 4."""
     has = _tvm("target.codegen").llvm_cpu_has_features
     if has("avx512f", target):
         return Tile(8, 32, 64, 16)
-    return Tile(4, 16, 64, 8) if has("avx2", target) else Tile(4, 8, 64, 4)
+    if has("avx2", target):
+        return Tile(4, 16, 64, 8)
+    return Tile(8, 8, 64, 4) if has("neon", target) else Tile(4, 8, 64, 4)
 
 
 def tensor(array: np.ndarray) -> Any:
