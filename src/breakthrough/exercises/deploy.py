@@ -1,0 +1,12 @@
+"""The bank of module 5, deployment."""
+
+from __future__ import annotations
+
+from breakthrough.exercises import (
+    deploy_flops,
+)
+
+FILES = (
+    deploy_flops,
+)
+EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
