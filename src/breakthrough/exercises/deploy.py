@@ -5,10 +5,14 @@ from __future__ import annotations
 from breakthrough.exercises import (
     deploy_flops,
     deploy_roofline,
+    deploy_tile,
+    deploy_fuse,
 )
 
 FILES = (
     deploy_flops,
     deploy_roofline,
+    deploy_tile,
+    deploy_fuse,
 )
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
