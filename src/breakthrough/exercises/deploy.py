@@ -7,6 +7,7 @@ from breakthrough.exercises import (
     deploy_roofline,
     deploy_tile,
     deploy_fuse,
+    deploy_schedule,
 )
 
 FILES = (
@@ -14,5 +15,6 @@ FILES = (
     deploy_roofline,
     deploy_tile,
     deploy_fuse,
+    deploy_schedule,
 )
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
