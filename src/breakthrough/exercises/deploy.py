@@ -8,6 +8,7 @@ from breakthrough.exercises import (
     deploy_tile,
     deploy_fuse,
     deploy_schedule,
+    deploy_questions,
 )
 
 FILES = (
@@ -16,5 +17,6 @@ FILES = (
     deploy_tile,
     deploy_fuse,
     deploy_schedule,
+    deploy_questions,
 )
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)

@@ -14,9 +14,8 @@ from typing import Any
 from breakthrough.optional import require
 
 SUM = 2  # tvm's number for an axis that is summed over
-SERIAL, PARALLEL, VECTORIZED, UNROLLED = 0, 1, 2, 3  # tvm's numbers for kinds of loops
+SERIAL, PARALLEL, VECTORIZED, UNROLLED, BOUND = range(5)  # tvm's numbers for kinds of loops
 COPIES = 1024  # of the innermost statement; beyond that a compiler takes minutes
-AXES = {0: "rows", 1: "columns", 2: "sum"}
 
 
 @dataclass(frozen=True)

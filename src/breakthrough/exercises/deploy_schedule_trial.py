@@ -5,6 +5,7 @@ Shapes: A (m, k), B (k, n), C (m, n)
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from functools import cache
@@ -15,7 +16,7 @@ import numpy as np
 
 from breakthrough.errors import InputError, expected, own_frames, type_of
 from breakthrough.exercises.compare import Outcome
-from breakthrough.exercises.deploy_schedule_loops import COPIES, Nest, nest, on_one_thread, unwatched
+from breakthrough.exercises.deploy_schedule_loops import BOUND, COPIES, Nest, nest, on_one_thread, unwatched
 from breakthrough.exercises.exercise import Case
 from breakthrough.optional import require
 from breakthrough.seeds import numpy_generator
@@ -93,7 +94,7 @@ def _sentence(error: Exception) -> tuple[str, str]:
     why = text.rpartition("Error message:")[2].strip().splitlines() if "Error message:" in text else text.strip().splitlines()
     short = why[0].removeprefix("ScheduleError: ") if why else type(error).__name__
     for name in ("s_tir.SBlock#", "tirx.For#"):
-        short = short.replace(f"block {name}", name).replace(f"loop {name}", name).replace(name, "block " if "Block" in name else "loop ")
+        short = re.sub(rf"(?i)(block|loop) {re.escape(name)}", name, short).replace(name, "block " if "Block" in name else "loop ")
     return f"TVM refuses the step {step}{_line(error)}: {short[:240]}", step
 
 
@@ -127,6 +128,8 @@ def _changed(sch: Any, shape: Shape) -> Outcome | None:
     if sizes != [(m, k), (k, n), (m, n)]:
         return Outcome("another function", "the function takes other arrays than before", f"{[(m, k), (k, n), (m, n)]}", f"{sizes}")
     loops = nest(sch.mod)
+    if loops and any(loop.kind == BOUND for loop in loops.loops):
+        return Outcome("bound to a GPU", "a loop was given to threads of a GPU, with sch.bind")
     if loops and loops.copies > COPIES:
         return Outcome("too many copies", f"unrolling and vectors make {loops.copies:,} copies of the innermost statement", f"{COPIES:,} or fewer", f"{loops.copies:,}")
     return None

@@ -141,6 +141,10 @@ def _turned(sch):
     sch.transform_layout("C", ("write", 0), lambda i, j: (j, i))
 
 
+def _bound(sch):
+    sch.bind(sch.get_loops(sch.get_sblock("C"))[0], "threadIdx.x")
+
+
 def _of(*ways: Any) -> dict[str, Any]:
     return {"answer": ways[0], "variants": ways[1:]}
 
@@ -195,6 +199,11 @@ MISCONCEPTIONS = (
         "another function",
         says="The function takes or gives something else now: the layout of its arrays belongs to whoever calls it; cut and reorder loops only.",
         **_of(_turned),
+    ),
+    Misconception(
+        "bound to a GPU",
+        says="sch.bind gives a loop to the threads of a GPU: on a CPU the rows or tiles are spread with sch.parallel, and what is timed here is one thread.",
+        **_of(_bound),
     ),
     Misconception(
         "too many copies",
