@@ -193,9 +193,9 @@ def _run(sch: Any, shape: Shape, seed: int, timed: bool) -> Outcome | None:
 
 
 def _fast(loops: Nest | None, function: Any, arrays: tuple[Any, ...], shape: Shape) -> Outcome | None:
-    factor, text = _factor(function, arrays, shape)
-    seen = {"text": text, "expected": f"{FASTER} times as fast or more, with tiles and vectors", "got": f"{factor:.3g} times as fast"}
     missing = _missing(loops) if loops else ""
+    factor, text = _factor(function, arrays, shape, *((1, 1) if missing else (ROUNDS, TRIES)))  # then the times only illustrate
+    seen = {"text": text, "expected": f"{FASTER} times as fast or more, with tiles and vectors", "got": f"{factor:.3g} times as fast"}
     if missing:
         return Outcome(missing, **seen)
     return Outcome("no faster", **seen) if factor < FASTER else None
@@ -214,12 +214,12 @@ def _missing(loops: Nest) -> str:
     return "start inside" if loops.starts_inside else ""
 
 
-def _factor(function: Any, arrays: tuple[Any, ...], shape: Shape) -> tuple[float, str]:
+def _factor(function: Any, arrays: tuple[Any, ...], shape: Shape, rounds: int, tries: int) -> tuple[float, str]:
     """How many times as fast as the plain loops a function is, measured in turns; near the limit, the best of some tries."""
     best, text = 0.0, ""
-    for _ in range(TRIES):
+    for _ in range(tries):
         mine, plain = [], []
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             plain.append(_time_s(_plain(shape), arrays))
             mine.append(min(_time_s(function, arrays) for _ in range(2)))
         mine_s, plain_s = statistics.median(mine), statistics.median(plain)
