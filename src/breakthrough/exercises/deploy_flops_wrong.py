@@ -101,29 +101,15 @@ def _wrong(
     return answer
 
 
-def _way(**parts: Any) -> Count:
-    return _wrong(**parts)
-
-
 def _ways(*parts: dict[str, Any]) -> dict[str, Any]:
     ways = [_wrong(**part) for part in parts]
     return {"answer": ways[0], "variants": tuple(ways[1:])}
-
-
-def _right_bytes(**parts: Any) -> dict[str, Any]:
-    """The FLOPs from another output, the bytes from the right one."""
-    return {**parts, "moved_out": _places}
 
 
 def _right_flops(**parts: Any) -> Count:
     """The FLOPs as they should be, whatever else is wrong."""
     right, wrong = _wrong(), _wrong(**parts)
     return lambda layer, shape, number_bytes=4: (right(layer, shape, number_bytes)[0], wrong(layer, shape, number_bytes)[1])
-
-
-def _only_flops(answer: Count) -> Count:
-    right = _wrong()
-    return lambda layer, shape, number_bytes=4: (answer(layer, shape, number_bytes)[0], right(layer, shape, number_bytes)[1])
 
 
 def _shapes(*outs: Count) -> dict[str, Any]:

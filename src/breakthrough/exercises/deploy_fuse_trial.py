@@ -105,18 +105,6 @@ def own_blocks(finish: Callable[[list[Array], list[float], Array], Array]) -> Wa
     return answer
 
 
-def plain_exp(scores: Array, values: Array, block: int) -> Array:
-    """No maximum at all.
-
-    Shapes: scores (n,), values (n, d) → (d,)
-    """
-    n, total, summed = scores.shape[0], 0.0, np.zeros(values.shape[1])
-    for i in range(0, n, block):
-        weights, v = np.exp(scores[i : min(i + block, n)]), values[i : min(i + block, n)]
-        total, summed = total + weights.sum(), summed + weights @ v
-    return summed / total
-
-
 def undivided(scores: Array, values: Array, block: int) -> Array:
     """The sum of weighted rows, not divided by the weights.
 

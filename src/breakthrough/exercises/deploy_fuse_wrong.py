@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from breakthrough.exercises.deploy_fuse_trial import online, own_blocks, plain_exp, undivided, way
+from breakthrough.exercises.deploy_fuse_trial import online, own_blocks, undivided, way
 from breakthrough.exercises.exercise import Misconception
 
 
@@ -82,6 +82,14 @@ def _free_ends(scores, values, block):
         weights = np.exp(s - new)
         total, summed = total * np.exp(largest - new) + weights.sum(), summed * np.exp(largest - new) + weights @ v
         largest = new
+    return summed / total
+
+
+def _plain_exp(scores, values, block):
+    n, total, summed = scores.shape[0], 0.0, np.zeros(values.shape[1])
+    for i in range(0, n, block):
+        weights, v = np.exp(scores[i : min(i + block, n)]), values[i : min(i + block, n)]
+        total, summed = total + weights.sum(), summed + weights @ v
     return summed / total
 
 
@@ -171,7 +179,7 @@ MISCONCEPTIONS = (
     Misconception(
         "overflow",
         says="exp of the scores themselves was taken: beyond 88 that is infinite in float32, and far below 0 it is 0; subtract the largest so far first.",
-        **_of(plain_exp, _math_exp),
+        **_of(_plain_exp, _math_exp),
     ),
     Misconception(
         "beyond the edge",
