@@ -1,0 +1,1 @@
+"""Deployment: a net exported, compiled by TVM, run without Python's help, served."""

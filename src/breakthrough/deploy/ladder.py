@@ -110,7 +110,7 @@ class Ladder:
             return f"{rung.name:18}{rung.threads:7}  refused by TVM"
         rate, low, high = (one / 1e9 for one in self.rates(rung))
         share = self.share(rung)
-        part = f"{share:7.0%}" if share else f"{'–':>7}"
+        part = f"{100 * share:6.2g}%" if share else f"{'–':>7}"
         times = self.rung("naive").median_s / rung.median_s
         return f"{rung.name:18}{rung.threads:7}{1e3 * rung.median_s:9.3f}{rate:9.1f} ({low:5.1f} – {high:5.1f}) {part}{times:9.1f}"
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 KINDS = {"step": (BLUE, "o", "a step by hand"), "wrong": (RED, "X", "a step that does not help"), "library": (GREEN, "D", "a library")}
 MATRICES = {"A": (ORANGE, "s"), "B": (BLUE, "o"), "C": (GREEN, "^")}
-LINE = 16  # float32 numbers of one cache line
 
 
 def draw_ladder(found: Ladder) -> Figure:
@@ -65,7 +64,7 @@ def _draw_rung(axes: Axes, found: Ladder, rung: Rung, row: int, lowest: float, f
     axes.plot(every, [row] * len(every), "|", color=colour, ms=8, alpha=0.5)
     axes.errorbar(rate, row, xerr=[[rate - low], [high - rate]], color=colour, marker=mark, ms=7, capsize=3, lw=1.5, ls="none", label=label if first else None)
     share = found.share(rung)
-    text = f"{rate:.3g}" + (f", {share:.0%} of the peak" if share else "")
+    text = f"{rate:.3g}" + (f", {100 * share:.2g}% of the peak" if share else "")
     axes.annotate(text, (max(every.max(), high), row), (8, 0), textcoords="offset points", va="center", fontsize=9.5, color=INK, bbox={"fc": "white", "ec": "none", "pad": 0.8}, zorder=4)
 
 
@@ -89,8 +88,10 @@ def draw_order(modules: Mapping[str, Any], shown: int = 32) -> Figure:
             _draw_touched(axes, one, matrix, shown)
         row[0].set_ylabel(name, fontsize=11)
         _draw_addresses(row[3], one, shown)
-    for axes in grid[-1, 3:]:
-        axes.set_xlabel("product, in the program's order")
+    highest = max(int(one.addresses[matrix][:shown].max()) for one in orders.values() for matrix in "ABC")
+    for axes in grid[:, 3]:
+        axes.set_ylim(-0.04 * highest, 1.06 * highest)  # one scale, so that rows can be compared
+    grid[-1, 3].set_xlabel("product, in the program's order")
     grid[0, 3].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=10, handletextpad=0.2)
     figure.suptitle(f"The first {shown} products of each program: which was the first to touch a number", fontsize=11)
     return figure
