@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -210,7 +213,8 @@ def try_way(name: str, job: Job, reference: Answer | None, inputs: list[Any]) ->
     """Make a net ready in one way; a way that cannot, or answers wrongly, is told with its reason."""
     chosen = variant(name)
     try:
-        made = chosen.made(job)
+        with _quiet():
+            made = chosen.made(job)
     except Exception as error:  # whatever a compiler raises: the table says so and goes on
         return Way(name, fails=_reason(error)), None
     error = largest_error(made.run, reference or made.run, inputs)
@@ -231,6 +235,20 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Exporters warn of what concerns their own authors."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def _reason(error: Exception) -> str:
