@@ -12,7 +12,7 @@ from breakthrough.deploy.latency import Latencies, Samples
 from breakthrough.deploy.latency_figures import draw_table
 from breakthrough.deploy.latency_table import Cell, Table, Way, latency_table
 from breakthrough.deploy.nets import Net
-from breakthrough.deploy.variants import EAGER, Job, Variant, largest_error, of_torch
+from breakthrough.deploy.variants import EAGER, Job, Variant, allowed_error, in_double, largest_error, of_torch
 from breakthrough.deploy.verdicts import compiled
 from breakthrough.errors import ConfigError, UnknownNameError
 
@@ -61,6 +61,13 @@ def test_ways_are_held_to_eager_and_told_when_they_fail(toys):
     assert Table.from_dict(json.loads(json.dumps(found.to_dict(), allow_nan=False))) == found
     figure = draw_table(found)
     assert [axes.get_title() for axes in figure.axes] == ["toy"] and sum(text.get_text() == "fails" for text in figure.axes[0].texts) == 6
+
+
+def test_an_error_is_measured_in_answers_and_rounding_in_float64():
+    net, generator = nets.net("mobile"), np.random.default_rng(0)
+    model, x = net.model(), net.draw(1, generator)
+    assert allowed_error(lambda x: x, [np.float32([0.1])]) == pytest.approx(1e-4) and allowed_error(lambda x: x, [np.float32([-20])]) == pytest.approx(2e-3)
+    assert 0 < largest_error(of_torch(model), in_double(model), [x]) < 1e-3 and in_double(model)(x).dtype == np.float64
 
 
 def test_what_is_kept_is_not_measured_again(toys, tmp_path, monkeypatch):
