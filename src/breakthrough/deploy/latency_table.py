@@ -26,7 +26,7 @@ from breakthrough import devices, files, seeds
 from breakthrough.deploy import nets as known_nets
 from breakthrough.deploy.latency import Latencies, machine_name, measure, milliseconds, speed_text
 from breakthrough.deploy.percentiles import Quantile
-from breakthrough.deploy.variants import CALIBRATION, EAGER, MOST_ERROR, VARIANTS, Answer, Job, Made, largest_error, variant
+from breakthrough.deploy.variants import CALIBRATION, EAGER, VARIANTS, Answer, Job, Made, allowed_error, largest_error, variant
 from breakthrough.errors import BreakthroughError, ConfigError, UnknownNameError, expected, unknown
 
 CHECKED = 4  # inputs that errors are taken over
@@ -221,8 +221,9 @@ def try_way(name: str, job: Job, reference: Answer | None, inputs: list[Any]) ->
     known = Way(name, error if error < float("inf") else None, made.make_s, made.bytes)
     if not error < float("inf"):
         return replace(known, fails="answers are not finite"), None
-    if chosen.exact and error > MOST_ERROR:
-        return replace(known, fails=f"wrong by {error:.1e}, more than {MOST_ERROR:.0e}"), None
+    allowed = allowed_error(reference or made.run, inputs)
+    if chosen.exact and error > allowed:
+        return replace(known, fails=f"wrong by {error:.1e}, more than {allowed:.1e}"), None
     return known, made
 
 

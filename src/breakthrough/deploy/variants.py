@@ -5,6 +5,7 @@ Shape legend: x (B, …) as the net takes it → y (B, …)
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from breakthrough.deploy.export import to_relax
 from breakthrough.deploy.runtime import Engine
 from breakthrough.errors import unknown
 
-MOST_ERROR = 1e-4  # of a variant in fp32
+MOST_ERROR = 1e-4  # of a variant in fp32, for answers of order 1; in proportion to larger ones
 OPSET = 18
 CALIBRATION = 32  # inputs
 Answer = Callable[[np.ndarray], np.ndarray]
@@ -168,6 +169,22 @@ def largest_error(run: Answer, reference: Answer, inputs: list[np.ndarray]) -> f
     """The largest absolute difference of two nets' answers."""
     pairs: list[tuple[Any, Any]] = [(run(x), reference(x)) for x in inputs]
     return max(float(np.abs(y - wanted).max()) if np.isfinite(y).all() else float("inf") for y, wanted in pairs)
+
+
+def allowed_error(reference: Answer, inputs: list[np.ndarray]) -> float:
+    """How far two nets in fp32 may be apart: rounding grows with the answers."""
+    return MOST_ERROR * max(1.0, *(float(np.abs(reference(x)).max()) for x in inputs))
+
+
+def in_double(model: nn.Module) -> Answer:
+    """The same net in float64: who is nearer to it has rounded less."""
+    double = copy.deepcopy(model).double()
+
+    def run(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return double(torch.from_numpy(x.astype(np.float64) if x.dtype == np.float32 else x)).numpy()
+
+    return run
 
 
 EAGER = "eager"
