@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,7 +125,9 @@ def test_the_manifest_says_what_is_needed(folder, model):
     assert manifest["outputs"] == [{"name": "y0", "shape": [None, 5], "dtype": "float32"}]
     assert manifest["functions"] == {"batch_1": 1, "batch_4": 4}
     assert manifest["source"] == "Inspector" and manifest["source_sha256"] == export.source_sha256(model)
-    assert manifest["target"]["name"] == "cpu" and manifest["target"]["mcpu"] and manifest["pipeline"] == "default"
+    target, flags = manifest["target"], Path("/proc/cpuinfo").read_text().split()
+    assert target["name"] == "cpu" and target["mcpu"] and manifest["pipeline"] == "default"
+    assert set(target["needs"]) <= set(flags) and (("avx2" in target["needs"]) == ("avx2" in flags))
 
 
 def test_a_damaged_folder_is_refused_by_name(folder, tmp_path):
@@ -154,6 +157,10 @@ def test_a_folder_for_another_processor_is_refused_before_it_crashes(folder, tmp
     manifest["target"] |= {"name": "aarch64", "mtriple": "aarch64-linux-gnu"}
     (home / runtime.MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(ArtifactError, match="aarch64"):
+        Engine(home)
+    manifest["target"] = manifest["target"] | {"mtriple": "", "needs": ["avx1024"]}
+    (home / runtime.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="expected a processor with avx1024"):
         Engine(home)
 
 

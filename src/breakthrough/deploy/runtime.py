@@ -119,10 +119,20 @@ def verified(folder: Path) -> dict[str, Any]:
             raise ArtifactError(expected(f"a compiled model in {folder}", f"no file {name}", "breakthrough compile"))
         if hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
             raise ArtifactError(expected(f"{path} as it was written", "other bytes", "compiling again"))
-    triple = manifest["target"].get("mtriple", "")
+    _check_processor(manifest["target"])
+    return manifest
+
+
+def _check_processor(target: dict[str, Any]) -> None:
+    """Refuse code of another processor, which would end the process without a word."""
+    triple = target.get("mtriple", "")
     if triple and not triple.startswith(platform.machine()):
         raise ArtifactError(expected(f"a library for {platform.machine()}", f"one for {triple}", "its C++ program under qemu, deploy.native"))
-    return manifest
+    info = Path("/proc/cpuinfo")
+    has = set(info.read_text().split()) if info.is_file() else None
+    missing = [name for name in target.get("needs", ()) if has is not None and name not in has]
+    if missing:
+        raise ArtifactError(expected(f"a processor with {', '.join(missing)}", f"this one without ({target.get('mcpu')} was meant)", "compiling again here"))
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
