@@ -22,7 +22,7 @@ def fma_peak(threads: int = 1, repeats: int = 9) -> float:
     tile = tile_for(host())
     kernel = fma_kernel(threads, tile)
     a, b = tensor(np.full((threads * tile.rows, 1), 0.5)), tensor(np.full((1, tile.columns), 0.5))
-    c = tensor(np.empty((threads * tile.rows, tile.columns)))
+    c = tensor(np.zeros((threads * tile.rows, tile.columns)))
 
     def run() -> None:
         kernel.call(a, b, c)
