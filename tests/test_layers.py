@@ -16,14 +16,14 @@ MAY_IMPORT = {
     "train": {"moe"},
     "federated": {"train", "scenes"},
     "quant": {"moe", "train", "scenes"},
-    "deploy": {"train", "quant"},
+    "deploy": {"train", "quant", "scenes"},
     "exercises": SUBJECTS,
     "course": set(),
     "grading": {"course"},
     "capstone": SUBJECTS,
     "cli": {"course", "grading", "capstone"},
 }
-BY_NAME_WHERE_RUN = {"course": {"exercises"}, "grading": {"exercises"}, "cli": {"exercises", "scenes", "federated", "quant"}}  # inside functions only
+BY_NAME_WHERE_RUN = {"course": {"exercises"}, "grading": {"exercises"}, "cli": {"exercises", "scenes", "federated", "quant", "deploy"}}  # inside functions only
 LIGHT = {"course", "grading", "cli"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "lib", "stuff"}
 LABELS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

@@ -1,7 +1,7 @@
 """Artifacts: what one stage hands to the next. Files with hashes, parents, metrics, profile.
 
-An artifact is a folder `<store>/<kind>/<id>/` of safetensors, npz, JSON and tar files, in folders of
-their own where that helps, beside a `manifest.json`. `id` is the time of writing and the first digits of
+An artifact is a folder `<store>/<kind>/<id>/` of safetensors, npz, JSON and tar files, and of compiled
+libraries, in folders of their own where that helps, beside a `manifest.json`. `id` is the time of writing and the first digits of
 the content's hash.
 """
 
@@ -24,7 +24,7 @@ from breakthrough.events import project_root
 
 VARIABLE = "BREAKTHROUGH_ARTIFACTS"
 MANIFEST = "manifest.json"
-SUFFIXES = (".safetensors", ".npz", ".json", ".tar")
+SUFFIXES = (".safetensors", ".npz", ".json", ".tar", ".so")
 Writer = Callable[[Path], None]
 
 

@@ -1,1 +1,1 @@
-"""Room `deploy`: a model exported, compiled by TVM, run without torch, served."""
+"""Deployment: a net exported, compiled by TVM, run without Python's help, served."""

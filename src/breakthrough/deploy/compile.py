@@ -1,0 +1,119 @@
+"""From an exported net to a folder that runs without Python's help: library, weights, manifest.
+
+    model.so              the code: one function for each batch size
+    weights.safetensors   what the functions take after the input, by name
+    manifest.json         inputs, outputs, functions, target, pipeline, hashes, versions
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from breakthrough import artifacts
+from breakthrough.deploy import targets
+from breakthrough.deploy.export import Exported
+from breakthrough.deploy.pipelines import pipeline as pipeline_of
+from breakthrough.deploy.runtime import LIBRARY, MANIFEST, VERSION, WEIGHTS, Engine
+from breakthrough.errors import InputError, expected
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A net as machine code for a target, with its weights beside it.
+
+    Shapes: weights name → array, in the order in which the functions take them after the input
+    """
+
+    executable: Any
+    weights: dict[str, np.ndarray]
+    manifest: dict[str, Any]
+    linker: str | None = None
+
+    def save(self, folder: str | Path) -> Path:
+        """Write library, weights and manifest; aside, then renamed, so they are there whole or not at all.
+
+        Raises: InputError for a folder with other files in it
+        """
+        target = Path(folder)
+        if target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file()):
+            raise InputError(expected("a new folder, or one of a compiled model", f"{target} with other files", "another folder"))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            self._write(aside)
+            aside.chmod(0o755)
+            if target.is_dir():
+                shutil.rmtree(target)
+            aside.rename(target)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        return target
+
+    def engine(self, **options: Any) -> Engine:
+        """The engine of this net, from a temporary folder: for a quick try in the same process."""
+        folder = tempfile.TemporaryDirectory(prefix="breakthrough-")
+        engine = Engine(self.save(Path(folder.name) / "model"), **options)
+        folder.cleanup()  # all of it is loaded by now
+        return engine
+
+    def _write(self, folder: Path) -> None:
+        options = {"cc": self.linker} if self.linker else {}
+        self.executable.export_library(str(folder / LIBRARY), **options)
+        save_file({name: np.ascontiguousarray(x) for name, x in self.weights.items()}, folder / WEIGHTS)
+        hashes = {name: artifacts.sha256(folder / name) for name in (LIBRARY, WEIGHTS)}
+        text = json.dumps({**self.manifest, "sha256": hashes}, indent=1)
+        (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def build(
+    exported: Exported,
+    target: str = "cpu",
+    pipeline: str = "default",
+    *,
+    database: Path | None = None,
+    threads: int = 1,
+    about: Mapping[str, Any] | None = None,
+) -> Compiled:
+    """Compile an exported net.
+
+    `about` is plain data that the manifest keeps for those who run the net, such as the names of its classes.
+
+    Raises: UnknownNameError for a target or pipeline that is not there
+    """
+    import tvm
+
+    way, chosen = pipeline_of(pipeline), targets.choose(target, threads=threads)
+    module, weights = way.lower(exported.module, chosen.target, database)
+    executable = tvm.compile(module, target=chosen.target)
+    manifest = {
+        "version": VERSION,
+        "source": exported.source,
+        "source_sha256": exported.source_sha256,
+        "inputs": [asdict(spec) for spec in exported.inputs],
+        "outputs": [asdict(spec) for spec in exported.outputs],
+        "functions": dict(exported.functions),
+        "weights": list(weights),
+        "target": _described(chosen),
+        "pipeline": pipeline,
+        "threads": threads,
+        "about": dict(about or {}),
+        "made_with": {name: version(name) for name in ("apache-tvm", "apache-tvm-ffi")},
+    }
+    return Compiled(executable, weights, manifest, chosen.linker)
+
+
+def _described(chosen: targets.Chosen) -> dict[str, Any]:
+    facts = dict(chosen.target.export())
+    needs = targets.needs(chosen.target) if facts["kind"] == "llvm" else []
+    return {"name": chosen.name, **{k: v for k, v in facts.items() if k in ("kind", "mcpu", "mtriple", "num-cores")}, "needs": needs}
