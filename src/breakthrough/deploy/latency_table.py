@@ -98,8 +98,9 @@ class Cell:
         return cls(**{**data, "ways": tuple(Way(**one) for one in data["ways"]), "latencies": Latencies.from_dict(data["latencies"])})
 
     def lines(self) -> list[str]:
-        """A line a way."""
-        return [self._line(one) for one in self.ways]
+        """A line a way, and a warning where others had the machine."""
+        warning = self.latencies.warning()
+        return [*(self._line(one) for one in self.ways), *([f"{self.net}, batch {self.batch}: {warning}"] if warning else [])]
 
     def _line(self, one: Way) -> str:
         head = f"{self.net:17} {self.batch:5} {one.name:18}"
