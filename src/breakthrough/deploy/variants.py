@@ -116,7 +116,7 @@ def _onnx_int8(job: Job) -> tuple[Answer, int]:
     from onnxruntime import quantization
 
     source, target = onnx_file(job), job.folder / "model.int8.onnx"
-    name = optional.require("onnxruntime", "ONNX").InferenceSession(str(source), providers=["CPUExecutionProvider"]).get_inputs()[0].name
+    name = session(source).get_inputs()[0].name
     prepared = job.folder / "model.prepared.onnx"
     quantization.shape_inference.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
     if job.example.dtype == np.float32:
@@ -154,15 +154,19 @@ def onnx_file(job: Job) -> Path:
     return path
 
 
-def _session(path: Path, threads: int) -> Answer:
-    import onnxruntime
-
+def session(path: str | Path, threads: int = 1) -> Any:
+    """An ONNX Runtime session on so many threads of the CPU. Raises: MissingDependency."""
+    onnxruntime = optional.require("onnxruntime", "ONNX")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda x: session.run(None, {name: x})[0]
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _session(path: Path, threads: int) -> Answer:
+    running = session(path, threads)
+    name = running.get_inputs()[0].name
+    return lambda x: running.run(None, {name: x})[0]
 
 
 def largest_error(run: Answer, reference: Answer, inputs: list[np.ndarray]) -> float:
