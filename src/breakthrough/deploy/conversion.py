@@ -139,14 +139,13 @@ def export_net(net: Source, batches: Sequence[int] | None) -> Exported:
     Raises: InputError for batch sizes below 1, or none
     """
     if batches is None:
-        made = to_relax(net.model, net.draw(2, torch_generator(0)), batch="dynamic")
+        made = to_relax(net.model, net.draw(2, torch_generator(0)), batch="dynamic", name=net.kind)
     else:
         sizes = sorted(set(batches))
         if not sizes or sizes[0] < 1:
             raise InputError(expected("batch sizes of at least 1", list(batches) or "none", "--batch 1,8"))
-        made = together([to_relax(net.model, net.draw(size, torch_generator(0))) for size in sizes])
-    source = type(getattr(net.model, "inspector", net.model)).__name__
-    return changed(made, source=source, outputs=tuple(changed(spec, name=name) for spec, name in zip(made.outputs, net.outputs)))
+        made = together([to_relax(net.model, net.draw(size, torch_generator(0)), name=net.kind) for size in sizes])
+    return changed(made, outputs=tuple(changed(spec, name=name) for spec, name in zip(made.outputs, net.outputs)))
 
 
 def build_net(net: Source, exported: Exported, pipeline: str, target: str = "cpu", database: Path | None = None, threads: int = 1) -> Compiled:

@@ -1,10 +1,11 @@
 """Where the nets that are compiled come from: an artifact of the course, by its kind or its folder.
 
-Shape legend: B pictures or texts in a batch, C classes, S sound parts, h × w cells.
+Shape legend: B pictures or texts in a batch.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from breakthrough import artifacts
 from breakthrough.artifacts import Artifact
-from breakthrough.deploy.export import Plain
+from breakthrough.deploy.models import Logits, WithCells, random_like
 from breakthrough.deploy.runtime import LIBRARY
 from breakthrough.errors import ArtifactError, InputError, expected, type_of
 from breakthrough.quant import loading, saving
@@ -28,6 +29,7 @@ from breakthrough.seeds import torch_generator
 from breakthrough.train import corpus
 from breakthrough.train.inspector import Inspector
 from breakthrough.train.language import ByteLM
+from breakthrough.train.mixture import every_expert
 
 KINDS = ("inspector", QUANTIZED, "moe_lm")
 SIDE, LENGTH = 64, 64  # pixels of a picture whose dataset is not there; bytes of a text
@@ -35,30 +37,32 @@ TEXTS = 64  # for calibration
 OUTPUTS = {"inspector": ("scores", "cells"), "language": ("logits",)}
 
 
-class WithCells(nn.Module):
-    """An inspector that gives its map too: scores of the picture, and of every cell of the grid.
+class EveryExpert(nn.Module):
+    """A sparse layer in a form that exports: sizes from the shapes alone, E/k times the work.
 
-    Shapes: (B, 3, H, W) → scores (B, C), cells (B, C + S, h, w)
+    Shapes: (…, d) → (…, d)
     """
 
-    def __init__(self, inspector: Inspector) -> None:
+    def __init__(self, moe: nn.Module) -> None:
         super().__init__()
-        self.inspector, self.config = inspector, inspector.config
+        self.moe = moe
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        cells = self.inspector.cells(x)
-        return self.inspector.gather(cells), cells
+    def forward(self, x: Tensor) -> Tensor:
+        return every_expert(self.moe, x)
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
     """A net to compile, in float32 and in evaluation mode, and what those who run it want to know.
 
+    `model` is in the form that exports, `eager` as PyTorch runs it: the same function.
+
     Shapes: example (1, …)
     Units:  `parent` is the artifact with a dataset that an inspector learned from, or None
     """
 
     model: nn.Module
+    eager: nn.Module
     name: str
     example: Tensor
     outputs: tuple[str, ...]
@@ -66,17 +70,19 @@ class Source:
     artifact: Artifact | None = None
     parent: Artifact | None = None
 
+    @property
+    def kind(self) -> str:
+        """What the net is, without what it is wrapped in."""
+        return "Inspector" if isinstance(self.model, WithCells) else "ByteLM"
+
     def draw(self, batch: int, generator: torch.Generator) -> Tensor:
         """Random inputs: pictures of noise, texts of any bytes. Shapes: → (B, …)."""
-        shape = (batch, *self.example.shape[1:])
-        if self.example.dtype.is_floating_point:
-            return torch.rand(shape, generator=generator)
-        return torch.randint(0, corpus.VOCABULARY, shape, generator=generator)
+        return random_like(self.example, batch, generator, corpus.VOCABULARY)
 
     def answer(self, x: Tensor) -> tuple[Tensor, ...]:
         """PyTorch's own outputs."""
         with torch.inference_mode():
-            y = Plain(self.model)(x)
+            y = self.eager(x)
         return y if isinstance(y, tuple) else (y,)
 
     def calibration(self) -> tuple[Tensor, ...]:
@@ -124,11 +130,12 @@ def of_model(model: nn.Module, name: str, artifact: Artifact | None = None, pare
     if isinstance(model, Inspector):
         config, side = model.config, _side(parent)
         about = {"classes": list(config.classes), "sound": list(config.sound), "side": side, "cell": config.cell}
-        return Source(WithCells(model).eval(), name, torch.zeros(1, 3, side, side), OUTPUTS["inspector"], about, artifact, parent)
+        both = WithCells(model).eval()
+        return Source(both, both, name, torch.zeros(1, 3, side, side), OUTPUTS["inspector"], about, artifact, parent)
     if isinstance(model, ByteLM):
         length = min(LENGTH, model.config.context)
         about = {"vocabulary": corpus.VOCABULARY, "length": length}
-        return Source(model, name, torch.zeros((1, length), dtype=torch.int64), OUTPUTS["language"], about, artifact)
+        return Source(Logits(_plain_experts(model)).eval(), Logits(model).eval(), name, torch.zeros((1, length), dtype=torch.int64), OUTPUTS["language"], about, artifact)
     raise InputError(expected("an inspector or a byte-level language model", type_of(model)))
 
 
@@ -141,6 +148,16 @@ def floats(model: nn.Module) -> nn.Module:
     kept = model.state_dict()
     fresh.load_state_dict({name: stored[name]().detach().float() if name in stored else kept[name].float() for name in fresh.state_dict()})
     return fresh
+
+
+def _plain_experts(model: ByteLM) -> ByteLM:
+    """A copy whose sparse layers export."""
+    model = copy.deepcopy(model)
+    sparse = {id(layer) for layer in model.sparse_layers()}
+    for block in model.blocks:
+        if id(block.ffn) in sparse:
+            block.ffn = EveryExpert(block.ffn)
+    return model
 
 
 def parent_of(quantized: Artifact) -> Artifact | None:
