@@ -76,7 +76,7 @@ def to_relax(
     size = None if batch == "dynamic" else len(example)
     function = "main" if size is None else f"batch_{size}"
     return Exported(
-        _renamed(_imported(program, model, example, {**CONVERTERS, **(own or {})}), function),
+        renamed(_imported(program, model, example, {**CONVERTERS, **(own or {})}), function),
         {function: size},
         (TensorSpec("x", (size, *example.shape[1:]), _dtype(example)),),
         output_specs(program, size),
@@ -98,11 +98,11 @@ def together(parts: Sequence[Exported]) -> Exported:
     if not parts or len({(part.source_sha256, part.source) for part in parts}) > 1:
         raise InputError(expected("exports of one model", f"{len(parts)} of several models" if parts else "none"))
     first = parts[0]
-    functions = {v.name_hint: f for part in parts for v, f in part.module.functions_items()}
+    module = IRModule({var: function for part in parts for var, function in part.module.functions_items()})
     sizes = {name: size for part in parts for name, size in part.functions.items()}
     inputs, outputs = (tuple(TensorSpec(s.name, (None, *s.shape[1:]), s.dtype) for s in specs) for specs in (first.inputs, first.outputs))
     return Exported(
-        IRModule(functions), sizes, inputs, outputs, first.source, first.source_sha256, first.classes, first.program, first.upto
+        module, sizes, inputs, outputs, first.source, first.source_sha256, first.classes, first.program, first.upto
     )
 
 
@@ -150,6 +150,29 @@ def source_sha256(model: nn.Module) -> str:
         digest.update(f"{name} {tuple(x.shape)} {x.dtype}".encode())
         digest.update(x.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def renamed(module: Any, name: str) -> Any:
+    """A module with its main function by another name, which the functions that it calls carry too."""
+    from tvm import IRModule, ir, relax
+    from tvm.relax.expr_functor import PyExprMutator, mutator
+
+    names = {var.name_hint: name if var.name_hint == "main" else f"{name}_{var.name_hint}" for var in module.get_global_vars()}
+    fresh = {old: ir.GlobalVar(new) for old, new in names.items()}
+    for var in module.get_global_vars():
+        relax.expr._update_type(fresh[var.name_hint], var.ty)
+
+    @mutator
+    class Rename(PyExprMutator):
+        def visit_global_var_(self, op: Any) -> Any:
+            return fresh[op.name_hint]
+
+    functions = {}
+    for var, function in module.functions_items():
+        body = Rename().visit_expr(function) if isinstance(function, relax.Function) and len(names) > 1 else function
+        public = bool(body.attrs and "global_symbol" in body.attrs)
+        functions[fresh[var.name_hint]] = body.with_attr("global_symbol", names[var.name_hint]) if public else body
+    return IRModule(functions, attrs=module.attrs)
 
 
 def output_specs(program: Any, size: int | None) -> tuple[TensorSpec, ...]:
@@ -233,13 +256,6 @@ def _decomposed(program: Any) -> Any:
 
 def _first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
-def _renamed(module: Any, name: str) -> Any:
-    from tvm import IRModule, ir
-
-    function = module["main"].with_attr("global_symbol", name)
-    return IRModule({ir.GlobalVar(name): function})
 
 
 def _dtype(x: Tensor) -> str:

@@ -12,9 +12,6 @@ from typing import Any
 
 from breakthrough.deploy import winograd
 
-FUSABLE = 4  # TVM's "out-elementwise-fusable": elementwise operators after it join it
-
-
 def convolution(x: Any, weight: Any, stride: tuple[int, int], padding: tuple[int, ...]) -> Any:
     """A convolution over channels-last pictures.
 
@@ -81,3 +78,26 @@ def channel_norm(x: Any, scale: Any, shift: Any, epsilon: float) -> Any:
         lambda b, i, j, c: (x[b, i, j, c] - mean[b, c]) * factor[b, c] + shift[c],
         name="normalized",
     )
+
+
+def padded_product(x: Any, weight: Any, columns: int) -> Any:
+    """The first columns of a matrix product.
+
+    Shapes: x (…, K), weight (K, wider) → (…, columns)
+    """
+    from tvm import te
+
+    k = te.reduce_axis((0, weight.shape[0]), "k")
+    *rows, _ = x.shape
+    product = te.compute(
+        (*rows, weight.shape[1]), lambda *at: te.sum(x[(*at[:-1], k)] * weight[k, at[-1]], axis=k), name="matmul"
+    )
+    return te.compute((*rows, columns), lambda *at: product[at], name="columns")
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(−x)) with an exp that vectorizes."""
+    from tvm import te, tirx, topi
+
+    power = topi.fast_exp(topi.negative(x))
+    return te.compute(x.shape, lambda *at: tirx.const(1.0, x.dtype) / (tirx.const(1.0, x.dtype) + power(*at)))

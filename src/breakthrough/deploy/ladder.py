@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ PAUSE_S = 0.03  # between functions that use threads: idle workers of the one be
 SIZE, REPEATS = 512, 9
 TOLERANCE = 1e-5  # of the largest answer, for a sum of 512 terms in float32
 Run = Callable[[], object]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def ladder(
     rungs: list[Rung] = []
     for count in sorted(set(threads)):
         chosen = kernels if count == 1 else {STEPS[-1].name: kernels[STEPS[-1].name]}
-        rungs += _on_threads(count, lambda: _measured(chosen, a, b, truth, count, repeats))
+        rungs += on_threads(count, lambda: _measured(chosen, a, b, truth, count, repeats))
         rungs += refused if count == 1 else ()
     rungs.sort(key=lambda one: ("step", "wrong", "library").index(one.kind))
     return Ladder(n, m, k, target.attrs["mcpu"], tuple(rungs), dict(peaks or {}))
@@ -171,7 +172,7 @@ def _built(n: int, m: int, k: int, tile: Tile, target: Any) -> tuple[dict[str, K
 
 
 def _measured(kernels: Mapping[str, Kernel], a: np.ndarray, b: np.ndarray, truth: np.ndarray, threads: int, repeats: int) -> list[Rung]:
-    """The rungs of one number of threads. Runs in a thread of its own: see `_on_threads`."""
+    """The rungs of one number of threads. Runs in a thread of its own: see `on_threads`."""
     runs, answers = {}, {}
     tensors = tensor(a), tensor(b)
     for name, kernel in kernels.items():
@@ -203,18 +204,19 @@ def _bound(call: Callable[..., object], *args: object) -> Run:
 
 def in_turns(runs: Mapping[str, Run], repeats: int, pause_s: float = 0.0) -> dict[str, tuple[float, ...]]:
     """Seconds a call of each function, A B A B: every repeat calls each for LEAST_S, so all see the same machine."""
-    calls = {name: max(1, math.ceil(LEAST_S / max(_seconds(run, 1), 1e-7))) for name, run in runs.items()}
+    calls = {name: max(1, math.ceil(LEAST_S / max(seconds_a_call(run, 1), 1e-7))) for name, run in runs.items()}
     found: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
             time.sleep(pause_s)
             if calls[name] > 1:
                 run()  # fills the caches that the one before has used
-            found[name].append(_seconds(run, calls[name]))
+            found[name].append(seconds_a_call(run, calls[name]))
     return {name: tuple(all_) for name, all_ in found.items()}
 
 
-def _seconds(run: Run, calls: int) -> float:
+def seconds_a_call(run: Run, calls: int) -> float:
+    """The mean of so many calls in a row."""
     start = time.perf_counter()
     for _ in range(calls):
         run()
@@ -238,13 +240,13 @@ def _libraries(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...], threads: in
             yield found
 
 
-def _on_threads(count: int, work: Callable[[], list[Rung]]) -> list[Rung]:
+def on_threads(count: int, work: Callable[[], list[Item]]) -> list[Item]:
     """Do work in a new thread, whose TVM pool has `count` threads.
 
     TVM makes a pool for each thread that calls it, reads its size from the environment, and would bind the caller to
     one core for ever; a thread of one's own leaves nothing behind.
     """
-    found: list[Rung] = []
+    found: list[Item] = []
     failed: list[BaseException] = []
 
     def act() -> None:

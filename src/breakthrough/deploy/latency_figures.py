@@ -72,43 +72,44 @@ def draw_table(found: Table) -> Figure:
     """The speed of every way against eager, a panel a net: bars are medians over blocks, lines their intervals."""
     nets, batches = list(dict.fromkeys(cell.net for cell in found.cells)), list(dict.fromkeys(cell.batch for cell in found.cells))
     ways = list(dict.fromkeys(way.name for cell in found.cells for way in cell.ways))
-    figure = new_figure(3.1 * len(nets) + 1.6, 0.42 * len(ways) * max(len(batches), 1.3) + 1.3)
-    speeds = [cell.speedup(name) for cell in found.cells for name in cell.latencies.names]
-    low, high = min(one.value for one in speeds) / 1.6, 4.5 * max(one.value for one in speeds)
+    figure = new_figure(3.1 * len(nets) + 1.8, 0.26 * len(ways) * (len(batches) + 1) + 1.4)
+    speeds = [cell.latencies.speedup(name).value for cell in found.cells for name in cell.latencies.names]
+    low, high = min(0.5, min(speeds)) / 2.5, 3 * max(2.0, *speeds)
+    ticks = [tick for tick in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30) if low < tick < high]
     for axes, net in zip(figure.subplots(1, len(nets), squeeze=False, sharey=True)[0], nets):
-        for place, batch in enumerate(batches):
-            _bars(axes, next((cell for cell in found.cells if (cell.net, cell.batch) == (net, batch)), None), ways, place, len(batches), low)
+        for cell in (cell for cell in found.cells if cell.net == net):
+            _bars(axes, cell, ways, batches.index(cell.batch), len(batches))
         axes.axvline(1, color=INK, lw=1)
-        axes.set(xscale="log", xlim=(low, high), xlabel="× the speed of eager")
+        axes.set(xscale="log", xlim=(low, high), xlabel="× the speed of eager", ylim=(len(ways) - 0.5, -0.5))
         axes.set_title(net, fontsize=10.5)
         axes.set_yticks(range(len(ways)), ways)
-        ticks = [tick for tick in (0.01, 0.03, 0.1, 0.3, 1, 3, 10) if low < tick < high]
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
         axes.grid(axis="x", color=GRID, lw=0.7)
         axes.set_axisbelow(True)
         plain(axes)
-    figure.axes[0].invert_yaxis()
     figure.suptitle(f"{found.machine}, {found.threads} thread(s); p50 in ms beside the bars", fontsize=10.5)
-    figure.axes[-1].legend(fontsize=8.5, frameon=False, loc="lower right")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=9, frameon=False, loc="outside lower center", ncols=max(1, len(batches)))
     return figure
 
 
-def _bars(axes: Axes, cell: Cell | None, ways: list[str], place: int, count: int, low: float) -> None:
-    if cell is None:
-        return
-    height, colour = 0.8 / count, (SKY, ORANGE, GREEN)[place % 3]
-    shown = False
+def _bars(axes: Axes, cell: Cell, ways: list[str], place: int, count: int) -> None:
+    """Bars from 1: to the right what is faster than eager. A logarithmic axis has no 0 for them to start from."""
+    height, named = 0.8 / count, False
     for at, name in enumerate(ways):
-        y = at + (place - (count - 1) / 2) * height
-        speed = cell.speedup(name)
+        y, speed = at + (place - (count - 1) / 2) * height, cell.speedup(name)
         if speed is None:
-            axes.text(low * 1.1, y, "fails" if name in [way.name for way in cell.ways] else "–", va="center", fontsize=8, color=GREY)
+            axes.text(1.06, y, "fails" if name in {way.name for way in cell.ways} else "–", va="center", fontsize=8.5, color=INK)
             continue
-        axes.barh(y, speed.value, height=0.9 * height, left=0, color=colour, label=None if shown else f"batch {cell.batch}")
-        shown = True
-        axes.plot([speed.low, min(speed.high, 1e3)], [y, y], color=INK, lw=1.2)
-        axes.text(max(speed.value, speed.high if speed.high < 1e3 else 0) * 1.12, y, milliseconds(cell.latencies[name].p50_s), va="center", fontsize=8, color=INK)
+        axes.barh(y, speed.value - 1, left=1, height=0.9 * height, color=(SKY, ORANGE, GREEN)[place % 3], label=None if named else f"batch {cell.batch}")
+        named, faster = True, speed.value >= 1
+        bounded = speed.high < 1e3
+        if bounded:
+            axes.plot([speed.low, speed.high], [y, y], color=INK, lw=1.2)
+        edge = (max if faster else min)(1, speed.value, *((speed.low, speed.high) if bounded else ()))
+        text = milliseconds(cell.latencies[name].p50_s)
+        axes.text(edge * (1.06 if faster else 1 / 1.06), y, text, va="center", ha="left" if faster else "right", fontsize=8.5, color=INK)
 
 
 def draw_limits(found: Limits, way: str | None = None) -> Figure:

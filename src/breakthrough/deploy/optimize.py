@@ -11,11 +11,14 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
+import numpy as np
+
 from breakthrough import optional
-from breakthrough.deploy import kernels, winograd
+from breakthrough.deploy import kernels, merging, winograd
 
 PREPARED = "breakthrough.prepared"
-TINY_WORK = 4096  # elements written and read by an operator that is not worth a call of its own
+
+LANES = 16  # floats of the longest vector register
 WINOGRAD_TILE = 4
 WINOGRAD_CHANNELS = 16  # fewer channels than this do not pay for the transforms
 
@@ -39,6 +42,7 @@ def prepare(module: Any, target: Any) -> Any:
         transform.CanonicalizeBindings(),
         transform.ConvertLayout(layout),
         transform.FoldConstant(),
+        transform.FastMathTransform(),  # polynomials for exp and tanh: calls of libm cannot be vectorized
         transform.LegalizeOps(legalizations()),
         transform.AnnotateTIROpPattern(),
         transform.FoldConstant(),
@@ -49,6 +53,7 @@ def prepare(module: Any, target: Any) -> Any:
     with target:
         for step in passes:
             module = step(module)
+        module = merging.merge_tiny(module)
     return module.with_attr(PREPARED, True)
 
 
@@ -59,7 +64,12 @@ def is_prepared(module: Any) -> bool:
 
 def legalizations() -> dict[str, Any]:
     """Which operators get this room's expressions, as LegalizeOps takes them."""
-    return {"relax.nn.conv2d": _conv2d, "relax.nn.group_norm": _group_norm}
+    return {
+        "relax.nn.conv2d": _conv2d,
+        "relax.nn.group_norm": _group_norm,
+        "relax.matmul": _matmul,
+        "relax.sigmoid": _sigmoid,
+    }
 
 
 def _conv2d(builder: Any, call: Any) -> Any:
@@ -106,6 +116,25 @@ def _group_norm(builder: Any, call: Any) -> Any:
         return _stock(builder, call)
     epsilon = float(attrs.epsilon)
     return builder.call_te(kernels.channel_norm, x, scale, shift, epsilon, primfunc_name_hint="channel_norm")
+
+
+def _matmul(builder: Any, call: Any) -> Any:
+    """A product with constant weights gets columns of zeros up to the next full vector, where they are few."""
+    tvm = optional.require("tvm", "compiling")
+    x, weight = call.args
+    if not hasattr(weight, "value") or len(weight.ty.shape) != 2:
+        return _stock(builder, call)
+    values = weight.value.numpy()
+    columns = values.shape[1]
+    more = -columns % LANES
+    if not more or more * 8 > columns or str(call.ty.dtype) != "float32":
+        return _stock(builder, call)
+    wider = tvm.relax.const(np.pad(values, ((0, 0), (0, more))))
+    return builder.call_te(kernels.padded_product, x, wider, columns, primfunc_name_hint="matmul")
+
+
+def _sigmoid(builder: Any, call: Any) -> Any:
+    return builder.call_te(kernels.sigmoid, call.args[0], primfunc_name_hint="sigmoid")
 
 
 def _stock(builder: Any, call: Any) -> Any:

@@ -13,8 +13,14 @@ from typing import Any
 
 MOST = 48  # candidates of one task
 CONTRACTIONS = ("conv", "matmul", "T_matmul", "T_batch_matmul", "T_dense")
-TINY_WORK = 4096
+TINY_WORK = 12288  # steps of a chain of operators that is not worth a schedule
 DATA_PARALLEL, REDUCTION = 0, 2  # TVM's kinds of iteration
+
+
+def is_plain(sch: Any) -> bool:
+    """Whether a loop nest is made of blocks that schedules can move; a hand-written one is not."""
+    body = sch.mod["main"].body
+    return hasattr(body, "block") and str(body.block.name_hint) == "root"
 
 
 def rule_of(sch: Any) -> str | None:
@@ -32,8 +38,17 @@ def rule_of(sch: Any) -> str | None:
         return "contraction"
     if not reductions:
         return "elementwise"
-    work = sum(_size(_extents(sch, block)) for block in blocks)
-    return "tiny" if work <= TINY_WORK else None
+    return "tiny" if work(sch) <= TINY_WORK else None
+
+
+def is_static(sch: Any) -> bool:
+    """Whether all loops have known extents."""
+    return all(hasattr(sch.get(loop).extent, "value") for block in _blocks(sch) for loop in sch.get_loops(block))
+
+
+def work(sch: Any) -> int:
+    """The steps of all loops."""
+    return sum(_size(_extents(sch, block)) for block in _blocks(sch))
 
 
 # contraction: convolutions, matrix products, sums over pixels
@@ -53,10 +68,10 @@ def contraction_params(sch: Any, machine: Any) -> list[dict[str, int]]:
             if held <= machine.registers - 4 or (rows * pixels == 1 and held <= machine.registers - 2):
                 score = _score(rows * pixels, vecs * each, vec / (each * machine.lanes))
                 params = {"rows": rows, "pixels": pixels, "vecs": vecs, "vec": vec}
-                found.append((score, -vecs * vec, {**params, "weights_outer": 1}))
+                found.append((score, abs(held - 16), -rows * pixels, {**params, "weights_outer": 1}))
                 if _size(spatial) > held * vec and _size(reduced) * channels > 4096:
-                    found.append((score * 1.01, -vecs * vec, {**params, "weights_outer": 0}))
-    return [params for *_, params in sorted(found, key=lambda f: (f[0], f[1]))][:MOST]
+                    found.append((score * 1.01, abs(held - 16), -rows * pixels, {**params, "weights_outer": 0}))
+    return [params for *_, params in sorted(found, key=lambda f: f[:3])][:MOST]
 
 
 def contraction(sch: Any, rows: int, pixels: int, vecs: int, vec: int, weights_outer: int) -> None:
@@ -179,7 +194,7 @@ def elementwise_params(sch: Any, machine: Any) -> list[dict[str, int]]:
     total, last = _size(extents), extents[-1] if extents else 1
     one = [{"fused": 1, "vec": vec} for vec in vectors(total, 2 * machine.lanes)[:3]]
     own = [{"fused": 0, "vec": vec} for vec in vectors(last, 2 * machine.lanes)[:3]]
-    return [*own, *one, {"fused": 0, "vec": 1}] if last >= machine.lanes else [*one, {"fused": 0, "vec": 1}, *own]
+    return [*own, *one, {"fused": 0, "vec": 1}] if last >= machine.lanes else [{"fused": 0, "vec": 1}, *one, *own]
 
 
 def elementwise(sch: Any, fused: int, vec: int) -> None:

@@ -63,7 +63,7 @@ def machine(target: Any) -> Machine:
 def candidates(function: Any, target: Any) -> list[Candidate]:
     """The ways to schedule a loop nest, best guess first; none where no rule fits."""
     schedule = _fresh(function)
-    name = rules.rule_of(schedule)
+    name = rules.rule_of(schedule) if rules.is_plain(schedule) else None
     if name is None:
         return []
     return [Candidate(name, params) for params in RULES[name][0](schedule, machine(target))]

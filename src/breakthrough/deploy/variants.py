@@ -5,6 +5,7 @@ Shape legend: x (B, …) as the net takes it → y (B, …)
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,11 +20,11 @@ from torch import nn
 from breakthrough import optional
 from breakthrough.deploy.compile import build
 from breakthrough.deploy.export import to_relax
+from breakthrough.deploy.onnx_file import session, to_onnx
 from breakthrough.deploy.runtime import Engine
 from breakthrough.errors import unknown
 
-MOST_ERROR = 1e-4  # of a variant in fp32
-OPSET = 18
+MOST_ERROR = 1e-4  # of a variant in fp32, for answers of order 1; in proportion to larger ones
 CALIBRATION = 32  # inputs
 Answer = Callable[[np.ndarray], np.ndarray]
 
@@ -115,7 +116,7 @@ def _onnx_int8(job: Job) -> tuple[Answer, int]:
     from onnxruntime import quantization
 
     source, target = onnx_file(job), job.folder / "model.int8.onnx"
-    name = optional.require("onnxruntime", "ONNX").InferenceSession(str(source), providers=["CPUExecutionProvider"]).get_inputs()[0].name
+    name = session(source).get_inputs()[0].name
     prepared = job.folder / "model.prepared.onnx"
     quantization.shape_inference.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
     if job.example.dtype == np.float32:
@@ -149,25 +150,36 @@ def onnx_file(job: Job) -> Path:
     """The net as ONNX for the example's batch, written once a job."""
     path = job.folder / "model.onnx"
     if not path.is_file():
-        torch.onnx.export(job.model, (torch.from_numpy(job.example),), path, dynamo=True, external_data=False, verbose=False, opset_version=OPSET)
+        to_onnx(job.model, torch.from_numpy(job.example), path)
     return path
 
 
 def _session(path: Path, threads: int) -> Answer:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda x: session.run(None, {name: x})[0]
+    running = session(path, threads)
+    name = running.get_inputs()[0].name
+    return lambda x: running.run(None, {name: x})[0]
 
 
 def largest_error(run: Answer, reference: Answer, inputs: list[np.ndarray]) -> float:
     """The largest absolute difference of two nets' answers."""
     pairs: list[tuple[Any, Any]] = [(run(x), reference(x)) for x in inputs]
     return max(float(np.abs(y - wanted).max()) if np.isfinite(y).all() else float("inf") for y, wanted in pairs)
+
+
+def allowed_error(reference: Answer, inputs: list[np.ndarray]) -> float:
+    """How far two nets in fp32 may be apart: rounding grows with the answers."""
+    return MOST_ERROR * max(1.0, *(float(np.abs(reference(x)).max()) for x in inputs))
+
+
+def in_double(model: nn.Module) -> Answer:
+    """The same net in float64: who is nearer to it has rounded less."""
+    double = copy.deepcopy(model).double()
+
+    def run(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return double(torch.from_numpy(x.astype(np.float64) if x.dtype == np.float32 else x)).numpy()
+
+    return run
 
 
 EAGER = "eager"

@@ -22,6 +22,10 @@ class Verdict:
     number: float | None
     sentence: str
 
+    def __str__(self) -> str:
+        """Claim, verdict, reason."""
+        return f"{self.claim} {self.verdict}: {self.sentence}"
+
 
 def real_time(found: Limits, way: str | None = None, deadline_s: float = DEADLINES_S[0]) -> Verdict:
     """C10, light nets for real time, none above 50 M parameters: whether the number of parameters tells who is late.
