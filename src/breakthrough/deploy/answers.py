@@ -16,16 +16,13 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Inspection(Struct, omit_defaults=True):
-    """What the net sees in a picture. `map` has, for each cell of a grid over the picture, rows from the top, the
-    probability that it shows a defect; it is absent where the net has no such output. `batch` is with how many others,
-    itself included, the picture was computed.
-    """
+    """What the net sees in a picture."""
 
     label: Annotated[str, Meta(description="The most probable class.")] = msgspec.field(name="class")
     confidence: Annotated[Share, Meta(description="Its probability.")] = 0.0
     probabilities: Annotated[dict[str, Share], Meta(description="Of every class; they sum to 1.")] = {}
-    map: list[list[Share]] = []
-    batch: Annotated[int, Meta(ge=1)] = 0
+    map: Annotated[list[list[Share]], Meta(description="Rows of cells from the top: each one's probability of showing a defect. Absent where the net has no such output.")] = []
+    batch: Annotated[int, Meta(ge=1, description="How many pictures were computed together with it, itself included.")] = 0
 
 
 class Problem(Struct):
@@ -70,9 +67,9 @@ def inspections(outputs: Any, classes: tuple[str, ...]) -> list[bytes]:
     Shapes: scores (B, C), or scores and cells (B, C + S, h, w) → B
     """
     scores, cells = (outputs[0], outputs[1]) if isinstance(outputs, tuple) else (outputs, None)
-    p = softmax(scores).round(5)  # (B, C)
+    p = softmax(scores.astype(np.float64)).round(5)  # (B, C), in doubles so that JSON is short
     best, top, n = p.argmax(1).tolist(), p.max(1).tolist(), len(p)
-    maps = [[]] * n if cells is None else defect_map(cells, len(classes)).round(4).tolist()
+    maps = [[]] * n if cells is None else defect_map(cells, len(classes)).astype(np.float64).round(4).tolist()
     rows = zip(best, top, p.tolist(), maps)
     return [encode(Inspection(classes[k], share, dict(zip(classes, every)), map_, n)) for k, share, every, map_ in rows]
 
