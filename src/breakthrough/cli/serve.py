@@ -39,7 +39,7 @@ def serve(
       breakthrough serve compiled --variant int8 --max-batch 16 --timeout-s 0.5
     """
     from breakthrough.deploy import models, serve as serving
-    from breakthrough.deploy.limits import Limits
+    from breakthrough.deploy.capacity import Limits
 
     folder = models.find(artifact, variant)
     limits = Limits(workers, max_batch, max_wait_ms, queue, timeout_s, max_body_bytes)

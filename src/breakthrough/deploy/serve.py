@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from breakthrough.deploy import runtime
-from breakthrough.deploy.limits import Limits
+from breakthrough.deploy.capacity import Limits
 from breakthrough.errors import ArtifactError, InputError, expected
 from breakthrough.optional import require
 

@@ -23,7 +23,7 @@ import numpy as np
 from breakthrough.deploy import answers
 from breakthrough.deploy.batching import Batcher, Item
 from breakthrough.deploy.intake import SMALL_BYTES, Intake, Refusal
-from breakthrough.deploy.limits import Limits
+from breakthrough.deploy.capacity import Limits
 from breakthrough.deploy.meters import CONTENT_TYPE, Meters
 from breakthrough.errors import expected
 
