@@ -38,10 +38,10 @@ def serve(
       breakthrough serve build/inspector-tuned --port 0 --workers 2
       breakthrough serve compiled --variant int8 --max-batch 16 --timeout-s 0.5
     """
-    from breakthrough.deploy import models, serve as serving
+    from breakthrough.deploy import finding, serve as serving
     from breakthrough.deploy.capacity import Limits
 
-    folder = models.find(artifact, variant)
+    folder = finding.find(artifact, variant)
     limits = Limits(workers, max_batch, max_wait_ms, queue, timeout_s, max_body_bytes)
     if ended := serving.serve(folder, limits, host=host, port=port, follow_stdin=follow_stdin, say=_say):
         raise typer.Exit(ended)

@@ -13,19 +13,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from breakthrough import devices, optional
+from breakthrough.deploy.levels import inner_instructions
 from breakthrough.deploy.schedule import STEPS, WRONG, Kernel, RefusedError, Tile, build, host, program, tensor, text, tile_for
 from breakthrough.errors import ConfigError, InputError, expected, unknown
 from breakthrough.seeds import numpy_generator
 
 LEAST_S = 0.003  # of one measurement: so many calls
+PAUSE_S = 0.03  # between functions that use threads: idle workers of the one before spin for a while
 SIZE, REPEATS = 512, 9
 TOLERANCE = 1e-5  # of the largest answer, for a sum of 512 terms in float32
 Run = Callable[[], object]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Rung:
     error: float = math.nan
     refused: str = ""
     source: str = ""
+    loop: str = ""  # what the inner loop of the machine code does, counted
 
     @property
     def median_s(self) -> float:
@@ -107,7 +111,7 @@ class Ladder:
             return f"{rung.name:18}{rung.threads:7}  refused by TVM"
         rate, low, high = (one / 1e9 for one in self.rates(rung))
         share = self.share(rung)
-        part = f"{share:7.0%}" if share else f"{'–':>7}"
+        part = f"{100 * share:6.2g}%" if share else f"{'–':>7}"
         times = self.rung("naive").median_s / rung.median_s
         return f"{rung.name:18}{rung.threads:7}{1e3 * rung.median_s:9.3f}{rate:9.1f} ({low:5.1f} – {high:5.1f}) {part}{times:9.1f}"
 
@@ -151,7 +155,7 @@ def ladder(
     rungs: list[Rung] = []
     for count in sorted(set(threads)):
         chosen = kernels if count == 1 else {STEPS[-1].name: kernels[STEPS[-1].name]}
-        rungs += _on_threads(count, lambda: _measured(chosen, a, b, truth, count, repeats))
+        rungs += on_threads(count, lambda: _measured(chosen, a, b, truth, count, repeats))
         rungs += refused if count == 1 else ()
     rungs.sort(key=lambda one: ("step", "wrong", "library").index(one.kind))
     return Ladder(n, m, k, target.attrs["mcpu"], tuple(rungs), dict(peaks or {}))
@@ -168,7 +172,7 @@ def _built(n: int, m: int, k: int, tile: Tile, target: Any) -> tuple[dict[str, K
 
 
 def _measured(kernels: Mapping[str, Kernel], a: np.ndarray, b: np.ndarray, truth: np.ndarray, threads: int, repeats: int) -> list[Rung]:
-    """The rungs of one number of threads. Runs in a thread of its own: see `_on_threads`."""
+    """The rungs of one number of threads. Runs in a thread of its own: see `on_threads`."""
     runs, answers = {}, {}
     tensors = tensor(a), tensor(b)
     for name, kernel in kernels.items():
@@ -177,7 +181,7 @@ def _measured(kernels: Mapping[str, Kernel], a: np.ndarray, b: np.ndarray, truth
     with _libraries(a, b, truth.shape, threads) as peers:
         runs |= {name: run for name, (run, _) in peers.items()}
         answers |= {name: answer for name, (_, answer) in peers.items()}
-        seconds = in_turns(runs, repeats)
+        seconds = in_turns(runs, repeats, PAUSE_S if threads > 1 else 0.0)
     wrong = {one.name for one in WRONG}
     rungs = []
     for name in runs:
@@ -185,27 +189,34 @@ def _measured(kernels: Mapping[str, Kernel], a: np.ndarray, b: np.ndarray, truth
         error = float(np.abs(answers[name]() - truth).max() / np.abs(truth).max())
         if not error <= TOLERANCE * max(1.0, math.sqrt(a.shape[1] / 512)):
             raise InputError(expected(f"{name}'s answer within {TOLERANCE} of float64", f"{error:.2g}"))
-        rungs.append(Rung(name, kind, threads, seconds[name], error, source=text(kernels[name].module) if name in kernels else ""))
+        rungs.append(Rung(name, kind, threads, seconds[name], error, "", *_written(kernels.get(name))))
     return rungs
+
+
+def _written(kernel: Kernel | None) -> tuple[str, str]:
+    """A kernel's program, and what its inner loop does; of a library neither is known."""
+    return (text(kernel.module), str(inner_instructions(kernel))) if kernel else ("", "")
 
 
 def _bound(call: Callable[..., object], *args: object) -> Run:
     return lambda: call(*args)
 
 
-def in_turns(runs: Mapping[str, Run], repeats: int) -> dict[str, tuple[float, ...]]:
+def in_turns(runs: Mapping[str, Run], repeats: int, pause_s: float = 0.0) -> dict[str, tuple[float, ...]]:
     """Seconds a call of each function, A B A B: every repeat calls each for LEAST_S, so all see the same machine."""
-    calls = {name: max(1, math.ceil(LEAST_S / max(_seconds(run, 1), 1e-7))) for name, run in runs.items()}
+    calls = {name: max(1, math.ceil(LEAST_S / max(seconds_a_call(run, 1), 1e-7))) for name, run in runs.items()}
     found: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
+            time.sleep(pause_s)
             if calls[name] > 1:
                 run()  # fills the caches that the one before has used
-            found[name].append(_seconds(run, calls[name]))
+            found[name].append(seconds_a_call(run, calls[name]))
     return {name: tuple(all_) for name, all_ in found.items()}
 
 
-def _seconds(run: Run, calls: int) -> float:
+def seconds_a_call(run: Run, calls: int) -> float:
+    """The mean of so many calls in a row."""
     start = time.perf_counter()
     for _ in range(calls):
         run()
@@ -229,13 +240,13 @@ def _libraries(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...], threads: in
             yield found
 
 
-def _on_threads(count: int, work: Callable[[], list[Rung]]) -> list[Rung]:
+def on_threads(count: int, work: Callable[[], list[Item]]) -> list[Item]:
     """Do work in a new thread, whose TVM pool has `count` threads.
 
     TVM makes a pool for each thread that calls it, reads its size from the environment, and would bind the caller to
     one core for ever; a thread of one's own leaves nothing behind.
     """
-    found: list[Rung] = []
+    found: list[Item] = []
     failed: list[BaseException] = []
 
     def act() -> None:

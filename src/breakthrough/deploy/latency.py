@@ -119,7 +119,7 @@ class Latencies:
     def __str__(self) -> str:
         """A row a function: percentiles with intervals, CPU time, speed against the baseline."""
         width = max(map(len, (*self.names, "ms a call")))
-        head = f"{'ms a call':{width}} {'runs':>6} {'p50':>8} {'p90':>8} {'p99':>8} {'99% lies in':>18} {'CPU':>8}  speed of {self.baseline}"
+        head = f"{'ms a call':{width}} {'runs':>6} {'p50':>8} {'p90':>8} {'p99':>8} {'p99 lies in':>18} {'CPU':>8}  speed of {self.baseline}"
         return "\n".join([f"{self.machine}, {self.threads} thread(s)", head, *(self._row(one, width) for one in self.samples)])
 
     def _row(self, one: Samples, width: int) -> str:

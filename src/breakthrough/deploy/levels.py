@@ -133,6 +133,12 @@ def hot_loop(built: Kernel | str) -> str:
     return work
 
 
+def inner_instructions(built: Kernel | str) -> Instructions:
+    """`instructions` of the hot loop; of all the code where no loop is left, as in a small program written out."""
+    assembly = built.source() if isinstance(built, Kernel) else built
+    return instructions(max(loops(assembly), key=_work, default="")) if any(map(_work, loops(assembly))) else instructions(assembly)
+
+
 def _work(code: str) -> int:
     """Operations of some machine code that runs through once, an FMA counted twice."""
     counts = instructions(code)

@@ -130,7 +130,7 @@ def operators(model: nn.Module, example: Tensor, *, name: str = "", threads: int
     """
     if repeats < 1:
         raise InputError(expected("1 repeat or more", repeats))
-    recorder = _Recorder({id(x) for x in model.parameters()} | {id(x) for x in model.buffers()})
+    recorder = _Recorder({_place(x) for x in (*model.parameters(), *model.buffers())})
     with devices.threads(threads), torch.no_grad(), _places(model, recorder), recorder:
         model(example)  # not in inference mode: there a convolution or a linear layer is not taken apart
     found, known = [], {}
@@ -176,7 +176,7 @@ class _Recorder(TorchDispatchMode):
         if not outputs or not inputs or _is_view(func, inputs, outputs):
             return out
         name = func.overloadpacket.__name__
-        weights = [x for x in inputs if id(x) in self.weights]
+        weights = [x for x in inputs if _place(x) in self.weights]
         run = lambda: func(*args, **kwargs)  # noqa: E731
         moved = sum(map(_bytes, inputs)) + sum(map(_bytes, outputs))
         key = (name, tuple(tuple(x.shape) for x in inputs), tuple(x.stride() for x in inputs))
@@ -218,6 +218,11 @@ def _elementwise(name: str, inputs: list[Tensor], outputs: list[Tensor]) -> int:
         return 0
     most = max(x.numel() for x in (*inputs, *outputs))
     return most * (NORMALIZE if "norm" in name or "softmax" in name else 1)
+
+
+def _place(x: Tensor) -> int:
+    """Where a tensor's numbers lie: a transposed weight is the same weight."""
+    return x.untyped_storage().data_ptr()
 
 
 def _bytes(x: Tensor) -> int:

@@ -24,17 +24,19 @@ def draw_roofline(machine: Machine, profile: Profile | None = None, *, threads: 
     roof = machine.roof(count)
     figure = new_figure(9.6, 5.2)
     axes = figure.subplots()
-    intensity = np.geomspace(1 / 16, 4096, 300)
+    intensity = np.geomspace(1 / 16, 1024, 300)
     for place, level in enumerate(reversed(roof.levels)):
         slope = [roof.rate(x, level=level.name) / 1e9 for x in intensity]
         axes.plot(intensity, slope, color=INK if level.name == MEMORY else GREY, lw=2 if level.name == MEMORY else 1.1, ls="-" if level.name == MEMORY else "--")
         _along(axes, level.bandwidth, f"{level.name} {level.bandwidth / 1e9:.0f} GB/s", 0.09 * 2.2**place)
     for dtype, peak in roof.peaks.items():
         axes.axhline(peak / 1e9, color=INK, lw=1, ls=":")
-        axes.text(4000, 1.06 * peak / 1e9, f"{dtype}: {peak / 1e9:.0f} GFLOP/s", ha="right", fontsize=9, color=INK)
+        axes.text(1000, 1.1 * peak / 1e9, f"{dtype}: {peak / 1e9:.0f} GFLOP/s", ha="right", fontsize=9, color=INK)
     lowest = _points(axes, profile) if profile else 1.0
-    axes.set(xscale="log", yscale="log", xlabel="operations for each byte moved", ylabel="GFLOP/s", xlim=(1 / 16, 4096))
+    axes.set(xscale="log", yscale="log", xlabel="operations for each byte moved", ylabel="GFLOP/s", xlim=(1 / 16, 1024))
     axes.set_ylim(min(lowest / 2, 0.3), 2.2 * max(roof.peaks.values()) / 1e9)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda x, _: f"{x:g}")
     axes.grid(color=GRID, lw=0.7)
     axes.set_axisbelow(True)
     plain(axes)

@@ -91,7 +91,7 @@ async def _serve(service: Any, host: str, port: int, follow_stdin: bool, say: Sa
     service.start(loop)
     listening = loop.create_task(server.serve())
     try:
-        await _until_ready(service, end)
+        await _until_ready(service, host, port, end)
         if not end.is_set():
             say(f"ready: http://{host}:{port}/ (schema at /docs, metrics at /metrics; Ctrl-C ends)")
         await end.wait()
@@ -101,12 +101,21 @@ async def _serve(service: Any, host: str, port: int, follow_stdin: bool, say: Sa
         await asyncio.wait([listening], timeout=2)
 
 
-async def _until_ready(service: Any, end: asyncio.Event) -> None:
-    while not service.ready and not end.is_set():
+async def _until_ready(service: Any, host: str, port: int, end: asyncio.Event) -> None:
+    while not (service.ready and await _listens(host, port)) and not end.is_set():
         if service.failure is not None:
             raise service.failure
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(end.wait(), 0.02)
+
+
+async def _listens(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def _drain(service: Any, end: asyncio.Event, say: Say) -> int:
