@@ -1,7 +1,24 @@
 """Serve a compiled model over HTTP: `serve(folder, …)` until it is told to end.
 
-One process: Granian's HTTP server, written in Rust, on threads of its own; an event loop that reads requests; model threads that
-compute batches outside Python's lock. So there is no process to be orphaned, no copy between processes.
+One process: Granian's HTTP server, written in Rust, on threads of its own; an event loop that reads requests; model threads
+that compute batches outside Python's lock. No process can be orphaned, and nothing is copied between processes.
+
+Why Granian: an inspector of 0.15 ms leaves no room for an engine that takes longer than the net. Answers a second on two
+cores, wrk as the client on the same two, 48 KB of floats a request, the net in ONNX Runtime (0.149 ms alone, 0.126 ms a
+picture in a batch of 32), 3 s each; p99 in ms. Batches of up to 32, and without:
+
+    engine                      1 client       64 clients       64 clients without
+    Granian RSGI + batching     3336           6322, p99  15    4452, p99  28
+    mosec, wait of 1 ms          369           5007, p99  32    3266, p99  41
+    mosec, its default of 10 ms   86           5733, p99  14    3500, p99  26
+    Granian ASGI + batching     1847           4177, p99  31    1794, p99  41
+    uvicorn + batching          1276           2268, p99  50    1439, p99  65
+    LitServe                     859           1029, p99  86    1618, p99 116
+    Ray Serve                    157            400, p99 283     374, p99 317
+
+One run each, on a machine that others used too: differences below a third say nothing. Mosec's batcher waits for company
+always; it shows no page and knows no readiness. LitServe (fed JSON) left workers behind when it was killed. Ray Serve is made for
+many machines. What Granian does not have is batching: `batching` is that.
 """
 
 from __future__ import annotations

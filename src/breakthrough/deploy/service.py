@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import deque
@@ -37,6 +38,7 @@ PAGES = {
 }
 SAFE = [("content-security-policy", "default-src 'self'; img-src 'self' blob: data:"), ("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")]
 JSON = ("content-type", "application/json")
+HELD_BODIES = 16  # so many of the greatest length may be read at a time: memory is bounded, whoever sends
 LOOK_S = 0.05  # between two looks for requests that have waited too long
 
 
@@ -68,10 +70,11 @@ class Service:
         self.meters = Meters(tuple(about["batches"]) or (1, 2, 4, 8, 16, 32), lambda: self._batcher.depth, lambda: self.open)
         self._decoder = ThreadPoolExecutor(1, "decoder")
         self._waiting: deque[Item] = deque()
-        self.open, self.draining = 0, False
+        self.open, self.draining, self._held_bytes = 0, False, 0
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the model threads and the look for requests that have waited too long."""
+        self._loop = loop
         self._batcher.start(loop)
         self._watch = loop.create_task(self._expire())
 
@@ -104,14 +107,14 @@ class Service:
             await self._inspect(scope, protocol)
         else:
             status, headers, body = self._plain(scope.method, scope.path)
-            protocol.response_bytes(status, headers, b"" if scope.method == "HEAD" else body)
+            send(protocol, status, headers, b"" if scope.method == "HEAD" else body)
 
     async def _inspect(self, scope: Any, protocol: Any) -> None:
         began_s = time.monotonic()
         self.open += 1
         try:
             answer = await self._answer(scope, protocol)
-            protocol.response_bytes(200, [JSON], answer)
+            send(protocol, 200, [JSON], answer)
             self.meters.answered(time.monotonic() - began_s)
         except Refusal as refusal:
             self._refuse(protocol, refusal)
@@ -127,7 +130,7 @@ class Service:
         if len(body) <= SMALL_BYTES:
             x = self._intake.read(body, kind)
         else:
-            x = await asyncio.get_running_loop().run_in_executor(self._decoder, self._intake.read, body, kind)
+            x = await self._loop.run_in_executor(self._decoder, self._intake.read, body, kind)
         item = self._batcher.put(x)
         self._waiting.append(item)
         return await item.future
@@ -145,22 +148,29 @@ class Service:
         if headers.get("content-encoding", "identity") != "identity":
             raise Refusal(415, expected("a body without content-encoding", headers.get("content-encoding")), reason="type")
         length = headers.get("content-length")
+        declared = int(length) if length and length.isdecimal() else most  # hyper has refused what is no number
+        held = min(declared, most)
+        if self._held_bytes + held > HELD_BODIES * most:
+            raise Refusal(429, expected(f"bodies of {HELD_BODIES * most} bytes in all", "more", "again after Retry-After seconds"), reason="bodies", retry_s=1)
+        self._held_bytes += held
+        timer = self._loop.call_later(self.limits.timeout_s, (task := asyncio.current_task()).cancel)
         try:
-            async with asyncio.timeout(self.limits.timeout_s):
-                if length is not None and int(length) <= most:
-                    return await protocol()
-                return await _bounded(protocol, most)
-        except TimeoutError:
+            return await protocol() if length and declared <= most else await bounded(protocol, most)
+        except asyncio.CancelledError:
+            task.uncancel()
             raise Refusal(408, expected(f"the whole body within {self.limits.timeout_s:g} s", "a part of it"), reason="slow") from None
-        except (RuntimeError, ValueError):
+        except RuntimeError:
             raise Refusal(400, expected("a whole body", "one that breaks off"), reason="broken") from None
+        finally:
+            timer.cancel()
+            self._held_bytes -= held
 
     def _refuse(self, protocol: Any, refusal: Refusal) -> None:
         self.meters.refuse(refusal.status, refusal.reason)
         status, headers, body = problem(refusal.status, refusal.sentence)
         if refusal.retry_s is not None:
             headers.append(("retry-after", str(refusal.retry_s)))
-        protocol.response_bytes(status, headers, body)
+        send(protocol, status, headers, body)
 
     def _plain(self, method: str, path: str) -> tuple[int, list[tuple[str, str]], bytes]:
         if path == "/v1/inspect":
@@ -225,20 +235,24 @@ class Service:
             await asyncio.sleep(LOOK_S)
 
 
-async def _bounded(protocol: Any, most: int) -> bytes:
-    """A body of unknown or too great a length: read to its end or a little beyond the limit, and kept up to it.
+def send(protocol: Any, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+    """Answer, where the client is still there."""
+    with contextlib.suppress(RuntimeError):  # Granian's, for a connection that has gone
+        protocol.response_bytes(status, headers, body)
 
-    What is too long is read on for a while, because a client that is still sending does not hear an answer.
+
+async def bounded(protocol: Any, most: int) -> bytes:
+    """A body of unknown or too great a length: read to its end, and kept up to the limit.
+
+    What is too long is read on, for as long as a request may take, because a client that still sends hears no answer.
     """
     kept, length = bytearray(), 0
     async for chunk in protocol:
         length += len(chunk)
         if length <= most:
             kept += chunk
-        elif length > 4 * most:
-            break
     if length > most:
-        raise Refusal(413, expected(f"a body of at most {most} bytes", f"{length} bytes or more"), reason="size")
+        raise Refusal(413, expected(f"a body of at most {most} bytes", f"{length} bytes"), reason="size")
     return bytes(kept)
 
 
