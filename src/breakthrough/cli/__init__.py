@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakthrough.cli import federate, quantize, scenes
+from breakthrough.cli import compile as compiling
+from breakthrough.cli import federate, quantize, scenes, serve
 from breakthrough.cli.groups import group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
@@ -56,6 +57,9 @@ def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks 
     \b
     Bytes:
       breakthrough quantize moe_lm --out build/moe-nf4    a quarter of float16's bytes, perplexity before and after
+    \b
+    Machine code:
+      breakthrough compile inspector --out build/edge    runs without torch; error and time beside PyTorch's
     """
 
 
@@ -259,6 +263,8 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
 
 
 quantize_model = app.command(name="quantize")(quantize.quantize)
+compile_net = app.command(name="compile")(compiling.compile)
+serve_model = app.command(name="serve")(serve.serve)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -76,9 +77,17 @@ class Compiled:
 
 
 def build(
-    exported: Exported, target: str = "cpu", pipeline: str = "default", *, database: Path | None = None, threads: int = 1
+    exported: Exported,
+    target: str = "cpu",
+    pipeline: str = "default",
+    *,
+    database: Path | None = None,
+    threads: int = 1,
+    about: Mapping[str, Any] | None = None,
 ) -> Compiled:
     """Compile an exported net.
+
+    `about` is plain data that the manifest keeps for those who run the net, such as the names of its classes.
 
     Raises: UnknownNameError for a target or pipeline that is not there
     """
@@ -95,9 +104,16 @@ def build(
         "outputs": [asdict(spec) for spec in exported.outputs],
         "functions": dict(exported.functions),
         "weights": list(weights),
-        "target": {"name": target, **{k: v for k, v in dict(chosen.target.export()).items() if k in ("kind", "mcpu", "mtriple", "num-cores")}},
+        "target": _described(chosen),
         "pipeline": pipeline,
         "threads": threads,
+        "about": dict(about or {}),
         "made_with": {name: version(name) for name in ("apache-tvm", "apache-tvm-ffi")},
     }
     return Compiled(executable, weights, manifest, chosen.linker)
+
+
+def _described(chosen: targets.Chosen) -> dict[str, Any]:
+    facts = dict(chosen.target.export())
+    needs = targets.needs(chosen.target) if facts["kind"] == "llvm" else []
+    return {"name": chosen.name, **{k: v for k, v in facts.items() if k in ("kind", "mcpu", "mtriple", "num-cores")}, "needs": needs}

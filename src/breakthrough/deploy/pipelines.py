@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from breakthrough.deploy import weights
+from breakthrough.deploy import functions, weights
 from breakthrough.errors import unknown
 
 
@@ -38,10 +38,12 @@ def _default(module: Any, target: Any, database: Path | None) -> tuple[Any, dict
 
 
 def _tuned(module: Any, target: Any, database: Path | None) -> tuple[Any, dict[str, Any]]:
-    from breakthrough.deploy import tuning  # written by its own owner
+    from breakthrough.deploy import tuning
 
-    lifted, found = weights.lift(tuning.prepare(module, target))
-    return tuning.apply(lifted, target, database), found
+    def one(alone: Any) -> Any:
+        return tuning.apply(tuning.prepare(alone, target), target, database)
+
+    return weights.lift(functions.apart(module, one))
 
 
 PIPELINES = {

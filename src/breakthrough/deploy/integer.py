@@ -1,0 +1,130 @@
+"""The pipeline "int8": products of weights in integers, where the target has an instruction for them.
+
+A net's convolutions and linear layers take int8 weights and activations of 8 bits on static scales; their
+sums are of 32 bits, proved not to overflow. Everything between them stays in floating point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from breakthrough.deploy import integer_kernels as kernels
+from breakthrough.deploy import integer_rules, sites
+from breakthrough.deploy.calibration import Scales
+from breakthrough.deploy.export import Exported
+from breakthrough.deploy.instructions import DEPTH, Instruction, instruction_of
+from breakthrough.deploy.sites import CONVOLUTION, Site
+
+MARK = "breakthrough.integer"  # a function's attribute: the instruction it is written for
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What became of one product.
+
+    Units:  `way` is "int8", "int8 weights", … or "float32"; `largest_sum` bounds the sums of an integer product
+    """
+
+    site: str
+    shape: tuple[int, ...]
+    way: str
+    why: str
+    largest_sum: int = 0
+    weight_bytes: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """An exported net with products quantized for a target, and what was chosen for each and why."""
+
+    exported: Exported
+    instruction: Instruction | None
+    found: str
+    chosen: tuple[Chosen, ...]
+
+
+def integer(exported: Exported, scales: Scales, target: Any, *, keep: Callable[[Site], str] | None = None) -> Quantized:
+    """Put integer products in the place of a net's convolutions and linear layers.
+
+    `keep` gives the reason why a product is to stay in floating point, or "".
+
+    Raises: InputError when sums may overflow, or the target has no integer product;
+            UnknownNameError for a product that was not calibrated
+    """
+    instruction, found = instruction_of(target)
+    if instruction is None:
+        from breakthrough.deploy.weight_only import weight_only
+
+        return weight_only(exported, bits=8, why=f"{found}: weights alone in int8")
+    chosen: dict[str, Chosen] = {}
+
+    def change(builder: Any, site: Site) -> Any:
+        reason = keep(site) if keep else ""
+        if reason:
+            chosen[site.name] = Chosen(site.name, site.shape, "float32", reason, weight_bytes=site.weight.nbytes)
+            return None
+        made, bound, size = _product(builder, site, scales.grid(site.name, instruction), instruction)
+        chosen[site.name] = Chosen(site.name, site.shape, "int8", found, bound, size)
+        return made
+
+    module = sites.rewrite(sites.canonical(exported.module), change)
+    return Quantized(replace(exported, module=module), instruction, found, tuple(chosen.values()))
+
+
+def scheduled(module: Any, instruction: Instruction) -> Any:
+    """A prepared module whose integer products have their schedule."""
+    from tvm import tirx
+
+    for variable, function in module.functions_items():
+        if isinstance(function, tirx.PrimFunc):
+            made = schedule(function, instruction)
+            if made is not None:
+                module.update_func(variable, made)
+    return module
+
+
+def schedule(function: Any, instruction: Instruction, params: dict[str, int] | None = None) -> Any:
+    """A loop nest with an integer product, scheduled; None for any other."""
+    from tvm import s_tir
+
+    sch = s_tir.Schedule(function.with_attr("global_symbol", "main"))
+    if not integer_rules.fits(sch):
+        return None
+    choice = params or integer_rules.params(sch, instruction)[0]
+    integer_rules.schedule(sch, instruction, **choice)
+    made = sch.mod["main"].with_attr("tirx.is_scheduled", True).with_attr("op_pattern", 8)
+    name = function.attrs.get("global_symbol") if function.attrs else None
+    return made.with_attr("global_symbol", name) if name else made.without_attr("global_symbol")
+
+
+def _product(builder: Any, site: Site, grid: Any, instruction: Instruction) -> tuple[Any, int, int]:
+    """The integer product of a site: quantized activations, packed codes, one multiplication and addition at the end."""
+    from tvm import relax
+
+    codes, scales = kernels.codes_of(site.weight)
+    bound = kernels.check_sums(site.name, codes, grid)
+    inputs, outputs = site.shape[-2:]
+    weight = kernels.packed(codes, instruction)
+    correction = codes.astype(np.int64).reshape(-1, outputs).sum(0) * grid.zero
+    factor = (np.float32(grid.scale) * scales).astype(np.float32)
+    full = (0, -outputs % instruction.lanes)
+    factor, shift = np.pad(factor, full), np.pad((-correction * factor).astype(np.float32), full)
+    channels = inputs + -inputs % DEPTH
+    quantized = partial(kernels.quantized, grid=grid, channels=channels, dtype=instruction.activation)
+    q = builder.emit_te(lambda x: quantized(x), site.input, primfunc_name_hint="quantize")
+    constants = [relax.const(x) for x in (weight, factor, shift)]
+    if site.kind == CONVOLUTION:
+        strides, padding = (tuple(map(int, x)) for x in (site.call.attrs.strides, site.call.attrs.padding))
+        expression = partial(kernels.convolution, zero=grid.zero, stride=strides, padding=padding)
+    else:
+        expression = kernels.linear
+    y = builder.emit_te(lambda *args: expression(*args), q, *constants, primfunc_name_hint=f"{site.kind}_int8", primfunc_attrs={"op_pattern": kernels.FUSABLE})
+    if full[1]:
+        rank = len(site.call.ty.shape)
+        y = builder.emit(relax.op.strided_slice(y, [rank - 1], [0], [outputs]))
+    return y, bound, weight.nbytes

@@ -1,0 +1,322 @@
+"""Tuning: measure many schedules of a net's loop nests on this machine, keep the fastest.
+
+`prepare` gives the loop nests, `tune` measures schedules of them into a database, `apply` gives every loop
+nest the best schedule that the databases know. A worker process without torch builds and runs the
+candidates; when one crashes it or never ends, the candidate is remembered as failed and a new worker goes
+on. Running `tune` again continues: what is in the database is not measured again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from breakthrough import optional, seeds
+from breakthrough.deploy import database as records
+from breakthrough.deploy import spaces
+from breakthrough.deploy.database import Database, Record, shipped
+from breakthrough.deploy.measuring import Measuring
+from breakthrough.deploy.optimize import prepare
+from breakthrough.errors import InputError, expected
+
+OPAQUE = 8  # TVM's "joins nothing": a scheduled loop nest must not be fused again
+FIRST, ROUND = 4, 8  # candidates that every task gets at once; proposals of one round of MetaSchedule
+CANDIDATE_LIMIT_S = 15.0
+
+__all__ = ["Plan", "Task", "TuningResult", "apply", "plan", "prepare", "shipped", "tasks_of", "tune"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A loop nest of a net, and how often the net runs it."""
+
+    name: str
+    key: str
+    weight: int
+    function: Any = field(repr=False, compare=False)
+    static: bool = True  # a loop nest over a batch of any size can be scheduled, but not timed
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """What tuning came to.
+
+    Units: before_s and after_s are sums over the net's loop nests of their fastest times, at the start of this
+           call (the tasks' first candidates where nothing was known) and at its end
+    """
+
+    database: Path
+    trials: int
+    measured: int
+    failed: int
+    crashes: int
+    before_s: float
+    after_s: float
+    seconds: float
+    tasks: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A module with its schedules, and where they came from: task names by source."""
+
+    module: Any
+    tuned: tuple[str, ...]
+    borrowed: tuple[str, ...]  # from records of another instruction set
+    guessed: tuple[str, ...]  # a rule's first candidate: never measured
+    plain: tuple[str, ...]  # no schedule at all
+
+    @property
+    def untuned(self) -> tuple[str, ...]:
+        """The tasks without a record."""
+        return self.guessed + self.plain
+
+
+def tasks_of(module: Any, target: Any) -> list[Task]:
+    """The loop nests of a net, each once, those that run most often first."""
+    module = prepare(module, target)
+    found: dict[str, Task] = {}
+    calls = calls_of(module)
+    for variable, function in loop_nests(module):
+        key = records.task_key(function)
+        weight = calls.get(variable.name_hint, 0) + (found[key].weight if key in found else 0)
+        name = found[key].name if key in found else variable.name_hint
+        found[key] = Task(name, key, weight, function, _is_static(function))
+    return sorted(found.values(), key=lambda task: (-task.weight, task.name))
+
+
+def plan(module: Any, target: Any, database: Path | Iterable[Path] | None = None) -> Plan:
+    """Give every loop nest the best schedule of the databases, then a rule's first guess, then none.
+
+    Without `database` the shipped one is used; with it, the shipped one comes after.
+    """
+    module = prepare(module, target)
+    sources, own = _databases(database), records.isa(target)
+    groups: dict[str, list[str]] = {"tuned": [], "borrowed": [], "guessed": [], "plain": []}
+    updates = {}
+    for variable, function in loop_nests(module):
+        key = records.task_key(function)
+        found, source = _scheduled(function, target, [s.best(key, own) for s in sources], own)
+        groups[source].append(variable.name_hint)
+        updates[variable] = _finished(found, function)
+    changed = module.clone()
+    for variable, function in updates.items():
+        changed.update_func(variable, function)
+    return Plan(changed, *(tuple(groups[name]) for name in ("tuned", "borrowed", "guessed", "plain")))
+
+
+def apply(module: Any, target: Any, database: Path | Iterable[Path] | None = None) -> Any:
+    """The module with its schedules, ready for `tvm.compile`; `plan` says where they came from."""
+    return plan(module, target, database).module
+
+
+def tune(
+    module: Any,
+    target: Any,
+    database: Path | str,
+    trials: int,
+    *,
+    seconds: float | None = None,
+    seed: int = 0,
+    bar: bool = True,
+    candidate_s: float = CANDIDATE_LIMIT_S,
+) -> TuningResult:
+    """Measure schedules of a net's loop nests until the database holds `trials` of them.
+
+    Units:  trials counts records of this net's tasks for this instruction set, earlier runs' included;
+            candidate_s is how long one candidate may take to build and run
+    Raises: InputError for fewer than one trial; tvm's errors when the module does not compile at all
+    """
+    if trials < 1:
+        raise InputError(expected("at least one trial", trials))
+    session = _Session(module, target, Database(database), seed, candidate_s)
+    return session.run(trials, math.inf if seconds is None else seconds, bar)
+
+
+class _Session:
+    """One call of `tune`: picks a task, lets the worker measure a candidate, keeps the record."""
+
+    def __init__(self, module: Any, target: Any, database: Database, seed: int, candidate_s: float) -> None:
+        self.target, self.database, self.seed = target, database, seed
+        self.isa, self.cpu = records.isa(target), str(target.attrs.get("mcpu", ""))
+        self.tasks = [task for task in tasks_of(module, target) if task.static and task.weight]
+        self.open = {task.key: self._untried(task) for task in self.tasks}
+        self.searchable = {task.key for task in self.tasks if not spaces.candidates(task.function, target)}
+        self.stale = {task.key: 0 for task in self.tasks}
+        self.measuring = Measuring({task.key: task.function for task in self.tasks}, target, candidate_s)
+        self.failed = self.measured = 0
+
+    def run(self, trials: int, seconds: float, bar: bool) -> TuningResult:
+        """Measure until the trials, the time or the candidates run out."""
+        from tqdm.auto import tqdm
+
+        start, before = time.monotonic(), None
+        done = sum(len(self.database.of(task.key, self.isa)) for task in self.tasks)
+        with tqdm(total=trials, initial=min(done, trials), disable=not bar, unit="trial") as progress, self.measuring:
+            while done < trials and time.monotonic() - start < seconds:
+                task = self._pick()
+                if task is None:
+                    break
+                for record in self._measure(task, trials - done):
+                    self.database.add(record)
+                    done += 1
+                    self._count(task, record)
+                    before = self._total() if before is None and self._all_known() else before
+                    progress.update()
+                    progress.set_postfix_str(self._status(task))
+        after = self._total()
+        times = {task.name: self._best(task) for task in self.tasks}
+        elapsed = time.monotonic() - start
+        crashes, path = self.measuring.crashes, self.database.path
+        return TuningResult(
+            path, done, self.measured, self.failed, crashes, after if before is None else before, after, elapsed, times
+        )
+
+    def _untried(self, task: Task) -> Iterator[spaces.Candidate]:
+        known = (c for c in spaces.candidates(task.function, self.target))
+        return iter([c for c in known if not self.database.has(task.key, self.isa, c.key)])
+
+    def _pick(self) -> Task | None:
+        """The task where most can be won: never-timed ones first, then time × hope, which fades without success."""
+        open_tasks = [task for task in self.tasks if task.key in self.open]
+        if not open_tasks:
+            return None
+
+        def hope(task: Task) -> float:
+            if len(self.database.of(task.key, self.isa)) < FIRST:
+                return math.inf
+            best = self._best(task)
+            return (best if math.isfinite(best) else 1.0) * task.weight / (1 + self.stale[task.key] / 8)
+
+        return max(open_tasks, key=hope)
+
+    def _measure(self, task: Task, most: int) -> Iterator[Record]:
+        candidate = next(self.open[task.key], None)
+        if candidate is not None:
+            answer = self.measuring.candidate(task.key, candidate.rule, dict(candidate.params))
+            yield self._record(task, candidate.key, answer, rule=candidate.rule, params=dict(candidate.params))
+        elif task.key in self.searchable:
+            yield from self._search(task, min(ROUND, most))
+        else:
+            del self.open[task.key]
+
+    def _search(self, task: Task, count: int) -> Iterator[Record]:
+        known = [(r.trace, r.run_s) for r in self.database.of(task.key, self.isa) if r.trace is not None]
+        seed = seeds.derive(self.seed, task.key, len(known))
+        some = False
+        for answer in self.measuring.search(task.key, count, seed, known):
+            some = True
+            yield self._record(task, answer["candidate"], answer, trace=answer["trace"])
+        if not some:
+            del self.open[task.key]
+
+    def _record(self, task: Task, candidate: str, answer: dict[str, Any], **how: Any) -> Record:
+        measured = {"run_s": answer.get("run_s"), "error": answer.get("error")}
+        return Record(task.key, task.name, self.isa, candidate, cpu=self.cpu, **how, **measured)
+
+    def _count(self, task: Task, record: Record) -> None:
+        self.measured += record.ok
+        self.failed += not record.ok
+        better = record.ok and record.run_s <= self._best(task)
+        self.stale[task.key] = 0 if better else self.stale[task.key] + 1
+
+    def _best(self, task: Task) -> float:
+        found = self.database.of(task.key, self.isa)
+        return found[0].run_s if found and found[0].ok else math.inf
+
+    def _all_known(self) -> bool:
+        return all(self.database.of(task.key, self.isa) for task in self.tasks)
+
+    def _total(self) -> float:
+        return sum(self._best(task) * task.weight for task in self.tasks)
+
+    def _status(self, task: Task) -> str:
+        known = [t for t in self.tasks if math.isfinite(self._best(t))]
+        total = sum(self._best(t) * t.weight for t in known)
+        return f"{total * 1e3:.4f} ms in {len(known)}/{len(self.tasks)} loop nests, now {task.name[:32]}"
+
+
+def _scheduled(function: Any, target: Any, found: list[Record | None], own: str) -> tuple[Any, str]:
+    """A loop nest's schedule and its source; a record that does not fit is passed over."""
+    from breakthrough.deploy import search
+
+    known = [record for record in found if record is not None]
+    for record in sorted(known, key=lambda r: (r.isa != own, r.run_s)):
+        try:
+            if record.rule is not None:
+                made = spaces.schedule(function, spaces.Candidate(record.rule, record.params or {}))
+            else:
+                made = search.apply_trace(function, record.trace)
+        except Exception:  # written by another version: as good as no record
+            continue
+        return made, "tuned" if record.isa == own else "borrowed"
+    for candidate in spaces.candidates(function, target):
+        try:
+            return spaces.schedule(function, candidate), "guessed"
+        except Exception:  # a rule that does not fit this loop nest after all
+            continue
+    return function, "plain"
+
+
+def _finished(function: Any, original: Any) -> Any:
+    """A scheduled loop nest as it was called, private, and left alone by later passes."""
+    name = original.attrs.get("global_symbol") if original.attrs else None
+    function = function.without_attr("global_symbol")
+    function = function.with_attr("global_symbol", name) if name else function
+    return function.with_attr("tirx.is_scheduled", True).with_attr("op_pattern", OPAQUE)
+
+
+def _databases(database: Path | Iterable[Path] | None) -> list[Database]:
+    own = [] if database is None else [database] if isinstance(database, (str, Path)) else list(database)
+    with_shipped = [*own, shipped()] if shipped() not in own else own
+    return [Database(path) for path in with_shipped if path is not None]
+
+
+def loop_nests(module: Any) -> list[tuple[Any, Any]]:
+    """The loop nests of a module with the names they are called by."""
+    tvm = optional.require("tvm", "compiling")
+    found = [(v, f) for v, f in module.functions_items() if isinstance(f, tvm.tirx.PrimFunc)]
+    return sorted(found, key=lambda pair: pair[0].name_hint)
+
+
+def calls_of(module: Any) -> dict[str, int]:
+    """How often each loop nest is called in one run of the net."""
+    tvm = optional.require("tvm", "compiling")
+    counts: dict[str, int] = {}
+
+    def visit(node: Any) -> None:
+        if isinstance(node, tvm.ir.Call) and getattr(node.op, "name", "") == "relax.call_tir":
+            name = node.args[0].name_hint
+            counts[name] = counts.get(name, 0) + 1
+
+    for _, function in module.functions_items():
+        if isinstance(function, tvm.relax.Function):
+            tvm.relax.analysis.post_order_visit(function, visit)
+    return counts
+
+
+def arguments(function: Any) -> list[Any]:
+    """Random arguments for a loop nest, its result's place among them."""
+    import numpy as np
+    from tvm.runtime import tensor
+    from tvm.s_tir.meta_schedule.arg_info import ArgInfo
+
+    generator = np.random.default_rng(0)
+    infos = ArgInfo.from_prim_func(function)
+    arrays = (np.asarray(generator.random([int(e) for e in info.shape])).astype(str(info.dtype)) for info in infos)
+    return [tensor(array) for array in arrays]
+
+
+def _is_static(function: Any) -> bool:
+    from tvm.s_tir.meta_schedule.arg_info import ArgInfo
+
+    try:
+        return all(isinstance(int(e), int) for info in ArgInfo.from_prim_func(function) for e in info.shape)
+    except Exception:  # tvm refuses shapes that are not constant
+        return False
+
+
