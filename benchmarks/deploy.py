@@ -50,7 +50,7 @@ from breakthrough.deploy.variants import MOST_ERROR, Job, in_double, largest_err
 from breakthrough.seeds import numpy_generator
 
 GOAL_EAGER, GOAL_ONNX, TUNED = 3.5, 1.0, "TVM tuned"
-GOAL_NETS = ("inspector", "mobile")
+GOAL_NETS = ("inspector", "mobilenet")
 RESULTS = Path(__file__).parent / "results"
 TITLES = {
     "1": "Latency", "2": "The roof", "3": "Footprint of a process that serves", "4": "Numerics", "5": "Accuracy of int8",

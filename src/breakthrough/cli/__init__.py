@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from breakthrough.cli import compile as compiling
-from breakthrough.cli import federate, quantize, scenes
+from breakthrough.cli import federate, quantize, scenes, serve
 from breakthrough.cli.groups import group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
@@ -264,6 +264,7 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
 
 quantize_model = app.command(name="quantize")(quantize.quantize)
 compile_net = app.command(name="compile")(compiling.compile)
+serve_model = app.command(name="serve")(serve.serve)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from breakthrough.deploy.latency import measure
+from breakthrough.deploy.onnx_file import session
 from breakthrough.deploy.operators import Profile
 from breakthrough.deploy.runtime import Engine
-from breakthrough.deploy.variants import session
 from breakthrough.errors import InputError, expected
 from breakthrough.optional import require
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from breakthrough import optional
-from breakthrough.deploy import kernels, merging, winograd
+from breakthrough.deploy import functions, kernels, merging, winograd
 
 PREPARED = "breakthrough.prepared"
 
@@ -48,12 +48,14 @@ def prepare(module: Any, target: Any) -> Any:
         transform.FoldConstant(),
         transform.FuseOps(),
         transform.FuseTIR(),
-        transform.DeadCodeElimination(["main"]),
     ]
+    names = functions.entries(module)
     with target:
         for step in passes:
             module = step(module)
-        module = merging.merge_tiny(module)
+        for name in names:
+            module = merging.merge_tiny(module, name)
+        module = transform.DeadCodeElimination(names)(module)
     return module.with_attr(PREPARED, True)
 
 

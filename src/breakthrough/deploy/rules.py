@@ -301,8 +301,8 @@ def vectors(extent: int, lanes: int) -> list[int]:
     if not usable:
         return [extent] if extent <= lanes else [max(divisors(extent, lanes))]
 
-    def waste(vec: int) -> tuple[float, int]:
-        return ceil(vec / lanes) * lanes / vec, abs(vec - lanes)
+    def waste(vec: int) -> tuple[bool, float, int]:
+        return vec % 8 != 0, ceil(vec / lanes) * lanes / vec, abs(vec - lanes)
 
     return sorted(usable, key=waste)[:3]
 

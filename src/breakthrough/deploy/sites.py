@@ -42,9 +42,12 @@ class Site:
 
 def canonical(module: Any) -> Any:
     """A module in the form that sites are found in: BatchNorm in its convolution, pictures channels last, constants folded."""
-    from tvm import relax, transform
+    from tvm import relax
+
+    from breakthrough.deploy.optimize import _clip_as_bounds
 
     steps = (
+        _clip_as_bounds,
         relax.transform.FoldBatchnormToConv2D(),
         relax.transform.Normalize(),
         relax.transform.FoldConstant(),
@@ -54,7 +57,9 @@ def canonical(module: Any) -> Any:
         relax.transform.FoldConstant(),
         relax.transform.CanonicalizeBindings(),
     )
-    return transform.Sequential(list(steps))(module)
+    for step in steps:
+        module = step(module)
+    return module
 
 
 def entries(module: Any) -> dict[Any, Any]:

@@ -68,14 +68,9 @@ class Worker:
 
     def _inputs(self, task: str) -> list[Any]:
         if task not in self._arguments:
-            import numpy as np
-            import tvm
-            from tvm.s_tir.meta_schedule.arg_info import ArgInfo
+            from breakthrough.deploy import tuning
 
-            generator = np.random.default_rng(0)
-            infos = ArgInfo.from_prim_func(self.functions[task])
-            arrays = [np.asarray(generator.random([int(e) for e in i.shape])).astype(str(i.dtype)) for i in infos]
-            self._arguments[task] = [tvm.runtime.tensor(array) for array in arrays]
+            self._arguments[task] = tuning.arguments(self.functions[task])
         return self._arguments[task]
 
 

@@ -25,7 +25,7 @@ from breakthrough.errors import InputError, expected
 
 OPAQUE = 8  # TVM's "joins nothing": a scheduled loop nest must not be fused again
 FIRST, ROUND = 4, 8  # candidates that every task gets at once; proposals of one round of MetaSchedule
-CANDIDATE_LIMIT_S = 30.0
+CANDIDATE_LIMIT_S = 15.0
 
 __all__ = ["Plan", "Task", "TuningResult", "apply", "plan", "prepare", "shipped", "tasks_of", "tune"]
 
@@ -80,8 +80,8 @@ def tasks_of(module: Any, target: Any) -> list[Task]:
     """The loop nests of a net, each once, those that run most often first."""
     module = prepare(module, target)
     found: dict[str, Task] = {}
-    calls = _calls(module)
-    for variable, function in _loop_nests(module):
+    calls = calls_of(module)
+    for variable, function in loop_nests(module):
         key = records.task_key(function)
         weight = calls.get(variable.name_hint, 0) + (found[key].weight if key in found else 0)
         name = found[key].name if key in found else variable.name_hint
@@ -98,7 +98,7 @@ def plan(module: Any, target: Any, database: Path | Iterable[Path] | None = None
     sources, own = _databases(database), records.isa(target)
     groups: dict[str, list[str]] = {"tuned": [], "borrowed": [], "guessed": [], "plain": []}
     updates = {}
-    for variable, function in _loop_nests(module):
+    for variable, function in loop_nests(module):
         key = records.task_key(function)
         found, source = _scheduled(function, target, [s.best(key, own) for s in sources], own)
         groups[source].append(variable.name_hint)
@@ -276,13 +276,14 @@ def _databases(database: Path | Iterable[Path] | None) -> list[Database]:
     return [Database(path) for path in with_shipped if path is not None]
 
 
-def _loop_nests(module: Any) -> list[tuple[Any, Any]]:
+def loop_nests(module: Any) -> list[tuple[Any, Any]]:
+    """The loop nests of a module with the names they are called by."""
     tvm = optional.require("tvm", "compiling")
     found = [(v, f) for v, f in module.functions_items() if isinstance(f, tvm.tirx.PrimFunc)]
     return sorted(found, key=lambda pair: pair[0].name_hint)
 
 
-def _calls(module: Any) -> dict[str, int]:
+def calls_of(module: Any) -> dict[str, int]:
     """How often each loop nest is called in one run of the net."""
     tvm = optional.require("tvm", "compiling")
     counts: dict[str, int] = {}
@@ -296,6 +297,18 @@ def _calls(module: Any) -> dict[str, int]:
         if isinstance(function, tvm.relax.Function):
             tvm.relax.analysis.post_order_visit(function, visit)
     return counts
+
+
+def arguments(function: Any) -> list[Any]:
+    """Random arguments for a loop nest, its result's place among them."""
+    import numpy as np
+    from tvm.runtime import tensor
+    from tvm.s_tir.meta_schedule.arg_info import ArgInfo
+
+    generator = np.random.default_rng(0)
+    infos = ArgInfo.from_prim_func(function)
+    arrays = (np.asarray(generator.random([int(e) for e in info.shape])).astype(str(info.dtype)) for info in infos)
+    return [tensor(array) for array in arrays]
 
 
 def _is_static(function: Any) -> bool:

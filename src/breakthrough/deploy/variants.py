@@ -20,11 +20,11 @@ from torch import nn
 from breakthrough import optional
 from breakthrough.deploy.compile import build
 from breakthrough.deploy.export import to_relax
+from breakthrough.deploy.onnx_file import session, to_onnx
 from breakthrough.deploy.runtime import Engine
 from breakthrough.errors import unknown
 
 MOST_ERROR = 1e-4  # of a variant in fp32, for answers of order 1; in proportion to larger ones
-OPSET = 18
 CALIBRATION = 32  # inputs
 Answer = Callable[[np.ndarray], np.ndarray]
 
@@ -150,17 +150,8 @@ def onnx_file(job: Job) -> Path:
     """The net as ONNX for the example's batch, written once a job."""
     path = job.folder / "model.onnx"
     if not path.is_file():
-        torch.onnx.export(job.model, (torch.from_numpy(job.example),), path, dynamo=True, external_data=False, verbose=False, opset_version=OPSET)
+        to_onnx(job.model, torch.from_numpy(job.example), path)
     return path
-
-
-def session(path: str | Path, threads: int = 1) -> Any:
-    """An ONNX Runtime session on so many threads of the CPU. Raises: MissingDependency."""
-    onnxruntime = optional.require("onnxruntime", "ONNX")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _session(path: Path, threads: int) -> Answer:
