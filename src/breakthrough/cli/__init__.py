@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakthrough.cli import compile as compiling
-from breakthrough.cli import federate, quantize, scenes, serve
+from breakthrough.cli import compile as compiling, federate, quantize, scenes, serve
 from breakthrough.cli.groups import group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
@@ -60,6 +59,7 @@ def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks 
     \b
     Machine code:
       breakthrough compile inspector --out build/edge    runs without torch; error and time beside PyTorch's
+      breakthrough serve build/edge                      over HTTP, requests answered in batches, with a page
     """
 
 
@@ -262,9 +262,8 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
     _exit(benches.run(_course().root, room, context.args))
 
 
-quantize_model = app.command(name="quantize")(quantize.quantize)
-compile_net = app.command(name="compile")(compiling.compile)
-serve_model = app.command(name="serve")(serve.serve)
+for _command in (quantize.quantize, compiling.compile, serve.serve):
+    app.command(name=_command.__name__)(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
