@@ -29,7 +29,6 @@ from breakthrough.errors import ArtifactError, InputError, expected
 from breakthrough.seeds import torch_generator
 
 EXACT = ("default", "tuned")  # pipelines that compute in float32
-INTEGER = "int8"
 MOST_ERROR = 1e-4  # of them, of numbers up to 1 and of the largest where that is larger
 ATTEMPTS = 3  # random inputs of each batch size
 RUNS, LIMIT_S = 400, 1.0  # a function, at each batch size
@@ -152,15 +151,11 @@ def export_net(net: Source, batches: Sequence[int] | None) -> Exported:
 def build_net(net: Source, exported: Exported, pipeline: str, target: str = "cpu", database: Path | None = None, threads: int = 1) -> Compiled:
     """Compile an exported net, with what is to be known of it in the manifest.
 
-    For integer products the ranges of activations are measured on training inputs first.
+    Where a pipeline wants the ranges of activations, they are measured on training inputs.
     """
-    if pipeline == INTEGER:
-        from breakthrough.deploy.calibration import calibrate
-        from breakthrough.deploy.integer import integer
-
-        chosen = targets.choose(target, threads=threads).target
-        exported = integer(exported, calibrate(exported, [x.numpy() for x in net.calibration()]), chosen).exported
-    return build(exported, target, pipeline, database=database, threads=threads, about={**net.about, "made_from": net.name})
+    calibration = [x.numpy() for x in net.calibration()] if pipelines.pipeline(pipeline).calibrated else None
+    about = {**net.about, "made_from": net.name}
+    return build(exported, target, pipeline, database=database, threads=threads, about=about, calibration=calibration)
 
 
 def largest_error(net: Source, engine: Callable[[np.ndarray], Any], sizes: Sequence[int], attempts: int = ATTEMPTS) -> Error:
