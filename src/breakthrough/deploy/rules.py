@@ -66,7 +66,7 @@ def contraction_params(sch: Any, machine: Any) -> list[dict[str, int]]:
         for vecs in divisors(channels // vec, 24):
             held = rows * pixels * vecs * each
             if held <= machine.registers - 4 or (rows * pixels == 1 and held <= machine.registers - 2):
-                score = _score(rows * pixels, vecs * each, vec / (each * machine.lanes))
+                score = _score(rows * pixels, vecs * each, filled(vec, machine.lanes))
                 params = {"rows": rows, "pixels": pixels, "vecs": vecs, "vec": vec}
                 found.append((score, abs(held - 16), -rows * pixels, {**params, "weights_outer": 1}))
                 if _size(spatial) > held * vec and _size(reduced) * channels > 4096:
@@ -102,10 +102,10 @@ def contraction(sch: Any, rows: int, pixels: int, vecs: int, vec: int, weights_o
     sch.vectorize(sch.get_loops(init)[-1])
 
 
-def _score(pixels: int, vecs: int, filled: float) -> float:
+def _score(pixels: int, vecs: int, full: float) -> float:
     """Cycles for each multiply-add of a full vector: loads, the latency of the sum, unused lanes."""
     held = pixels * vecs
-    return max(1.0, 8 / held, (pixels + vecs) / held) / filled
+    return max(1.0, 8 / held, (pixels + vecs) / held) / full
 
 
 # depthwise convolutions
@@ -120,7 +120,7 @@ def depthwise_params(sch: Any, machine: Any) -> list[dict[str, int]]:
         for vecs in divisors(spatial[-1] // vec, 8):
             held = pixels * vecs * each
             if held <= machine.registers // 2:
-                score = max(1.0, 8 / held) / (vec / (each * machine.lanes))
+                score = max(1.0, 8 / held) / (filled(vec, machine.lanes))
                 for outer in (1, 0):
                     params = {"pixels": pixels, "vecs": vecs, "vec": vec, "weights_outer": outer}
                     found.append((score, held, params))
@@ -231,7 +231,7 @@ def winograd_params(sch: Any, machine: Any) -> list[dict[str, int]]:
         for vecs in divisors(outputs // vec, 8):
             held = pixels * vecs * each
             if held <= machine.registers - 4:
-                score = _score(pixels, vecs * each, vec / (each * machine.lanes))
+                score = _score(pixels, vecs * each, filled(vec, machine.lanes))
                 for before in vectors(inputs, machine.lanes)[:2]:
                     params = {"pixels": pixels, "vecs": vecs, "vec": vec, "before": before}
                     found.append((score + (before != machine.lanes) / 8, -vecs * vec, params))
@@ -305,6 +305,11 @@ def vectors(extent: int, lanes: int) -> list[int]:
         return vec % 8 != 0, ceil(vec / lanes) * lanes / vec, abs(vec - lanes)
 
     return sorted(usable, key=waste)[:3]
+
+
+def filled(vec: int, lanes: int) -> float:
+    """The share of its registers that a vector fills; lengths that are no whole octets cost moves besides."""
+    return vec / (ceil(vec / lanes) * lanes) * (1.0 if vec % 8 == 0 else 0.4)
 
 
 def _gather_ends(sch: Any, block: Any, vec: int) -> Any:

@@ -35,7 +35,7 @@ class Search:
         self._workload = self._database.commit_workload(self._module)
         self._seen: set[str] = set()
         strategy = ms.search_strategy.EvolutionarySearch(
-            population_size=population, init_min_unmeasured=population // 4, genetic_num_iters=3
+            population_size=population, init_min_unmeasured=population // 4, genetic_num_iters=2
         )
         logger = logging.getLogger("breakthrough.tuner")
         logger.setLevel(logging.ERROR)

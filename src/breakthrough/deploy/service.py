@@ -124,8 +124,9 @@ class Service:
             self.open -= 1
 
     async def _answer(self, scope: Any, protocol: Any) -> bytes:
-        body = await self._body(scope, protocol)
-        self._admit()
+        late = self.draining  # one whose body is being read when the end comes is in already
+        body = await self._body(scope, protocol)  # of those that are refused too: a client that still sends hears nothing
+        self._admit(late)
         kind = scope.headers.get("content-type") or ""
         if len(body) <= SMALL_BYTES:
             x = self._intake.read(body, kind)
@@ -135,8 +136,8 @@ class Service:
         self._waiting.append(item)
         return await item.future
 
-    def _admit(self) -> None:
-        if self.draining:
+    def _admit(self, late: bool) -> None:
+        if late:
             raise Refusal(503, expected("a service that takes requests", "one that shuts down", "another instance"), reason="draining", retry_s=5)
         if not self._batcher.ready:
             raise Refusal(503, expected("a model that is loaded", self.failure or "one that warms up", "again in a moment"), reason="warming", retry_s=1)

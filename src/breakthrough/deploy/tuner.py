@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 MIN_REPEAT_MS, REPEATS = 2, 5
-POPULATION = 128  # of MetaSchedule's search: its default of 512 takes longer than the measurements
+POPULATION = 48  # of MetaSchedule's search: its default of 512 takes longer than the measurements
 
 
 class Worker:

@@ -26,6 +26,7 @@ from breakthrough.errors import InputError, expected
 OPAQUE = 8  # TVM's "joins nothing": a scheduled loop nest must not be fused again
 FIRST, ROUND = 4, 8  # candidates that every task gets at once; proposals of one round of MetaSchedule
 CANDIDATE_LIMIT_S = 15.0
+UNKNOWN = 1e9  # the hope set on tasks that were hardly timed: more than any time
 
 __all__ = ["Plan", "Task", "TuningResult", "apply", "plan", "prepare", "shipped", "tasks_of", "tune"]
 
@@ -181,14 +182,14 @@ class _Session:
         return iter([c for c in known if not self.database.has(task.key, self.isa, c.key)])
 
     def _pick(self) -> Task | None:
-        """The task where most can be won: never-timed ones first, then time × hope, which fades without success."""
+        """The task where most can be won: hardly timed ones first, then time × hope, which fades without success."""
         open_tasks = [task for task in self.tasks if task.key in self.open]
         if not open_tasks:
             return None
 
         def hope(task: Task) -> float:
             if len(self.database.of(task.key, self.isa)) < FIRST:
-                return math.inf
+                return UNKNOWN / 2 if task.key in self.searchable else UNKNOWN  # proposals take longer than rules
             best = self._best(task)
             return (best if math.isfinite(best) else 1.0) * task.weight / (1 + self.stale[task.key] / 8)
 
