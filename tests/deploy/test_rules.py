@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from breakthrough.deploy import kernels, rules, spaces
+from breakthrough.deploy import blocks, kernels, rules, spaces
 from breakthrough.errors import UnknownNameError
 
 tvm = pytest.importorskip("tvm")
@@ -130,5 +130,5 @@ def test_an_unknown_rule_is_named():
 
 def test_vectors_leave_no_rest():
     for extent in (1, 3, 9, 24, 40, 340, 352):
-        assert all(extent % vec == 0 for vec in rules.vectors(extent, 16))
-    assert rules.vectors(64, 16)[0] == 16 and rules.vectors(40, 16)[0] == 8
+        assert all(extent % vec == 0 for vec in blocks.vectors(extent, 16))
+    assert blocks.vectors(64, 16)[0] == 16 and rules.vectors(40, 16)[0] == 8

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from breakthrough import optional
-from breakthrough.deploy import rules
+from breakthrough.deploy import blocks
 
 MOST_STEPS = 2048  # of one operator, to count as tiny
 
@@ -82,7 +82,7 @@ def _is_tiny(module: Any, call: Any) -> bool:
         return False
     function = module[call.args[0]]
     schedule = tvm.s_tir.Schedule(function.with_attr("global_symbol", "main"))
-    return rules.is_plain(schedule) and rules.is_static(schedule) and rules.work(schedule) <= MOST_STEPS
+    return blocks.is_plain(schedule) and blocks.is_static(schedule) and blocks.work(schedule) <= MOST_STEPS
 
 
 def _function(bindings: list[Any]) -> tuple[Any, list[Any]]:

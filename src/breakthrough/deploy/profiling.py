@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from breakthrough import optional
-from breakthrough.deploy import functions, tuning
+from breakthrough.deploy import functions, nests, tuning
 
 REPEATS, MIN_REPEAT_MS = 5, 3
 
@@ -77,11 +77,11 @@ def profile(module: Any, target: Any, database: Any = None, *, tuned: bool = Tru
     found = tuning.plan(prepared, target, database)
     scheduled = found.module if tuned else prepared
     sources = {name: kind for kind in ("tuned", "borrowed", "guessed", "plain") for name in getattr(found, kind)}
-    calls = tuning.calls_of(prepared)
+    calls = nests.calls_of(prepared)
     operators = []
-    for (variable, function), (_, plain) in zip(tuning.loop_nests(scheduled), tuning.loop_nests(prepared)):
+    for (variable, function), (_, plain) in zip(nests.loop_nests(scheduled), nests.loop_nests(prepared)):
         name = variable.name_hint
-        inputs = tuning.arguments(plain)
+        inputs = nests.arguments(plain)
         seconds = _time(tvm.compile(tvm.IRModule({"main": function.with_attr("global_symbol", "main")}), target=target), inputs)
         size = sum(int(x.numpy().nbytes) for x in inputs)
         how = sources[name] if tuned else "plain"

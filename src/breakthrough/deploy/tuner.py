@@ -68,9 +68,9 @@ class Worker:
 
     def _inputs(self, task: str) -> list[Any]:
         if task not in self._arguments:
-            from breakthrough.deploy import tuning
+            from breakthrough.deploy import nests
 
-            self._arguments[task] = tuning.arguments(self.functions[task])
+            self._arguments[task] = nests.arguments(self.functions[task])
         return self._arguments[task]
 
 

@@ -11,15 +11,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from breakthrough import optional, seeds
+from breakthrough import seeds
 from breakthrough.deploy import database as records
 from breakthrough.deploy import spaces
 from breakthrough.deploy.database import Database, Record, shipped
 from breakthrough.deploy.measuring import Measuring
+from breakthrough.deploy.nests import Task, loop_nests, tasks_of
 from breakthrough.deploy.optimize import prepare
 from breakthrough.errors import InputError, expected
 
@@ -29,17 +30,6 @@ CANDIDATE_LIMIT_S = 15.0
 UNKNOWN = 1e9  # the hope set on tasks that were hardly timed: more than any time
 
 __all__ = ["Plan", "Task", "TuningResult", "apply", "plan", "prepare", "shipped", "tasks_of", "tune"]
-
-
-@dataclass(frozen=True)
-class Task:
-    """A loop nest of a net, and how often the net runs it."""
-
-    name: str
-    key: str
-    weight: int
-    function: Any = field(repr=False, compare=False)
-    static: bool = True  # a loop nest over a batch of any size can be scheduled, but not timed
 
 
 @dataclass(frozen=True)
@@ -75,19 +65,6 @@ class Plan:
     def untuned(self) -> tuple[str, ...]:
         """The tasks without a record."""
         return self.guessed + self.plain
-
-
-def tasks_of(module: Any, target: Any) -> list[Task]:
-    """The loop nests of a net, each once, those that run most often first."""
-    module = prepare(module, target)
-    found: dict[str, Task] = {}
-    calls = calls_of(module)
-    for variable, function in loop_nests(module):
-        key = records.task_key(function)
-        weight = calls.get(variable.name_hint, 0) + (found[key].weight if key in found else 0)
-        name = found[key].name if key in found else variable.name_hint
-        found[key] = Task(name, key, weight, function, _is_static(function))
-    return sorted(found.values(), key=lambda task: (-task.weight, task.name))
 
 
 def plan(module: Any, target: Any, database: Path | Iterable[Path] | None = None) -> Plan:
@@ -146,7 +123,7 @@ class _Session:
         self.isa, self.cpu = records.isa(target), str(target.attrs.get("mcpu", ""))
         self.tasks = [task for task in tasks_of(module, target) if task.static and task.weight]
         self.open = {task.key: self._untried(task) for task in self.tasks}
-        self.searchable = {task.key for task in self.tasks if not spaces.candidates(task.function, target)}
+        self.searchable = {task.key for task in self.tasks if self._rule(task) in (None, "tiny")}
         self.stale = {task.key: 0 for task in self.tasks}
         self.measuring = Measuring({task.key: task.function for task in self.tasks}, target, candidate_s)
         self.failed = self.measured = 0
@@ -180,6 +157,9 @@ class _Session:
     def _untried(self, task: Task) -> Iterator[spaces.Candidate]:
         known = (c for c in spaces.candidates(task.function, self.target))
         return iter([c for c in known if not self.database.has(task.key, self.isa, c.key)])
+
+    def _rule(self, task: Task) -> str | None:
+        return next((candidate.rule for candidate in spaces.candidates(task.function, self.target)), None)
 
     def _pick(self) -> Task | None:
         """The task where most can be won: hardly timed ones first, then time × hope, which fades without success."""
@@ -275,49 +255,3 @@ def _databases(database: Path | Iterable[Path] | None) -> list[Database]:
     own = [] if database is None else [database] if isinstance(database, (str, Path)) else list(database)
     with_shipped = [*own, shipped()] if shipped() not in own else own
     return [Database(path) for path in with_shipped if path is not None]
-
-
-def loop_nests(module: Any) -> list[tuple[Any, Any]]:
-    """The loop nests of a module with the names they are called by."""
-    tvm = optional.require("tvm", "compiling")
-    found = [(v, f) for v, f in module.functions_items() if isinstance(f, tvm.tirx.PrimFunc)]
-    return sorted(found, key=lambda pair: pair[0].name_hint)
-
-
-def calls_of(module: Any) -> dict[str, int]:
-    """How often each loop nest is called in one run of the net."""
-    tvm = optional.require("tvm", "compiling")
-    counts: dict[str, int] = {}
-
-    def visit(node: Any) -> None:
-        if isinstance(node, tvm.ir.Call) and getattr(node.op, "name", "") == "relax.call_tir":
-            name = node.args[0].name_hint
-            counts[name] = counts.get(name, 0) + 1
-
-    for _, function in module.functions_items():
-        if isinstance(function, tvm.relax.Function):
-            tvm.relax.analysis.post_order_visit(function, visit)
-    return counts
-
-
-def arguments(function: Any) -> list[Any]:
-    """Random arguments for a loop nest, its result's place among them."""
-    import numpy as np
-    from tvm.runtime import tensor
-    from tvm.s_tir.meta_schedule.arg_info import ArgInfo
-
-    generator = np.random.default_rng(0)
-    infos = ArgInfo.from_prim_func(function)
-    arrays = (np.asarray(generator.random([int(e) for e in info.shape])).astype(str(info.dtype)) for info in infos)
-    return [tensor(array) for array in arrays]
-
-
-def _is_static(function: Any) -> bool:
-    from tvm.s_tir.meta_schedule.arg_info import ArgInfo
-
-    try:
-        return all(isinstance(int(e), int) for info in ArgInfo.from_prim_func(function) for e in info.shape)
-    except Exception:  # tvm refuses shapes that are not constant
-        return False
-
-
