@@ -10,6 +10,7 @@ from breakthrough.deploy.integer_kernels import PAD, SUM
 
 SPARE = 6  # registers for weights and activations on their way
 MOST = 24  # candidates
+BYTES = 64  # of zeros stored at once
 
 
 def fits(sch: Any) -> bool:
@@ -81,8 +82,12 @@ def _products(sch: Any, sums: Any, instruction: Instruction) -> None:
 
 
 def _pad(sch: Any, names: list[str]) -> None:
+    """The zero everywhere, then the numbers over it: both without a question for each of them."""
     if PAD in names:
         pad = sch.get_sblock(PAD)
+        loops = sch.get_loops(pad)
+        zeros = sch.decompose_padding(pad, loops[0])
+        sch.vectorize(sch.split(sch.fuse(*sch.get_loops(zeros)), [None, BYTES])[1])
         sch.vectorize(sch.get_loops(pad)[-1])
 
 
