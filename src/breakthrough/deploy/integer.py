@@ -115,7 +115,7 @@ def _product(builder: Any, site: Site, grid: Any, instruction: Instruction) -> t
     codes, scales = kernels.codes_of(site.weight)
     bound = kernels.check_sums(site.name, codes, grid)
     outputs = site.shape[-1]
-    weight = kernels.packed(codes, instruction)
+    weight = kernels.packed(kernels.rows_of(codes) if site.kind == CONVOLUTION else codes, instruction)
     correction = codes.astype(np.int64).reshape(-1, outputs).sum(0) * grid.zero
     factor = (np.float32(grid.scale) * scales).astype(np.float32)
     full = (0, -outputs % instruction.lanes)
@@ -125,7 +125,7 @@ def _product(builder: Any, site: Site, grid: Any, instruction: Instruction) -> t
     constants = [relax.const(x) for x in (weight, factor, shift)]
     if site.kind == CONVOLUTION:
         strides, padding = (tuple(map(int, x)) for x in (site.call.attrs.strides, site.call.attrs.padding))
-        expression = partial(kernels.convolution, zero=grid.zero, stride=strides, padding=padding)
+        expression = partial(kernels.convolution, zero=grid.zero, window=site.shape[:2], stride=strides, padding=padding)
     else:
         expression = partial(kernels.linear, zero=grid.zero)
     y = builder.emit_te(lambda *args: expression(*args), q, *constants, primfunc_name_hint=f"{site.kind}_int8", primfunc_attrs={"op_pattern": kernels.FUSABLE})

@@ -18,7 +18,7 @@ from breakthrough.deploy.instructions import DEPTH, Instruction
 from breakthrough.errors import InputError, expected
 
 LIMIT = 2**31 - 1
-PAD, SUM, REAL = "integer_pad", "integer_sum", "integer_real"  # blocks that the schedule knows by name
+PAD, ROWS, SUM, REAL = "integer_pad", "integer_rows", "integer_sum", "integer_real"  # blocks that the schedule knows by name
 FUSABLE, ELEMENTWISE = 4, 0  # TVM's kinds of operators: elementwise ones after it join it; is one itself
 INT8 = 127
 
@@ -85,21 +85,37 @@ def quantized(x: Any, grid: Grid, dtype: str) -> Any:
     return te.compute(x.shape, value, name="quantized")
 
 
-def convolution(x: Any, weight: Any, scale: Any, shift: Any, *, zero: int, stride: tuple[int, int], padding: tuple[int, ...]) -> Any:
+def rows_of(codes: np.ndarray) -> np.ndarray:
+    """Codes of a convolution whose channels fill no four bytes, as if a window's row were one pixel of many channels.
+
+    Shapes: (kh, kw, I, O) → (kh, 1, kw·I, O), or as they are
+    """
+    kh, kw, inputs, outputs = codes.shape
+    return codes if inputs % DEPTH == 0 else codes.reshape(kh, 1, kw * inputs, outputs)
+
+
+def convolution(
+    x: Any, weight: Any, scale: Any, shift: Any, *, zero: int, window: tuple[int, int], stride: tuple[int, int], padding: tuple[int, ...]
+) -> Any:
     """Sums of integer products over channels-last pictures, then real numbers.
+
+    A window's row lies in one piece in memory. Where the channels are no multiple of four, the whole row is
+    taken four bytes at a time; weights of zero stand against what is read beyond it.
 
     Shapes: x (N, H, W, I), weight (O/L, kh, kw, I/4, L, 4), scale and shift (O,) → (N, h, w, O) float32
     """
     from tvm import te
 
     _, kh, kw, quarters, lanes, _ = map(int, weight.shape)
-    pad = _padded(x, ((0, 0), padding[::2], padding[1::2], (0, quarters * DEPTH - int(x.shape[3]))), zero)
-    n, height, width, _ = pad.shape
-    shape = (n, (height - kh) // stride[0] + 1, (width - kw) // stride[1] + 1, scale.shape[0])
+    inputs, (top, left, bottom, right) = int(x.shape[3]), padding
+    n, height, width = x.shape[0], x.shape[1] + top + bottom, x.shape[2] + left + right
+    shape = (n, (height - window[0]) // stride[0] + 1, (width - window[1]) // stride[1] + 1, scale.shape[0])
+    beyond = max(0, quarters * DEPTH - window[1] * inputs) if kw == 1 else 0
+    rows = _rows(x, (top, bottom), (left * inputs, right * inputs + beyond), zero)
     i, j, q, k = (te.reduce_axis((0, e), a) for e, a in ((kh, "i"), (kw, "j"), (quarters, "q"), (DEPTH, "k")))
 
     def sums(b: Any, y: Any, z: Any, o: Any) -> Any:
-        pixel = pad[b, y * stride[0] + i, z * stride[1] + j, q * DEPTH + k].astype("int32")
+        pixel = rows[b, y * stride[0] + i, (z * stride[1] + j) * inputs + q * DEPTH + k].astype("int32")
         return te.sum(pixel * weight[o // lanes, i, j, q, o % lanes, k].astype("int32"), [i, j, q, k])
 
     return _real(te.compute(shape, sums, name=SUM), scale, shift)
@@ -127,6 +143,15 @@ def _real(sums: Any, scale: Any, shift: Any) -> Any:
     from tvm import te
 
     return te.compute(sums.shape, lambda *at: sums(*at).astype("float32") * scale[at[-1]] + shift[at[-1]], name=REAL)
+
+
+def _rows(x: Any, above: tuple[int, int], beside: tuple[int, int], zero: int) -> Any:
+    """Pictures as rows of bytes with the grid's zero around them. Shapes: (N, H, W, I) → (N, H + …, W·I + …)."""
+    from tvm import te
+
+    n, height, width, inputs = x.shape
+    rows = te.compute((n, height, width * inputs), lambda b, h, at: x[b, h, at // inputs, at % inputs], name=ROWS)
+    return _padded(rows, ((0, 0), above, beside), zero)
 
 
 def _padded(x: Any, widths: tuple[tuple[int, int], ...], zero: int) -> Any:

@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from breakthrough.deploy.instructions import Instruction, register
-from breakthrough.deploy.integer_kernels import PAD, SUM
+from breakthrough.deploy.integer_kernels import PAD, ROWS, SUM
 
 SPARE = 6  # registers for weights and activations on their way
 MOST = 24  # candidates
@@ -42,6 +42,8 @@ def schedule(sch: Any, instruction: Instruction, rows: int, pixels: int, vecs: i
     """Tile, hold the sums in registers, replace the inner loops by the instruction, rescale on the way out."""
     sums, blocks = sch.get_sblock(SUM), _blocks(sch)
     names = [str(sch.get(block).name_hint) for block in blocks]
+    if ROWS in names:
+        sch.compute_inline(sch.get_sblock(ROWS))
     after = blocks[names.index(SUM) + 1 :]
     whole = _spatial(sch, after[-1])[-1] % instruction.lanes == 0
     for block in after[:-1] if whole else after[1:-1]:
