@@ -16,7 +16,7 @@ import numpy as np
 from breakthrough.deploy import integer_kernels as kernels
 from breakthrough.deploy import integer_rules, sites
 from breakthrough.deploy.calibration import Scales
-from breakthrough.deploy.instructions import DEPTH, Instruction, instruction_of
+from breakthrough.deploy.instructions import Instruction, instruction_of
 from breakthrough.deploy.sites import CONVOLUTION, Site
 
 MARK = "breakthrough.integer"  # a function's attribute: the instruction it is written for
@@ -114,21 +114,20 @@ def _product(builder: Any, site: Site, grid: Any, instruction: Instruction) -> t
 
     codes, scales = kernels.codes_of(site.weight)
     bound = kernels.check_sums(site.name, codes, grid)
-    inputs, outputs = site.shape[-2:]
-    weight = kernels.packed(codes, instruction)
+    outputs = site.shape[-1]
+    weight = kernels.packed(kernels.rows_of(codes) if site.kind == CONVOLUTION else codes, instruction)
     correction = codes.astype(np.int64).reshape(-1, outputs).sum(0) * grid.zero
     factor = (np.float32(grid.scale) * scales).astype(np.float32)
     full = (0, -outputs % instruction.lanes)
     factor, shift = np.pad(factor, full), np.pad((-correction * factor).astype(np.float32), full)
-    channels = inputs + -inputs % DEPTH
-    quantized = partial(kernels.quantized, grid=grid, channels=channels, dtype=instruction.activation)
+    quantized = partial(kernels.quantized, grid=grid, dtype=instruction.activation)
     q = builder.emit_te(lambda x: quantized(x), site.input, primfunc_name_hint="quantize")
     constants = [relax.const(x) for x in (weight, factor, shift)]
     if site.kind == CONVOLUTION:
         strides, padding = (tuple(map(int, x)) for x in (site.call.attrs.strides, site.call.attrs.padding))
-        expression = partial(kernels.convolution, zero=grid.zero, stride=strides, padding=padding)
+        expression = partial(kernels.convolution, zero=grid.zero, window=site.shape[:2], stride=strides, padding=padding)
     else:
-        expression = kernels.linear
+        expression = partial(kernels.linear, zero=grid.zero)
     y = builder.emit_te(lambda *args: expression(*args), q, *constants, primfunc_name_hint=f"{site.kind}_int8", primfunc_attrs={"op_pattern": kernels.FUSABLE})
     if full[1]:
         rank = len(site.call.ty.shape)

@@ -22,7 +22,8 @@ from breakthrough.errors import ConfigError, expected
 BITS = (4, 8)
 GROUP = 64  # inputs that share a scale in int4, at most
 INT4, MIDDLE = 7, 8  # the largest code, and what it is stored with: no sign to draw down
-FLOAT = "float32"
+FLOAT, LANES = "float32", 16
+OPAQUE = 8  # TVM's "joins nothing"
 
 
 def weight_only(module: Any, *, bits: int = 8, why: str = "", keep: Callable[[Site], str] | None = None) -> Quantized:
@@ -88,7 +89,10 @@ def _too_odd(site: Site, bits: int) -> str:
 def _product(builder: Any, site: Site, bits: int) -> tuple[Any, int]:
     from tvm import relax
 
-    codes, scales = int4_codes(site.weight) if bits == 4 else integer_kernels.codes_of(site.weight)
+    outputs = site.shape[-1]
+    more = -outputs % LANES  # vectors without a rest; what they add is cut off
+    weight = np.pad(site.weight, [(0, 0)] * (site.weight.ndim - 1) + [(0, more)])
+    codes, scales = int4_codes(weight) if bits == 4 else integer_kernels.codes_of(weight)
     arguments = [relax.const(x) for x in (codes, scales)]
     if site.kind == CONVOLUTION:
         strides, padding = (tuple(map(int, x)) for x in (site.call.attrs.strides, site.call.attrs.padding))
@@ -98,7 +102,16 @@ def _product(builder: Any, site: Site, bits: int) -> tuple[Any, int]:
     name = f"{site.kind}_int{bits}_weights"
     attrs = {"op_pattern": integer_kernels.FUSABLE}
     made = builder.emit_te(lambda *args: expression(*args), site.input, *arguments, primfunc_name_hint=name, primfunc_attrs=attrs)
+    if more:
+        cut = partial(_cut, outputs=outputs)
+        made = builder.emit_te(lambda y: cut(y), made, primfunc_name_hint="cut", primfunc_attrs={"op_pattern": OPAQUE})
     return made, codes.nbytes + scales.nbytes
+
+
+def _cut(y: Any, *, outputs: int) -> Any:
+    from tvm import te
+
+    return te.compute((*y.shape[:-1], outputs), lambda *at: y(*at), name="cut")
 
 
 def _convolution(x: Any, codes: Any, scales: Any, *, bits: int, stride: tuple[int, int], padding: tuple[int, ...]) -> Any:
