@@ -149,8 +149,13 @@ def export_net(net: Source, batches: Sequence[int] | None) -> Exported:
 
 
 def build_net(net: Source, exported: Exported, pipeline: str, target: str = "cpu", database: Path | None = None, threads: int = 1) -> Compiled:
-    """Compile an exported net, with what is to be known of it in the manifest."""
-    return build(exported, target, pipeline, database=database, threads=threads, about={**net.about, "made_from": net.name})
+    """Compile an exported net, with what is to be known of it in the manifest.
+
+    Where a pipeline wants the ranges of activations, they are measured on training inputs.
+    """
+    calibration = [x.numpy() for x in net.calibration()] if pipelines.pipeline(pipeline).calibrated else None
+    about = {**net.about, "made_from": net.name}
+    return build(exported, target, pipeline, database=database, threads=threads, about=about, calibration=calibration)
 
 
 def largest_error(net: Source, engine: Callable[[np.ndarray], Any], sizes: Sequence[int], attempts: int = ATTEMPTS) -> Error:

@@ -14,7 +14,13 @@ MOST = 24  # candidates
 
 def fits(sch: Any) -> bool:
     """Whether a loop nest has an integer product in it."""
-    return SUM in {str(sch.get(block).name_hint) for block in _blocks(sch)}
+    from tvm.s_tir import ScheduleError
+
+    try:
+        sch.get_sblock(SUM)
+    except ScheduleError:
+        return False
+    return True
 
 
 def params(sch: Any, instruction: Instruction) -> list[dict[str, int]]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import random
 import subprocess
 import sys
@@ -61,7 +62,8 @@ class Load:
 class Outcome:
     """What became of the requests: sent = answered + refused + failed + lost.
 
-    Units:  percentiles in ms, of the answered; throughput answered a second
+    Units:  percentiles in ms, of the answered; throughput answered a second; cpu_ms of the service for each of the answered,
+            where it was measured
     """
 
     clients: int
@@ -75,6 +77,7 @@ class Outcome:
     p90_ms: float
     p99_ms: float
     statuses: Mapping[str, int] = field(default_factory=dict)
+    cpu_ms: float = math.nan
 
     def __str__(self) -> str:
         times = f"p50 {self.p50_ms:.2f}, p90 {self.p90_ms:.2f}, p99 {self.p99_ms:.2f} ms"

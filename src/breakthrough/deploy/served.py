@@ -7,6 +7,7 @@ so a client's own work is part of every figure, the same for both.
 
 from __future__ import annotations
 
+import math
 import statistics
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Timer
+
+import psutil
 
 from breakthrough.deploy.load import Load, Outcome, generate
 from breakthrough.errors import BreakthroughError, expected
@@ -117,7 +120,7 @@ class ServingTable:
         return statistics.median(self.best.ratios) >= GOAL and self.best.slower <= WORSE and not self.lost
 
     def __str__(self) -> str:
-        head = f"{'clients':>7} | {'with batches, a second':>24} {'p50':>6} {'p99 ms':>6} | {'without':>24} {'p50':>6} {'p99 ms':>6} | ratio            | p99 ratio"
+        head = f"{'clients':>7} | {'with batches, a second':>24} {'p50':>6} {'p99 ms':>6} {'CPU':>5} | {'without':>24} {'p50':>6} {'p99 ms':>6} {'CPU':>5} | ratio            | p99 ratio"
         return "\n".join([head, *map(str, self.rows), f"overload: {self.overload}", f"lost or failed: {self.lost}"])
 
 
@@ -146,12 +149,22 @@ def measure(batched: Running, single: Running, small: Running, load: Load, clien
         generate(replace(load, url=running.inspect, clients=min(8, max(clients)), seconds=min(0.5, load.seconds)))
     rows = []
     for count in clients:
-        runs = [generate(replace(load, url=running.inspect, clients=count)) for _ in range(repeats) for running in (batched, single)]
+        runs = [loaded(running, replace(load, clients=count)) for _ in range(repeats) for running in (batched, single)]
         rows.append(Row(count, tuple(runs[::2]), tuple(runs[1::2])))
     return ServingTable(tuple(rows), generate(replace(load, url=small.inspect, clients=4 * max(clients))))
+
+
+def loaded(running: Running, load: Load) -> Outcome:
+    """A load on a service, and how much of the processors it took: that is told also where others use the machine."""
+    process = psutil.Process(running.process.pid)
+    before = process.cpu_times()
+    found = generate(replace(load, url=running.inspect))
+    after = process.cpu_times()
+    took_s = after.user + after.system - before.user - before.system
+    return replace(found, cpu_ms=1000 * took_s / found.answered if found.answered else math.nan)
 
 
 def _side(runs: Sequence[Outcome]) -> str:
     middle = lambda name: statistics.median(getattr(run, name) for run in runs)  # noqa: E731
     low, high = min(run.throughput for run in runs), max(run.throughput for run in runs)
-    return f"{middle('throughput'):8.0f} ({low:5.0f} to {high:5.0f}) {middle('p50_ms'):6.2f} {middle('p99_ms'):6.2f}"
+    return f"{middle('throughput'):8.0f} ({low:5.0f} to {high:5.0f}) {middle('p50_ms'):6.2f} {middle('p99_ms'):6.2f} {middle('cpu_ms'):5.3f}"

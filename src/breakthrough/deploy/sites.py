@@ -84,6 +84,21 @@ def sites(function: Any) -> dict[str, Site]:
     return found
 
 
+def others(function: Any) -> dict[str, str]:
+    """The products of a function in canonical form that are no sites: name → why not."""
+    from tvm import ir
+
+    found: dict[str, str] = {}
+    for block in function.body.blocks:
+        for binding in block.bindings:
+            call = getattr(binding, "value", None)
+            name = getattr(getattr(call, "op", None), "name", "") if isinstance(call, ir.Call) else ""
+            if name in ("relax.nn.conv2d", "relax.matmul") and _match(call) is None:
+                kind = name.rpartition(".")[2]
+                found[f"other {kind}{len(found)}"] = _why_not(call)
+    return found
+
+
 def rewrite(module: Any, change: Callable[[Any, Site], Any]) -> Any:
     """Put `change(builder, site)` in the place of every site; None leaves one as it is."""
     from tvm import IRModule, relax
@@ -137,9 +152,19 @@ def _match(value: Any) -> tuple[str, Any, np.ndarray] | None:
     array = weight.value.numpy()
     if value.op.name == "relax.nn.conv2d" and _plain(value.attrs) and array.ndim == 4:
         return CONVOLUTION, value, array
+    if value.op.name == "relax.matmul" and array.ndim == 3 and (array == array[:1]).all():
+        array = array[0]  # one weight, repeated for every row of the batch by the exporter
     if value.op.name == "relax.matmul" and array.ndim == 2:
         return LINEAR, value, array
     return None
+
+
+def _why_not(call: Any) -> str:
+    if call.op.name == "relax.matmul":
+        return "no constant weights: both sides are computed"
+    if int(call.attrs.groups) > 1:
+        return "a convolution by groups: a channel alone has no four products to sum at once"
+    return "a form of convolution that no integer loop nest is written for"
 
 
 def _plain(attrs: Any) -> bool:

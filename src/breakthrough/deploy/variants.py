@@ -139,7 +139,7 @@ def _onnx_int8(job: Job) -> tuple[Answer, int]:
 def _tvm(pipeline: str) -> Callable[[Job], tuple[Answer, int]]:
     def make(job: Job) -> tuple[Answer, int]:
         exported = to_relax(job.model, torch.from_numpy(job.example))
-        compiled = build(exported, "cpu", pipeline, database=job.database, threads=job.threads)
+        compiled = build(exported, "cpu", pipeline, database=job.database, threads=job.threads, calibration=[job.calibration])
         folder = compiled.save(job.folder / pipeline)
         return Engine(folder), sum(path.stat().st_size for path in folder.iterdir())
 
