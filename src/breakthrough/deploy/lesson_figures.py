@@ -66,12 +66,13 @@ def best_so_far(found: Sequence[Trials], known: Mapping[str, float]) -> Figure:
         shown = [1e6 * s if math.isfinite(s) else top for s in one.seconds]
         axes.plot(steps, shown, mark, color=colour, ms=6, alpha=0.45)
         axes.step(steps, [1e6 * s if math.isfinite(s) else np.nan for s in one.best], where="post", color=colour, lw=2.2, marker=mark, markevery=[-1], ms=8, label=f"{one.name}: {1e6 * min(one.seconds):.1f} µs")
+    last = max(len(one.seconds) for one in found)
     for name, seconds in known.items():
-        axes.axhline(1e6 * seconds, color=INK, lw=1, ls="--")
-        axes.annotate(f"{name}: {1e6 * seconds:.3g} µs", (1, 1e6 * seconds), (0, 4), textcoords="offset points", fontsize=9.5, color=INK)
+        axes.axhline(1e6 * seconds, color=INK, lw=1, ls="--", zorder=0)
+        axes.annotate(f"{name}: {1e6 * seconds:,.{0 if seconds > 1e-4 else 1}f} µs", (last, 1e6 * seconds), (0, -5), textcoords="offset points", ha="right", va="top", fontsize=9.5, color=INK)
     if any(not math.isfinite(s) for one in found for s in one.seconds):
         axes.annotate("at this edge: candidates that failed", (1, top), (0, 5), textcoords="offset points", fontsize=9, color=INK)
-    axes.set(yscale="log", xlabel="trial", ylabel="microseconds a run", ylim=(0.7e6 * min(*finite, *known.values()), 1.35 * top))
+    axes.set(yscale="log", xlabel="trial", ylabel="microseconds a run", ylim=(0.5e6 * min(*finite, *known.values()), 1.35 * top))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize=10, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1), title="fastest at the end")
@@ -105,6 +106,8 @@ def time_a_picture(times: Times) -> Figure:
 
     Raises: InputError when there is nothing to draw
     """
+    from matplotlib.ticker import LogLocator
+
     sizes = _keys(times)
     figure = new_figure(9, 3.9)
     axes = figure.subplots()
@@ -115,9 +118,9 @@ def time_a_picture(times: Times) -> Figure:
     axes.plot([], [], "--", color=GREY, lw=1, label="if a batch took as long as one")
     axes.set(xscale="log", yscale="log", xlabel="pictures in a batch", ylabel="milliseconds a picture")
     axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("")
-    axes.xaxis.minorticks_off()
+    axes.minorticks_off()
     axes.legend(fontsize=10, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
     plain(axes)
     return figure
@@ -153,6 +156,8 @@ def throughput_and_p99(panels: Mapping[str, Mapping[str, Sequence[Served]]], dea
 
     Raises: InputError when there is nothing to draw
     """
+    from matplotlib.ticker import LogLocator
+
     if not panels or not all(lines and all(lines.values()) for lines in panels.values()):
         raise InputError(expected("at least one policy at one load in every panel", "none"))
     figure = new_figure(11.5, 4.8)
@@ -164,6 +169,7 @@ def throughput_and_p99(panels: Mapping[str, Mapping[str, Sequence[Served]]], dea
         axes.set(xscale="log", yscale="log", xlabel="answered a second")
         axes.set_title(title, fontsize=10.5)
         for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_major_formatter(lambda x, _: f"{x:,g}")
             axis.set_minor_formatter("")
         axes.grid(color="#dddddd", lw=0.6)
