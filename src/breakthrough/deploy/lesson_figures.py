@@ -30,8 +30,10 @@ def fusion_by_size(times: Times, caches: Mapping[str, int]) -> Figure:
     Units:  seconds by the array's bytes; caches in bytes
     Raises: InputError when there is nothing to draw
     """
+    from matplotlib.ticker import LogLocator
+
     sizes = _keys(times)
-    figure = new_figure(9, 4)
+    figure = new_figure(10, 4)
     axes = figure.subplots()
     for (name, row), (colour, mark) in zip(times.items(), STYLES):
         axes.plot(list(row), [1e9 * seconds / (size / 4) for size, seconds in row.items()], mark + "-", color=colour, ms=7, lw=1.5, label=name)
@@ -41,10 +43,10 @@ def fusion_by_size(times: Times, caches: Mapping[str, int]) -> Figure:
         if sizes[0] < size < sizes[-1]:
             axes.axvline(size, color=GREY, lw=1, ls=":")
             axes.text(size, axes.get_ylim()[1], f"{name} ends", fontsize=9, color=INK, ha="center", va="bottom")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("")
-    axes.xaxis.minorticks_off()
-    axes.legend(fontsize=10, frameon=False)
+    axes.minorticks_off()
+    axes.legend(fontsize=10, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
     plain(axes)
     return figure
 
