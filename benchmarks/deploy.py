@@ -11,6 +11,7 @@
 6. Serving on loopback: throughput and p99 with and without batching, 1 to 64 clients. Goals: 2 × the throughput at
    twice the p99 at most, no request lost.                                                              [5 min, timed]
 7. Claim C10: latency against parameters and the roof, over four families of nets.                      [6 min, timed]
+8. Where the time of a pass goes in eager, ONNX Runtime and TVM, by kind of work and by step.            [1 min, timed]
 
 Run: OMP_NUM_THREADS=1 python benchmarks/deploy.py [--only 1,3] [--profile quick] [--folder DIR to go on with].
 Minutes are those of two quiet cores; what is timed wants them quiet. A run that was stopped goes on in its folder.
@@ -37,7 +38,7 @@ import torch
 
 from breakthrough import devices, files
 from breakthrough.artifacts import store
-from breakthrough.deploy import footprint, limits, native, verdicts
+from breakthrough.deploy import breakdown, footprint, limits, native, verdicts
 from breakthrough.deploy.latency import machine_name
 from breakthrough.deploy.latency_figures import draw_limits, draw_table
 from breakthrough.deploy.latency_table import SIZES, Table, latency_table, versions
@@ -45,15 +46,15 @@ from breakthrough.deploy.nets import NETS, net
 from breakthrough.deploy.operators import operators
 from breakthrough.deploy.roofline import measure_machine
 from breakthrough.deploy.roofline_figures import draw_roofline
-from breakthrough.deploy.variants import MOST_ERROR, in_double, largest_error, of_torch, variant
+from breakthrough.deploy.variants import MOST_ERROR, Job, in_double, largest_error, of_torch, onnx_file, variant
 from breakthrough.seeds import numpy_generator
 
 GOAL_EAGER, GOAL_ONNX, TUNED = 3.5, 1.0, "TVM tuned"
-GOAL_NETS = ("inspector", "mobile")
+GOAL_NETS = ("inspector", "mobilenet")
 RESULTS = Path(__file__).parent / "results"
 TITLES = {
     "1": "Latency", "2": "The roof", "3": "Footprint of a process that serves", "4": "Numerics", "5": "Accuracy of int8",
-    "6": "Serving", "7": "Parameters, operations and deadlines (C10)",
+    "6": "Serving", "7": "Parameters, operations and deadlines (C10)", "8": "Where the time goes",
 }
 
 
@@ -82,6 +83,28 @@ def roof(threads: int, out: Path) -> None:
         profile = operators(one.model(), torch.from_numpy(one.draw(1, numpy_generator(0, "inputs"))), name=one.name, threads=threads)
         print(f"\n{one.name}, eager, {threads} thread(s)\n{profile.table(machine)}")
         draw_roofline(machine, profile).savefig(out / f"roofline-{one.name}.png")
+
+
+def engines(threads: int, folder: Path) -> None:
+    """Print where the time of a pass goes in each engine, of every net at batch 1."""
+    from breakthrough.deploy.compile import build
+    from breakthrough.deploy.export import to_relax
+
+    for one in NETS.values():
+        model, x = one.model(), one.draw(1, numpy_generator(0, "inputs"))
+        place = folder / f"breakdown-{one.name}"
+        place.mkdir(exist_ok=True)
+        with devices.threads(threads):
+            parts = [breakdown.of_eager(operators(model, torch.from_numpy(x), threads=threads, repeats=15))]
+            parts.append(breakdown.of_onnx(onnx_file(Job(model, x, x, place, threads)), x, threads=threads))
+            for pipeline in ("default", "tuned"):
+                try:
+                    engine = build(to_relax(model, torch.from_numpy(x)), pipeline=pipeline, threads=threads).engine()
+                except Exception as error:  # a pipeline that is not there yet, or refuses the net
+                    print(f"{one.name}, TVM {pipeline}: {str(error).splitlines()[0][:120]}")
+                    continue
+                parts.append(breakdown.of_engine(engine, x, name=f"TVM {pipeline}"))
+        print(f"\n{one.name}\n{breakdown.side_by_side(parts)}\n" + "\n".join(map(str, parts[1:])))
 
 
 def served(pipeline: str) -> None:
@@ -201,7 +224,7 @@ class _Both(io.TextIOBase):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="1,2,3,4,5,6,7")
+    parser.add_argument("--only", default="1,2,3,4,5,6,7,8")
     parser.add_argument("--profile", default="full", choices=sorted(SIZES), help="size of 1 and 7")
     parser.add_argument("--pipeline", default="default", help="of the compiled net in 3")
     parser.add_argument("--threads", type=int, default=1, help="of every way in 1, 2 and 7")
@@ -214,6 +237,7 @@ def main() -> None:
     parts = {
         "1": lambda: latencies(chosen.profile, chosen.threads, home, out),
         "2": lambda: roof(chosen.threads, out),
+        "8": lambda: engines(chosen.threads, home),
         "3": lambda: served(chosen.pipeline),
         "4": lambda: numerics(home),
         "5": accuracy,

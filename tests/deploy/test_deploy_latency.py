@@ -12,13 +12,14 @@ from breakthrough.deploy.percentiles import interval_ranks, least_runs, quantile
 from breakthrough.errors import InputError, UnknownNameError
 
 
-def made(slower: float = 2.0, blocks: int = 10, calls: int = 50) -> Latencies:
+def made(slower: float = 2.0, blocks: int = 10, calls: int = 50, share: float = 1.0) -> Latencies:
     """Two functions on a machine whose blocks differ in speed, one of them so many times slower."""
     generator = np.random.default_rng(0)
     pace = 1e-3 * (1 + np.arange(blocks))
     noise = generator.uniform(0.9, 1.1, (2, blocks, calls))
     rows = [tuple(map(tuple, factor * pace[:, None] * noise[which])) for which, factor in enumerate((1.0, slower))]
-    return Latencies(tuple(Samples(name, row, tuple(pace)) for name, row in zip("ab", rows)), "a", 1, "made", 0.0)
+    samples = (Samples(name, row, tuple(share * factor * pace)) for name, row, factor in zip("ab", rows, (1.0, slower)))
+    return Latencies(tuple(samples), "a", 1, "made", 0.0)
 
 
 def binomial(n: int, p: float, ranks: tuple[int, int]) -> float:
@@ -83,13 +84,22 @@ def test_what_was_measured_as_data_text_and_picture():
     found = made()
     assert Latencies.from_dict(json.loads(json.dumps(found.to_dict(), allow_nan=False))) == found
     rows = str(found).splitlines()
-    assert len(rows) == 4 and "p99" in rows[1] and "0.5" in rows[3].rpartition("5.50 ")[2] and "too few" not in rows[3]
+    assert len(rows) == 4 and "p99" in rows[1] and "0.5" in rows[3].rpartition("11.0 ")[2] and "too few" not in rows[3]
     assert "too few runs" in str(made(blocks=6, calls=10)) and "–" in str(made(blocks=6, calls=10))
     (axes,) = draw_latencies(found).axes
     assert axes.get_xscale() == "log" and len(axes.get_legend().get_texts()) == 2
     marks = [line for line in axes.lines if line.get_marker() not in ("None", None, "")]
     assert len(marks) == 6  # three percentiles of each
     assert len([line for line in draw_latencies(made(calls=5)).axes[0].lines if line.get_marker() not in ("None", None, "")]) == 4
+
+
+def test_a_busy_machine_is_told_and_cpu_time_does_not_see_it():
+    quiet, busy = made(), made(share=0.7)
+    assert quiet.busy < 0.02 and quiet.warning() == "" and busy.busy == pytest.approx(0.3, abs=0.02)
+    assert "30% of the time" in busy.warning() or "29% of the time" in busy.warning()
+    assert "busy" in str(busy) and "busy" not in str(quiet) and busy.speedup("b", of="cpu").value == pytest.approx(0.5)
+    with pytest.raises(UnknownNameError, match="clock"):
+        quiet.speedup("b", of="sun")
 
 
 def test_milliseconds_have_three_digits():

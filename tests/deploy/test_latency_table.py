@@ -64,7 +64,7 @@ def test_ways_are_held_to_eager_and_told_when_they_fail(toys):
 
 
 def test_an_error_is_measured_in_answers_and_rounding_in_float64():
-    net, generator = nets.net("mobile"), np.random.default_rng(0)
+    net, generator = nets.net("mobilenet"), np.random.default_rng(0)
     model, x = net.model(), net.draw(1, generator)
     assert allowed_error(lambda x: x, [np.float32([0.1])]) == pytest.approx(1e-4) and allowed_error(lambda x: x, [np.float32([-20])]) == pytest.approx(2e-3)
     assert 0 < largest_error(of_torch(model), in_double(model), [x]) < 1e-3 and in_double(model)(x).dtype == np.float64

@@ -120,18 +120,18 @@ def _observe(exported: Exported, batches: Iterable[Any]) -> Iterator[tuple[int, 
     import tvm
     from tvm import relax
 
-    from breakthrough.deploy import targets
+    from breakthrough.deploy import targets, tuning
 
+    target = targets.choose("cpu").target
     module = sites.canonical(exported.module)
     name, size = max(exported.functions.items(), key=lambda item: item[1] or np.inf)
     observer, names = sites.inputs_of(relax.transform.ToNonDataflow()(module)[name])
     module = tvm.IRModule({"main": observer.with_attr("global_symbol", "main")})
-    machine = relax.VirtualMachine(tvm.compile(module, target=targets.choose("cpu").target), tvm.cpu())
+    machine = relax.VirtualMachine(tvm.compile(tuning.apply(module, target), target=target), tvm.cpu())
     for batch in batches:
         array = np.ascontiguousarray(batch)
         for start in range(0, len(array), size or len(array)):
             part = array[start : start + (size or len(array))]
-            if size and len(part) < size:  # a batch of that size, its rest filled with the same inputs again
-                part = np.resize(part, (size, *part.shape[1:]))
-            found = machine["main"](tvm.runtime.tensor(part))
+            whole = np.resize(part, (size or len(part), *part.shape[1:]))  # filled with the same inputs again
+            found = machine["main"](tvm.runtime.tensor(whole))
             yield len(part), dict(zip(names, (x.numpy() for x in found)))

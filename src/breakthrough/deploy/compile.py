@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ from safetensors.numpy import save_file
 
 from breakthrough import artifacts
 from breakthrough.deploy import targets
+from breakthrough.deploy.calibration import Scales, calibrate
 from breakthrough.deploy.export import Exported
 from breakthrough.deploy.pipelines import pipeline as pipeline_of
 from breakthrough.deploy.runtime import LIBRARY, MANIFEST, VERSION, WEIGHTS, Engine
@@ -84,18 +85,22 @@ def build(
     database: Path | None = None,
     threads: int = 1,
     about: Mapping[str, Any] | None = None,
+    calibration: Scales | Iterable[Any] | None = None,
 ) -> Compiled:
     """Compile an exported net.
 
     `about` is plain data that the manifest keeps for those who run the net, such as the names of its classes.
 
-    Raises: UnknownNameError for a target or pipeline that is not there
+    `calibration` is what the pipeline int8 wants: batches of training inputs, or the scales that `calibrate` gave.
+
+    Raises: UnknownNameError for a target or pipeline that is not there; InputError for int8 without calibration
     """
     import tvm
 
     way, chosen = pipeline_of(pipeline), targets.choose(target, threads=threads)
-    module, weights = way.lower(exported.module, chosen.target, database)
-    executable = tvm.compile(module, target=chosen.target)
+    scales = _scales(exported, calibration) if way.calibrated else None
+    lowered = way.lower(exported.module, chosen.target, database, scales)
+    executable = tvm.compile(lowered.module, target=chosen.target)
     manifest = {
         "version": VERSION,
         "source": exported.source,
@@ -103,14 +108,19 @@ def build(
         "inputs": [asdict(spec) for spec in exported.inputs],
         "outputs": [asdict(spec) for spec in exported.outputs],
         "functions": dict(exported.functions),
-        "weights": list(weights),
+        "weights": list(lowered.weights),
         "target": _described(chosen),
         "pipeline": pipeline,
         "threads": threads,
         "about": dict(about or {}),
+        **({"quantized": {**lowered.products, "scales": scales.to_dict() if scales else None}} if lowered.products else {}),
         "made_with": {name: version(name) for name in ("apache-tvm", "apache-tvm-ffi")},
     }
-    return Compiled(executable, weights, manifest, chosen.linker)
+    return Compiled(executable, lowered.weights, manifest, chosen.linker)
+
+
+def _scales(exported: Exported, calibration: Scales | Iterable[Any] | None) -> Scales | None:
+    return calibration if calibration is None or isinstance(calibration, Scales) else calibrate(exported, calibration)
 
 
 def _described(chosen: targets.Chosen) -> dict[str, Any]:

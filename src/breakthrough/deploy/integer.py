@@ -16,8 +16,7 @@ import numpy as np
 from breakthrough.deploy import integer_kernels as kernels
 from breakthrough.deploy import integer_rules, sites
 from breakthrough.deploy.calibration import Scales
-from breakthrough.deploy.export import Exported
-from breakthrough.deploy.instructions import DEPTH, Instruction, instruction_of
+from breakthrough.deploy.instructions import Instruction, instruction_of
 from breakthrough.deploy.sites import CONVOLUTION, Site
 
 MARK = "breakthrough.integer"  # a function's attribute: the instruction it is written for
@@ -40,27 +39,31 @@ class Chosen:
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
-    """An exported net with products quantized for a target, and what was chosen for each and why."""
+    """A module with products quantized for a target, and what was chosen for each and why.
 
-    exported: Exported
+    Units:  `found` says which instruction the target has, and how that was found
+    """
+
+    module: Any
     instruction: Instruction | None
     found: str
     chosen: tuple[Chosen, ...]
 
 
-def integer(exported: Exported, scales: Scales, target: Any, *, keep: Callable[[Site], str] | None = None) -> Quantized:
-    """Put integer products in the place of a net's convolutions and linear layers.
+def integer(module: Any, scales: Scales | None, target: Any, *, keep: Callable[[Site], str] | None = None) -> Quantized:
+    """Put integer products in the place of a module's convolutions and linear layers.
 
-    `keep` gives the reason why a product is to stay in floating point, or "".
+    A target without integer products gets int8 weights instead, and needs no scales. `keep` gives the reason
+    why a product is to stay in floating point, or "".
 
-    Raises: InputError when sums may overflow, or the target has no integer product;
-            UnknownNameError for a product that was not calibrated
+    Raises: InputError when sums may overflow; UnknownNameError for a product that was not calibrated
     """
     instruction, found = instruction_of(target)
     if instruction is None:
         from breakthrough.deploy.weight_only import weight_only
 
-        return weight_only(exported, bits=8, why=f"{found}: weights alone in int8")
+        return replace(weight_only(module, bits=8, why=f"{found}: weights alone in int8", keep=keep), found=found)
+    module = sites.canonical(module)
     chosen: dict[str, Chosen] = {}
 
     def change(builder: Any, site: Site) -> Any:
@@ -72,20 +75,23 @@ def integer(exported: Exported, scales: Scales, target: Any, *, keep: Callable[[
         chosen[site.name] = Chosen(site.name, site.shape, "int8", found, bound, size)
         return made
 
-    module = sites.rewrite(sites.canonical(exported.module), change)
-    return Quantized(replace(exported, module=module), instruction, found, tuple(chosen.values()))
+    changed = sites.rewrite(module, change)
+    return Quantized(changed, instruction, found, (*chosen.values(), *untouched(module)))
 
 
-def scheduled(module: Any, instruction: Instruction) -> Any:
-    """A prepared module whose integer products have their schedule."""
+def untouched(module: Any) -> tuple[Chosen, ...]:
+    """The products that have no form in integers here, with the reasons."""
+    left = {name: why for function in sites.entries(module).values() for name, why in sites.others(function).items()}
+    return tuple(Chosen(name, (), "float32", why) for name, why in left.items())
+
+
+def scheduled(module: Any, instruction: Instruction) -> dict[Any, Any]:
+    """The loop nests of a prepared module that have an integer product, with their schedules."""
     from tvm import tirx
 
-    for variable, function in module.functions_items():
-        if isinstance(function, tirx.PrimFunc):
-            made = schedule(function, instruction)
-            if made is not None:
-                module.update_func(variable, made)
-    return module
+    nests = ((v, f) for v, f in module.functions_items() if isinstance(f, tirx.PrimFunc))
+    made = {variable: schedule(function, instruction) for variable, function in nests}
+    return {variable: function for variable, function in made.items() if function is not None}
 
 
 def schedule(function: Any, instruction: Instruction, params: dict[str, int] | None = None) -> Any:
@@ -108,21 +114,20 @@ def _product(builder: Any, site: Site, grid: Any, instruction: Instruction) -> t
 
     codes, scales = kernels.codes_of(site.weight)
     bound = kernels.check_sums(site.name, codes, grid)
-    inputs, outputs = site.shape[-2:]
-    weight = kernels.packed(codes, instruction)
+    outputs = site.shape[-1]
+    weight = kernels.packed(kernels.rows_of(codes) if site.kind == CONVOLUTION else codes, instruction)
     correction = codes.astype(np.int64).reshape(-1, outputs).sum(0) * grid.zero
     factor = (np.float32(grid.scale) * scales).astype(np.float32)
     full = (0, -outputs % instruction.lanes)
     factor, shift = np.pad(factor, full), np.pad((-correction * factor).astype(np.float32), full)
-    channels = inputs + -inputs % DEPTH
-    quantized = partial(kernels.quantized, grid=grid, channels=channels, dtype=instruction.activation)
+    quantized = partial(kernels.quantized, grid=grid, dtype=instruction.activation)
     q = builder.emit_te(lambda x: quantized(x), site.input, primfunc_name_hint="quantize")
     constants = [relax.const(x) for x in (weight, factor, shift)]
     if site.kind == CONVOLUTION:
         strides, padding = (tuple(map(int, x)) for x in (site.call.attrs.strides, site.call.attrs.padding))
-        expression = partial(kernels.convolution, zero=grid.zero, stride=strides, padding=padding)
+        expression = partial(kernels.convolution, zero=grid.zero, window=site.shape[:2], stride=strides, padding=padding)
     else:
-        expression = kernels.linear
+        expression = partial(kernels.linear, zero=grid.zero)
     y = builder.emit_te(lambda *args: expression(*args), q, *constants, primfunc_name_hint=f"{site.kind}_int8", primfunc_attrs={"op_pattern": kernels.FUSABLE})
     if full[1]:
         rank = len(site.call.ty.shape)

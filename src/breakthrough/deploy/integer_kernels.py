@@ -18,7 +18,7 @@ from breakthrough.deploy.instructions import DEPTH, Instruction
 from breakthrough.errors import InputError, expected
 
 LIMIT = 2**31 - 1
-PAD, SUM, REAL = "integer_pad", "integer_sum", "integer_real"  # blocks that the schedule knows by name
+PAD, ROWS, SUM, REAL = "integer_pad", "integer_rows", "integer_sum", "integer_real"  # blocks that the schedule knows by name
 FUSABLE, ELEMENTWISE = 4, 0  # TVM's kinds of operators: elementwise ones after it join it; is one itself
 INT8 = 127
 
@@ -70,48 +70,58 @@ def packed(codes: np.ndarray, instruction: Instruction) -> np.ndarray:
     return np.ascontiguousarray(cut.transpose(n + 2, *range(n), n, n + 3, n + 1))
 
 
-def quantized(x: Any, grid: Grid, channels: int, dtype: str) -> Any:
-    """Real numbers on a grid; channels that were not there are the grid's zero.
-
-    Shapes: (…, I) → (…, channels)
-    """
+def quantized(x: Any, grid: Grid, dtype: str) -> Any:
+    """Real numbers on a grid. Shapes: any → the same."""
     from tvm import te, tirx
 
-    real = lambda value: tirx.const(float(value), "float32")  # noqa: E731
-    known = int(x.shape[-1])
+    def real(value: float) -> Any:
+        return tirx.const(float(value), "float32")
 
-    def integer(*at: Any) -> Any:
+    def value(*at: Any) -> Any:
         q = tirx.nearbyint(x(*at) * real(np.float32(1 / grid.scale))) + real(grid.zero)
         cut = tirx.max(tirx.min(q, real(grid.high)), real(grid.low))
         return tirx.Cast(dtype, tirx.Cast("int32", cut))  # through 32 bits: that is a vector instruction
 
-    def value(*at: Any) -> Any:
-        return integer(*at) if channels == known else tirx.if_then_else(at[-1] < known, integer(*at), tirx.const(grid.zero, dtype))
-
-    return te.compute((*x.shape[:-1], channels), value, name="quantized")
+    return te.compute(x.shape, value, name="quantized")
 
 
-def convolution(x: Any, weight: Any, scale: Any, shift: Any, *, zero: int, stride: tuple[int, int], padding: tuple[int, ...]) -> Any:
+def rows_of(codes: np.ndarray) -> np.ndarray:
+    """Codes of a convolution whose channels fill no four bytes, as if a window's row were one pixel of many channels.
+
+    Shapes: (kh, kw, I, O) → (kh, 1, kw·I, O), or as they are
+    """
+    kh, kw, inputs, outputs = codes.shape
+    return codes if inputs % DEPTH == 0 else codes.reshape(kh, 1, kw * inputs, outputs)
+
+
+def convolution(
+    x: Any, weight: Any, scale: Any, shift: Any, *, zero: int, window: tuple[int, int], stride: tuple[int, int], padding: tuple[int, ...]
+) -> Any:
     """Sums of integer products over channels-last pictures, then real numbers.
+
+    A window's row lies in one piece in memory. Where the channels are no multiple of four, the whole row is
+    taken four bytes at a time; weights of zero stand against what is read beyond it.
 
     Shapes: x (N, H, W, I), weight (O/L, kh, kw, I/4, L, 4), scale and shift (O,) → (N, h, w, O) float32
     """
     from tvm import te
 
     _, kh, kw, quarters, lanes, _ = map(int, weight.shape)
-    pad = _padded(x, padding, zero)
-    n, height, width, _ = pad.shape
-    shape = (n, (height - kh) // stride[0] + 1, (width - kw) // stride[1] + 1, scale.shape[0])
+    inputs, (top, left, bottom, right) = int(x.shape[3]), padding
+    n, height, width = x.shape[0], x.shape[1] + top + bottom, x.shape[2] + left + right
+    shape = (n, (height - window[0]) // stride[0] + 1, (width - window[1]) // stride[1] + 1, scale.shape[0])
+    beyond = max(0, quarters * DEPTH - window[1] * inputs) if kw == 1 else 0
+    rows = _rows(x, (top, bottom), (left * inputs, right * inputs + beyond), zero)
     i, j, q, k = (te.reduce_axis((0, e), a) for e, a in ((kh, "i"), (kw, "j"), (quarters, "q"), (DEPTH, "k")))
 
     def sums(b: Any, y: Any, z: Any, o: Any) -> Any:
-        pixel = pad[b, y * stride[0] + i, z * stride[1] + j, q * DEPTH + k].astype("int32")
+        pixel = rows[b, y * stride[0] + i, (z * stride[1] + j) * inputs + q * DEPTH + k].astype("int32")
         return te.sum(pixel * weight[o // lanes, i, j, q, o % lanes, k].astype("int32"), [i, j, q, k])
 
     return _real(te.compute(shape, sums, name=SUM), scale, shift)
 
 
-def linear(x: Any, weight: Any, scale: Any, shift: Any) -> Any:
+def linear(x: Any, weight: Any, scale: Any, shift: Any, *, zero: int) -> Any:
     """Sums of integer products of rows, then real numbers.
 
     Shapes: x (…, I), weight (O/L, I/4, L, 4), scale and shift (O,) → (…, O) float32
@@ -119,11 +129,12 @@ def linear(x: Any, weight: Any, scale: Any, shift: Any) -> Any:
     from tvm import te
 
     _, quarters, lanes, _ = map(int, weight.shape)
+    pad = _padded(x, (*[(0, 0)] * (len(x.shape) - 1), (0, quarters * DEPTH - int(x.shape[-1]))), zero)
     q, k = te.reduce_axis((0, quarters), "q"), te.reduce_axis((0, DEPTH), "k")
 
     def sums(*at: Any) -> Any:
         o = at[-1]
-        return te.sum(x(*at[:-1], q * DEPTH + k).astype("int32") * weight[o // lanes, q, o % lanes, k].astype("int32"), [q, k])
+        return te.sum(pad(*at[:-1], q * DEPTH + k).astype("int32") * weight[o // lanes, q, o % lanes, k].astype("int32"), [q, k])
 
     return _real(te.compute((*x.shape[:-1], scale.shape[0]), sums, name=SUM), scale, shift)
 
@@ -134,16 +145,26 @@ def _real(sums: Any, scale: Any, shift: Any) -> Any:
     return te.compute(sums.shape, lambda *at: sums(*at).astype("float32") * scale[at[-1]] + shift[at[-1]], name=REAL)
 
 
-def _padded(x: Any, padding: tuple[int, ...], zero: int) -> Any:
+def _rows(x: Any, above: tuple[int, int], beside: tuple[int, int], zero: int) -> Any:
+    """Pictures as rows of bytes with the grid's zero around them. Shapes: (N, H, W, I) → (N, H + …, W·I + …)."""
+    from tvm import te
+
+    n, height, width, inputs = x.shape
+    rows = te.compute((n, height, width * inputs), lambda b, h, at: x[b, h, at // inputs, at % inputs], name=ROWS)
+    return _padded(rows, ((0, 0), above, beside), zero)
+
+
+def _padded(x: Any, widths: tuple[tuple[int, int], ...], zero: int) -> Any:
+    """Integers with the grid's zero around them, before and after on every axis; as they are where nothing is added."""
     from tvm import te, tirx
 
-    top, left, bottom, right = padding
-    if not any(padding):
+    widths = tuple(tuple(map(int, pair)) for pair in widths)
+    if not any(map(any, widths)):
         return x
-    n, height, width, channels = x.shape
 
-    def value(b: Any, h: Any, w: Any, c: Any) -> Any:
-        inside = tirx.all(h >= top, h < height + top, w >= left, w < width + left)
-        return tirx.if_then_else(inside, x[b, h - top, w - left, c], tirx.const(zero, x.dtype))
+    def value(*at: Any) -> Any:
+        bounds = [(i, before, size) for i, (before, after), size in zip(at, widths, x.shape) if before or after]
+        inside = tirx.all(*(term for i, before, size in bounds for term in (i >= before, i < size + before)))
+        return tirx.if_then_else(inside, x(*(i - before for i, (before, _) in zip(at, widths))), tirx.const(zero, x.dtype))
 
-    return te.compute((n, height + top + bottom, width + left + right, channels), value, name=PAD)
+    return te.compute([size + before + after for size, (before, after) in zip(x.shape, widths)], value, name=PAD)

@@ -6,15 +6,22 @@ from itertools import product
 from typing import Any
 
 from breakthrough.deploy.instructions import Instruction, register
-from breakthrough.deploy.integer_kernels import PAD, SUM
+from breakthrough.deploy.integer_kernels import PAD, ROWS, SUM
 
 SPARE = 6  # registers for weights and activations on their way
 MOST = 24  # candidates
+BYTES = 64  # of zeros stored at once
 
 
 def fits(sch: Any) -> bool:
     """Whether a loop nest has an integer product in it."""
-    return SUM in {str(sch.get(block).name_hint) for block in _blocks(sch)}
+    from tvm.s_tir import ScheduleError
+
+    try:
+        sch.get_sblock(SUM)
+    except ScheduleError:
+        return False
+    return True
 
 
 def params(sch: Any, instruction: Instruction) -> list[dict[str, int]]:
@@ -35,6 +42,8 @@ def schedule(sch: Any, instruction: Instruction, rows: int, pixels: int, vecs: i
     """Tile, hold the sums in registers, replace the inner loops by the instruction, rescale on the way out."""
     sums, blocks = sch.get_sblock(SUM), _blocks(sch)
     names = [str(sch.get(block).name_hint) for block in blocks]
+    if ROWS in names:
+        sch.compute_inline(sch.get_sblock(ROWS))
     after = blocks[names.index(SUM) + 1 :]
     whole = _spatial(sch, after[-1])[-1] % instruction.lanes == 0
     for block in after[:-1] if whole else after[1:-1]:
@@ -75,8 +84,12 @@ def _products(sch: Any, sums: Any, instruction: Instruction) -> None:
 
 
 def _pad(sch: Any, names: list[str]) -> None:
+    """The zero everywhere, then the numbers over it: both without a question for each of them."""
     if PAD in names:
         pad = sch.get_sblock(PAD)
+        loops = sch.get_loops(pad)
+        zeros = sch.decompose_padding(pad, loops[0])
+        sch.vectorize(sch.split(sch.fuse(*sch.get_loops(zeros)), [None, BYTES])[1])
         sch.vectorize(sch.get_loops(pad)[-1])
 
 

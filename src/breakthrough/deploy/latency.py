@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 PERCENTILES = (0.5, 0.9, 0.99)
 BLOCKS = 10
+BUSY = 0.1  # a share of wall time
 SETTLE = 1  # calls at the head of each turn that do not count: the one before has filled the caches
 Function = Callable[[], object]
 
@@ -95,16 +96,33 @@ class Latencies:
                 return one
         raise unknown("function", name, self.names)
 
-    def speedup(self, name: str, against: str | None = None) -> Quantile:
+    def speedup(self, name: str, against: str | None = None, *, of: str = "wall") -> Quantile:
         """How many times as fast as the baseline, or another: the median over blocks. Above 1 is faster.
 
-        Units:  low and high are infinitely far apart where there are fewer than 6 blocks
-        Raises: UnknownNameError for a function that was not timed
+        Units:  of wall time, or of `cpu` time, which other programs hardly change; low and high are infinitely far
+                apart where there are fewer than 6 blocks
+        Raises: UnknownNameError for a function that was not timed, or another clock
         """
-        pairs = zip(self[against or self.baseline].wall_s, self[name].wall_s)
-        ratios = [median(theirs) / median(ours) for theirs, ours in pairs]
+        if of not in ("wall", "cpu"):
+            raise unknown("clock", of, ("wall", "cpu"))
+        theirs, ours = self[against or self.baseline], self[name]
+        sides = [one.cpu_s if of == "cpu" else tuple(map(median, one.wall_s)) for one in (theirs, ours)]
+        ratios = [a / max(b, 1e-12) for a, b in zip(*sides)]
         middle, bounds = median(ratios), quantile(ratios, 0.5)
         return replace(bounds, value=middle) if bounds else Quantile(0.5, middle, 0.0, math.inf)
+
+    @property
+    def busy(self) -> float:
+        """The share of wall time in which a function of one thread did not run: others had the core, or it waited."""
+        wall = sum(float(one.all_s.sum()) for one in self.samples)
+        cpu = sum(x * len(block) for one in self.samples for x, block in zip(one.cpu_s, one.wall_s))
+        return max(0.0, 1 - cpu / wall) if self.threads == 1 else 0.0
+
+    def warning(self) -> str:
+        """What to say where the times are not to be trusted; else nothing."""
+        if self.busy <= BUSY:
+            return ""
+        return f"the machine was busy: {100 * self.busy:.0f}% of the time others had the core; percentiles are theirs too, and speed is better told by CPU time"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `from_dict` reads, fit for JSON."""
@@ -120,7 +138,8 @@ class Latencies:
         """A row a function: percentiles with intervals, CPU time, speed against the baseline."""
         width = max(map(len, (*self.names, "ms a call")))
         head = f"{'ms a call':{width}} {'runs':>6} {'p50':>8} {'p90':>8} {'p99':>8} {'p99 lies in':>18} {'CPU':>8}  speed of {self.baseline}"
-        return "\n".join([f"{self.machine}, {self.threads} thread(s)", head, *(self._row(one, width) for one in self.samples)])
+        warning = [text] if (text := self.warning()) else []
+        return "\n".join([f"{self.machine}, {self.threads} thread(s)", head, *(self._row(one, width) for one in self.samples), *warning])
 
     def _row(self, one: Samples, width: int) -> str:
         found = [one.quantile(p) for p in PERCENTILES]

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import sys
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +23,7 @@ from breakthrough import devices, files, seeds
 from breakthrough.deploy import nets as known_nets
 from breakthrough.deploy.latency import Latencies, machine_name, measure, milliseconds, speed_text
 from breakthrough.deploy.percentiles import Quantile
+from breakthrough.deploy.quiet import quiet
 from breakthrough.deploy.variants import CALIBRATION, EAGER, VARIANTS, Answer, Job, Made, allowed_error, largest_error, variant
 from breakthrough.errors import BreakthroughError, ConfigError, UnknownNameError, expected, unknown
 
@@ -49,7 +47,7 @@ SIZES = {
     one.name: one
     for one in (
         Size("tiny", ("inspector",), (1,), (EAGER, "ONNX Runtime", "TVM default"), 60, 0.5),
-        Size("quick", ("inspector", "mobile"), (1, 8), tuple(name for name in VARIANTS if name != "torch.compile"), 400, 2.5),
+        Size("quick", ("inspector", "mobilenet"), (1, 8), tuple(name for name in VARIANTS if name != "torch.compile"), 400, 2.5),
         Size("full", tuple(known_nets.NETS), (1, 8), tuple(VARIANTS), 1200, 15.0),
     )
 }
@@ -100,11 +98,12 @@ class Cell:
         return cls(**{**data, "ways": tuple(Way(**one) for one in data["ways"]), "latencies": Latencies.from_dict(data["latencies"])})
 
     def lines(self) -> list[str]:
-        """A line a way."""
-        return [self._line(one) for one in self.ways]
+        """A line a way, and a warning where others had the machine."""
+        warning = self.latencies.warning()
+        return [*(self._line(one) for one in self.ways), *([f"{self.net}, batch {self.batch}: {warning}"] if warning else [])]
 
     def _line(self, one: Way) -> str:
-        head = f"{self.net:14} {self.batch:5} {one.name:18}"
+        head = f"{self.net:17} {self.batch:5} {one.name:18}"
         if one.fails:
             return f"{head} fails: {one.fails}"
         found = self.latencies[one.name]
@@ -142,7 +141,7 @@ class Table:
     def __str__(self) -> str:
         """A line a way of every cell."""
         made_with = ", ".join(f"{name} {number}" for name, number in self.versions.items())
-        head = f"{'net':14} {'batch':>5} {'way':18} {'p50 ms':>8} {'p90':>8} {'p99':>8} {'CPU':>8} {'speed of eager':>26} {'error':>9} {'made, s':>7} {'kB':>8}"
+        head = f"{'net':17} {'batch':>5} {'way':18} {'p50 ms':>8} {'p90':>8} {'p99':>8} {'CPU':>8} {'speed of eager':>26} {'error':>9} {'made, s':>7} {'kB':>8}"
         return "\n".join([f"{self.machine}, {self.threads} thread(s), {made_with}", head, *(line for cell in self.cells for line in cell.lines())])
 
 
@@ -213,7 +212,7 @@ def try_way(name: str, job: Job, reference: Answer | None, inputs: list[Any]) ->
     """Make a net ready in one way; a way that cannot, or answers wrongly, is told with its reason."""
     chosen = variant(name)
     try:
-        with _quiet():
+        with quiet():
             made = chosen.made(job)
     except Exception as error:  # whatever a compiler raises: the table says so and goes on
         return Way(name, fails=_reason(error)), None
@@ -236,20 +235,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Exporters warn of what concerns their own authors."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The nets that the room measures: the inspector with and without experts, a mobile net, the byte-level model."""
+"""The course's nets as they are measured: made from a seed, with random inputs of any batch as arrays."""
 
 from __future__ import annotations
 
@@ -10,13 +10,8 @@ import torch
 from torch import nn
 
 from breakthrough import seeds
-from breakthrough.deploy.export import Plain
+from breakthrough.deploy import models
 from breakthrough.errors import unknown
-from breakthrough.train.inspector import Inspector, InspectorConfig
-from breakthrough.train.language import ByteLM, LanguageConfig
-from breakthrough.train.mobile import MobileNet, MobileNetConfig
-
-SIDE, LENGTH = 64, 64  # pixels, bytes
 
 
 @dataclass(frozen=True)
@@ -32,17 +27,17 @@ class Net:
 
     def model(self, seed: int = 0) -> nn.Module:
         """The net in evaluation mode, its answer tensors alone."""
-        return Plain(self.make(seeds.torch_generator(seed, "net"))).eval()
+        return self.make(seeds.torch_generator(seed, "net")).eval()
 
 
 def pictures(batch: int, generator: np.random.Generator) -> np.ndarray:
     """Random pictures. Shapes: → (B, 3, 64, 64)."""
-    return generator.random((batch, 3, SIDE, SIDE), dtype=np.float32)
+    return generator.random((batch, 3, models.SIDE, models.SIDE), dtype=np.float32)
 
 
 def texts(batch: int, generator: np.random.Generator) -> np.ndarray:
     """Random bytes. Shapes: → (B, 64)."""
-    return generator.integers(0, 256, (batch, LENGTH), dtype=np.int64)
+    return generator.integers(0, 256, (batch, models.CONTEXT), dtype=np.int64)
 
 
 def net(name: str) -> Net:
@@ -55,12 +50,8 @@ def net(name: str) -> Net:
     return NETS[name]
 
 
-NETS = {
-    one.name: one
-    for one in (
-        Net("inspector", lambda generator: Inspector(InspectorConfig(), generator), pictures),
-        Net("inspector_moe", lambda generator: Inspector(InspectorConfig(experts=4), generator), pictures),
-        Net("mobile", lambda generator: MobileNet(MobileNetConfig(), generator), pictures),
-        Net("language", lambda generator: ByteLM(LanguageConfig(), generator), texts),
-    )
-}
+def _of_course(name: str) -> Net:
+    return Net(name, lambda generator: models.net(name, generator).model, texts if name == "language" else pictures)
+
+
+NETS = {name: _of_course(name) for name in models.NETS}

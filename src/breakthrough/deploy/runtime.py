@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Engine:
         self._vm = ffi.load_module(str(self.folder / LIBRARY))["vm_load_executable"]()
         self._vm["vm_initialization"](CPU, 0, POOLED)
         arrays = read_weights(self.folder / WEIGHTS)
-        self._kept = [aligned(arrays[name]) for name in self.manifest["weights"]]  # the tensors look at them
+        self._kept = [arrays[name] for name in self.manifest["weights"]]  # the tensors look at them
         self._weights = [ffi.from_dlpack(x) for x in self._kept]
         functions = self.manifest["functions"]
         self._any = next((self._vm[name] for name, size in functions.items() if size is None), None)
@@ -117,7 +118,9 @@ def verified(folder: Path) -> dict[str, Any]:
         path = folder / name
         if not path.is_file():
             raise ArtifactError(expected(f"a compiled model in {folder}", f"no file {name}", "breakthrough compile"))
-        if hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != wanted:
             raise ArtifactError(expected(f"{path} as it was written", "other bytes", "compiling again"))
     _check_processor(manifest["target"])
     return manifest
@@ -136,27 +139,34 @@ def _check_processor(target: dict[str, Any]) -> None:
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file. Needs no package: a length, a header in JSON, the bytes."""
-    raw = path.read_bytes()
-    length = int.from_bytes(raw[:8], "little")
-    header = json.loads(raw[8 : 8 + length])
-    header.pop("__metadata__", None)
-    return {name: _array(raw, 8 + length, facts) for name, facts in header.items()}
+    """The arrays of a safetensors file, each read straight to where it stays. Needs no package: a length, a header, bytes."""
+    found = {}
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        for name, facts in header.items():
+            file.seek(8 + length + facts["data_offsets"][0])
+            found[name] = empty(facts["shape"], DTYPES[facts["dtype"]])
+            if found[name].size:
+                file.readinto(memoryview(found[name]).cast("B"))
+    return found
 
 
-DTYPES = {"F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I8": "|i1", "U8": "|u1", "BOOL": "|b1"}
+DTYPES = {"F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U8": "|u1", "U32": "<u4", "BOOL": "|b1"}
 
 
-def _array(raw: bytes, start: int, facts: dict[str, Any]) -> np.ndarray:
-    begin, end = facts["data_offsets"]
-    return np.frombuffer(raw[start + begin : start + end], DTYPES[facts["dtype"]]).reshape(facts["shape"])
+def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """An array at an address that is a multiple of 64: compiled code loads whole cache lines."""
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    raw = np.empty(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size].view(dtype).reshape(shape)
 
 
 def aligned(x: np.ndarray) -> np.ndarray:
-    """A contiguous copy at an address that is a multiple of 64: compiled code loads whole cache lines."""
-    raw = np.empty(x.nbytes + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    copy = raw[start : start + x.nbytes].view(x.dtype).reshape(x.shape)
+    """A contiguous copy at such an address."""
+    copy = empty(x.shape, x.dtype)
     copy[...] = x
     return copy
 

@@ -42,9 +42,12 @@ class Site:
 
 def canonical(module: Any) -> Any:
     """A module in the form that sites are found in: BatchNorm in its convolution, pictures channels last, constants folded."""
-    from tvm import relax, transform
+    from tvm import relax
+
+    from breakthrough.deploy.optimize import _clip_as_bounds
 
     steps = (
+        _clip_as_bounds,
         relax.transform.FoldBatchnormToConv2D(),
         relax.transform.Normalize(),
         relax.transform.FoldConstant(),
@@ -54,7 +57,9 @@ def canonical(module: Any) -> Any:
         relax.transform.FoldConstant(),
         relax.transform.CanonicalizeBindings(),
     )
-    return transform.Sequential(list(steps))(module)
+    for step in steps:
+        module = step(module)
+    return module
 
 
 def entries(module: Any) -> dict[Any, Any]:
@@ -76,6 +81,21 @@ def sites(function: Any) -> dict[str, Site]:
                 name = f"{kind}{counts[kind]}"
                 counts[kind] += 1
                 found[name] = Site(name, kind, call, weight)
+    return found
+
+
+def others(function: Any) -> dict[str, str]:
+    """The products of a function in canonical form that are no sites: name → why not."""
+    from tvm import ir
+
+    found: dict[str, str] = {}
+    for block in function.body.blocks:
+        for binding in block.bindings:
+            call = getattr(binding, "value", None)
+            name = getattr(getattr(call, "op", None), "name", "") if isinstance(call, ir.Call) else ""
+            if name in ("relax.nn.conv2d", "relax.matmul") and _match(call) is None:
+                kind = name.rpartition(".")[2]
+                found[f"other {kind}{len(found)}"] = _why_not(call)
     return found
 
 
@@ -132,9 +152,19 @@ def _match(value: Any) -> tuple[str, Any, np.ndarray] | None:
     array = weight.value.numpy()
     if value.op.name == "relax.nn.conv2d" and _plain(value.attrs) and array.ndim == 4:
         return CONVOLUTION, value, array
+    if value.op.name == "relax.matmul" and array.ndim == 3 and (array == array[:1]).all():
+        array = array[0]  # one weight, repeated for every row of the batch by the exporter
     if value.op.name == "relax.matmul" and array.ndim == 2:
         return LINEAR, value, array
     return None
+
+
+def _why_not(call: Any) -> str:
+    if call.op.name == "relax.matmul":
+        return "no constant weights: both sides are computed"
+    if int(call.attrs.groups) > 1:
+        return "a convolution by groups: a channel alone has no four products to sum at once"
+    return "a form of convolution that no integer loop nest is written for"
 
 
 def _plain(attrs: Any) -> bool:

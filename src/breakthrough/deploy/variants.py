@@ -20,11 +20,11 @@ from torch import nn
 from breakthrough import optional
 from breakthrough.deploy.compile import build
 from breakthrough.deploy.export import to_relax
+from breakthrough.deploy.onnx_file import session, to_onnx
 from breakthrough.deploy.runtime import Engine
 from breakthrough.errors import unknown
 
 MOST_ERROR = 1e-4  # of a variant in fp32, for answers of order 1; in proportion to larger ones
-OPSET = 18
 CALIBRATION = 32  # inputs
 Answer = Callable[[np.ndarray], np.ndarray]
 
@@ -116,7 +116,7 @@ def _onnx_int8(job: Job) -> tuple[Answer, int]:
     from onnxruntime import quantization
 
     source, target = onnx_file(job), job.folder / "model.int8.onnx"
-    name = optional.require("onnxruntime", "ONNX").InferenceSession(str(source), providers=["CPUExecutionProvider"]).get_inputs()[0].name
+    name = session(source).get_inputs()[0].name
     prepared = job.folder / "model.prepared.onnx"
     quantization.shape_inference.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
     if job.example.dtype == np.float32:
@@ -139,7 +139,7 @@ def _onnx_int8(job: Job) -> tuple[Answer, int]:
 def _tvm(pipeline: str) -> Callable[[Job], tuple[Answer, int]]:
     def make(job: Job) -> tuple[Answer, int]:
         exported = to_relax(job.model, torch.from_numpy(job.example))
-        compiled = build(exported, "cpu", pipeline, database=job.database, threads=job.threads)
+        compiled = build(exported, "cpu", pipeline, database=job.database, threads=job.threads, calibration=[job.calibration])
         folder = compiled.save(job.folder / pipeline)
         return Engine(folder), sum(path.stat().st_size for path in folder.iterdir())
 
@@ -150,19 +150,14 @@ def onnx_file(job: Job) -> Path:
     """The net as ONNX for the example's batch, written once a job."""
     path = job.folder / "model.onnx"
     if not path.is_file():
-        torch.onnx.export(job.model, (torch.from_numpy(job.example),), path, dynamo=True, external_data=False, verbose=False, opset_version=OPSET)
+        to_onnx(job.model, torch.from_numpy(job.example), path)
     return path
 
 
 def _session(path: Path, threads: int) -> Answer:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda x: session.run(None, {name: x})[0]
+    running = session(path, threads)
+    name = running.get_inputs()[0].name
+    return lambda x: running.run(None, {name: x})[0]
 
 
 def largest_error(run: Answer, reference: Answer, inputs: list[np.ndarray]) -> float:
