@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from breakthrough import optional
-from breakthrough.deploy import functions, kernels, merging, winograd
+from breakthrough.deploy import folding, functions, kernels, merging, winograd
 
 PREPARED = "breakthrough.prepared"
 
@@ -35,7 +35,7 @@ def prepare(module: Any, target: Any) -> Any:
     layout = {"relax.nn.conv2d": ["NHWC", "HWIO"]}
     passes = [
         _clip_as_bounds,
-        transform.FoldBatchnormToConv2D(),
+        folding.fold_batch_norm,
         transform.Normalize(),
         transform.FoldConstant(),
         transform.DecomposeOpsForInference(),
