@@ -113,15 +113,15 @@ EXERCISES = (
             ),
             Misconception(
                 "another file's hash",
-                wrong.manifest("fp32", lambda facts: facts["sha256"].update({"model.so": "0" * 64})),
+                wrong.renamed("fp32", "sha256", **{"model.so": "0" * 64}),
                 "A version's manifest has the hash of another file, so the box refuses to run it: save what was compiled as a whole, library, weights and manifest.",
                 variants=(wrong.version_from("int8", "fp32", "model.so"), wrong.version_from("int8", "fp32", "weights.safetensors")),
             ),
             Misconception(
                 "another processor",
-                wrong.manifest("fp32", lambda facts: facts["target"].update(needs=["avx1024"])),
+                wrong.renamed("fp32", "target", needs=["avx1024"]),
                 "The code is for another processor than this one: machine code does not travel, so compile again here; `for_this_machine` does.",
-                variants=(wrong.manifest("int8", lambda facts: facts["target"].update(mtriple="riscv64-linux-gnu")),),
+                variants=(wrong.renamed("int8", "target", mtriple="riscv64-linux-gnu"),),
             ),
             Misconception(
                 "does not run",

@@ -123,6 +123,11 @@ def entry(version: str, **facts: Any) -> Callable[[], Artifact]:
     return manifest(version, lambda found: found.update(facts))
 
 
+def renamed(version: str, field: str, **facts: Any) -> Callable[[], Artifact]:
+    """An artifact with other facts in a field of a version's manifest."""
+    return manifest(version, lambda found: found.update({field: {**found[field], **facts}}))
+
+
 def version_from(version: str, other: str, *names: str) -> Callable[[], Artifact]:
     """An artifact one version of which has files of the other; all of them unless named."""
 

@@ -278,14 +278,17 @@ GUESSES = {
 
 def _largest(got: Any, want: Any) -> float:
     """The largest difference of any number, for numbers up to 1 and relative to the largest where that is larger."""
-    worst = max(float(np.abs(a.astype(np.float64) - b).max()) / max(1.0, float(np.abs(b).max())) for a, b in zip(got, want))
-    return worst if math.isfinite(worst) else math.inf
+    return _worst(float(np.abs(a.astype(np.float64) - b).max()) / max(1.0, float(np.abs(b).max())) for a, b in zip(got, want))
 
 
 def _usual(got: Any, want: Any) -> float:
     """The root of the mean square of a difference, as a share of that of the numbers."""
-    worst = max(float(np.sqrt(np.square(a.astype(np.float64) - b).mean() / max(1e-12, np.square(b.astype(np.float64)).mean()))) for a, b in zip(got, want))
-    return worst if math.isfinite(worst) else math.inf
+    return _worst(math.sqrt(np.square(a.astype(np.float64) - b).mean() / max(1e-12, np.square(b.astype(np.float64)).mean())) for a, b in zip(got, want))
+
+
+def _worst(errors: Iterator[float]) -> float:
+    """The largest of some errors; what is not a number is the largest of all."""
+    return max(error if math.isfinite(error) else math.inf for error in errors)
 
 
 def _number(metrics: Any, *path: str) -> float | None:
