@@ -54,7 +54,7 @@ def integer(module: Any, scales: Scales | None, target: Any, *, keep: Callable[[
     """Put integer products in the place of a module's convolutions and linear layers.
 
     A target without integer products gets int8 weights instead, and needs no scales. `keep` gives the reason
-    why a product is to stay in floating point, or "".
+    why a product is to stay in floating point, or ""; without it that is `sites.few_outputs`.
 
     Raises: InputError when sums may overflow; UnknownNameError for a product that was not calibrated
     """
@@ -67,7 +67,7 @@ def integer(module: Any, scales: Scales | None, target: Any, *, keep: Callable[[
     chosen: dict[str, Chosen] = {}
 
     def change(builder: Any, site: Site) -> Any:
-        reason = keep(site) if keep else ""
+        reason = (keep or sites.few_outputs)(site)
         if reason:
             chosen[site.name] = Chosen(site.name, site.shape, "float32", reason, weight_bytes=site.weight.nbytes)
             return None
