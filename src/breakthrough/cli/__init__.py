@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakthrough.cli import compile as compiling
-from breakthrough.cli import federate, quantize, scenes
+from breakthrough.cli import compile as compiling, federate, quantize, scenes, serve
 from breakthrough.cli.groups import group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
@@ -49,17 +48,12 @@ def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks 
       breakthrough run 01 --resume     only module 01, and only what changed
       breakthrough release --check     are labs/ in step with solutions/?
     \b
-    Pictures:
-      breakthrough scenes make --out data/all    labelled pictures of simulated scenes
-    \b
-    Factories:
-      breakthrough federate up data/factories    a SuperLink and nodes as processes, over TLS
-    \b
-    Bytes:
-      breakthrough quantize moe_lm --out build/moe-nf4    a quarter of float16's bytes, perplexity before and after
-    \b
-    Machine code:
+    Each module's library by itself:
+      breakthrough scenes make --out data/all            labelled pictures of simulated scenes
+      breakthrough federate up data/factories            a SuperLink and nodes as processes, over TLS
+      breakthrough quantize moe_lm --out build/moe-nf4   a quarter of float16's bytes, perplexity before and after
       breakthrough compile inspector --out build/edge    runs without torch; error and time beside PyTorch's
+      breakthrough serve build/edge                      over HTTP, requests answered in batches, with a page
     """
 
 
@@ -264,6 +258,7 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
 
 quantize_model = app.command(name="quantize")(quantize.quantize)
 compile_net = app.command(name="compile")(compiling.compile)
+serve_model = app.command(name="serve")(serve.serve)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

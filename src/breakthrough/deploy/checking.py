@@ -59,7 +59,7 @@ def check(
     Raises: ExportError above the tolerance
     """
     answer, like, sizes = _runnable(made, example)
-    worst = max(error.error for error in _errors("", answer, model, like, batches or sizes, generator))
+    worst = worst_error(answer, model, like, tuple(batches or sizes), generator)
     if tolerance is not None and not worst <= tolerance:
         raise ExportError(expected(f"the model's own answers within {tolerance:g}", f"an error of {worst:.3g}", "the step that errs: compare(model, …)"))
     return worst
@@ -92,7 +92,7 @@ def answers_of(exported: Exported) -> Answer:
 
     with quiet():
         engine = build(exported).engine()
-    return lambda x: _tuple(engine(x))
+    return lambda x: tuple_of(engine(x))
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def _by_torch(model: nn.Module, example: Tensor, batch: str, upto: int) -> Itera
 
     def answer(x: np.ndarray) -> tuple[np.ndarray, ...]:
         with torch.no_grad():
-            return tuple(y.numpy() for y in _tuple(program(torch.from_numpy(x))))
+            return tuple(y.numpy() for y in tuple_of(program(torch.from_numpy(x))))
 
     yield answer
 
@@ -141,7 +141,7 @@ def _runnable(made: Exported | str | Path, example: Tensor | None) -> tuple[Answ
         engine = Engine(path)
         spec = engine.manifest["inputs"][0]
         like = torch.zeros((1, *spec["shape"][1:]), dtype=getattr(torch, spec["dtype"])) if example is None else example
-        return (lambda x: _tuple(engine(x))), like, engine.batches or batch_sizes(1, "dynamic", 8)
+        return (lambda x: tuple_of(engine(x))), like, engine.batches or batch_sizes(1, "dynamic", 8)
     if not path.is_file():
         raise InputError(expected("what to_relax gave, an ONNX file or a compiled folder", type_of(made)))
     running = onnx_file.session(path)
@@ -149,6 +149,11 @@ def _runnable(made: Exported | str | Path, example: Tensor | None) -> tuple[Answ
     like = torch.zeros((1, *node.shape[1:]), dtype=torch.int64 if "int64" in node.type else torch.float32) if example is None else example
     sizes = (node.shape[0],) if isinstance(node.shape[0], int) else batch_sizes(1, "dynamic", 8)
     return (lambda x: onnx_file.answer(running, x)), like, sizes
+
+
+def worst_error(answer: Answer, model: nn.Module, example: Tensor, sizes: Iterable[int], generator: torch.Generator) -> float:
+    """The largest error of a function on arrays against a model, over several batch sizes. Shapes: example (B, …)."""
+    return max(found.error for found in _errors("", answer, model, example, sizes, generator))
 
 
 def _errors(step: str, answer: Answer, model: nn.Module, example: Tensor, sizes: Iterable[int], generator: torch.Generator) -> list[StepError]:
@@ -165,7 +170,7 @@ def eager(model: nn.Module, x: Tensor) -> tuple[np.ndarray, ...]:
     training = [module for module in model.modules() if module.training]
     model.eval()
     with torch.no_grad():
-        outputs = tuple(y.numpy() for y in _tuple(Plain(model).eval()(x)))
+        outputs = tuple(y.numpy() for y in tuple_of(Plain(model).eval()(x)))
     for module in training:
         module.training = True
     return outputs
@@ -179,5 +184,6 @@ def largest_error(got: tuple[np.ndarray, ...], wanted: tuple[np.ndarray, ...]) -
     return worst if math.isfinite(worst) else math.inf
 
 
-def _tuple(y: Any) -> tuple[Any, ...]:
+def tuple_of(y: Any) -> tuple[Any, ...]:
+    """One answer or several as a tuple."""
     return tuple(y) if isinstance(y, (tuple, list)) else (y,)

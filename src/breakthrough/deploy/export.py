@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,9 +132,10 @@ def exported_program(
     shapes = ({0: torch.export.Dim("batch", min=1, max=upto)},) if dynamic else None
     if dynamic and len(example) < 2:  # a batch of one would be taken for a constant
         example = torch.cat((example, example))
-    with _ready(model) as (ready, rows):
-        _check_rows(rows(example), len(example))
-        export = lambda: torch.export.export(Plain(ready), (example.cpu(),), dynamic_shapes=shapes, strict=strict)  # noqa: E731
+    ready, x = _copied(model), example.cpu()
+    export = lambda: torch.export.export(Plain(ready), (x,), dynamic_shapes=shapes, strict=strict)  # noqa: E731
+    with torch.no_grad():
+        _check_rows(Plain(ready)(x), len(x))
         try:
             with quiet():
                 return export()
@@ -202,20 +204,9 @@ def _check(model: nn.Module, example: Tensor, batch: str, upto: int) -> None:
         raise ConfigError(expected(f"upto of at least {max(2, len(example))}, the example's batch", upto))
 
 
-@contextlib.contextmanager
-def _ready(model: nn.Module) -> Iterator[tuple[nn.Module, Any]]:
-    """A model in evaluation mode on the CPU without gradients, as long as the block lasts; a copy only of one elsewhere."""
-    tensors = [*model.parameters(), *model.buffers()]
-    away = any(x.device.type != "cpu" for x in tensors)
-    ready = copy.deepcopy(model).cpu() if away else model
-    training = [module for module in ready.modules() if module.training]
-    ready.eval()
-    try:
-        with torch.no_grad():
-            yield ready, lambda x: Plain(ready)(x.cpu())
-    finally:
-        for module in training:
-            module.training = True
+def _copied(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode on the CPU: TVM's constants are views of torch's memory, and training goes on in it."""
+    return copy.deepcopy(model).cpu().eval().requires_grad_(False)
 
 
 def _fixed_at(model: nn.Module, export: Callable[[], Any]) -> list[Place]:
@@ -244,7 +235,10 @@ def _imported(program: Any, model: nn.Module, example: Tensor, own: Mapping[str,
         with quiet():
             return from_exported_program(ready, keep_params_as_input=False, custom_convert_map=dict(own), run_ep_decomposition=False)
     except Exception as error:
-        if (node := places.node_of_error(error)) is None:
+        node = places.node_of_error(error)
+        with quiet():  # the importer goes, and complains that it has not ended
+            traceback.clear_frames(error.__traceback__)
+        if node is None:
             raise ExportError(expected("a graph that TVM's frontend takes", f"{type(error).__name__}: {error}")) from error
         raise UnsupportedOpError(places.places([node], strict), why=_first_line(error)) from error
 

@@ -10,6 +10,7 @@ compile it again.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 KIND = "compiled"
 NAMES = ("fp32", "int8")
+FOREIGN = re.compile("expected a (processor with|library for)")  # how runtime.verified refuses another processor's code
 FILES = tuple(f"{version}/{name}" for version in NAMES for name in (LIBRARY, WEIGHTS, MANIFEST))
 
 
@@ -65,13 +67,8 @@ def for_this_machine(artifact: Artifact | str | Path | None = None) -> Artifact:
     Raises: ArtifactError when a file is altered, or what it was compiled from is not there
     """
     found = artifacts.latest(KIND) if artifact is None else artifacts.load(artifact.folder if isinstance(artifact, Artifact) else artifact)
-    try:
-        for version in NAMES:
-            verified(version_folder(found, version))
+    if not any(not_for_here(version_folder(found, version)) for version in NAMES):
         return found
-    except ArtifactError as error:
-        if "a processor with" not in str(error) and "a library for" not in str(error):
-            raise
     from breakthrough.deploy.inspecting import compile_inspector
     from breakthrough.quant.handover import KIND as QUANTIZED
 
@@ -83,6 +80,20 @@ def for_this_machine(artifact: Artifact | str | Path | None = None) -> Artifact:
         raise ArtifactError(expected(what, ", ".join(found.parents) or "no parents", f"an artifact of kind {QUANTIZED!r} in the store"))
     pipelines = {version: read_manifest(found.folder / version)["pipeline"] for version in NAMES}
     return save_compiled(compile_inspector(place, pipelines=pipelines), metrics={"compiled again from": found.id}, staff=found.staff)
+
+
+def not_for_here(folder: Path) -> str:
+    """Why this machine cannot run a compiled net, or nothing.
+
+    Raises: ArtifactError when it is not whole
+    """
+    try:
+        verified(folder)
+    except ArtifactError as error:
+        if FOREIGN.search(str(error)):
+            return str(error)
+        raise
+    return ""
 
 
 def told_of(built: Built) -> dict[str, Any]:

@@ -7,7 +7,7 @@ sums are of 32 bits, proved not to overflow. Everything between them stays in fl
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,38 +16,12 @@ import numpy as np
 from breakthrough.deploy import integer_kernels as kernels
 from breakthrough.deploy import integer_rules, sites
 from breakthrough.deploy.calibration import Scales
+from breakthrough.deploy.choices import Chosen, Quantized, untouched
 from breakthrough.deploy.instructions import Instruction, instruction_of
 from breakthrough.deploy.sites import CONVOLUTION, Site
+from breakthrough.deploy.weight_only import weight_only
 
 MARK = "breakthrough.integer"  # a function's attribute: the instruction it is written for
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What became of one product.
-
-    Units:  `way` is "int8", "int8 weights", … or "float32"; `largest_sum` bounds the sums of an integer product
-    """
-
-    site: str
-    shape: tuple[int, ...]
-    way: str
-    why: str
-    largest_sum: int = 0
-    weight_bytes: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Quantized:
-    """A module with products quantized for a target, and what was chosen for each and why.
-
-    Units:  `found` says which instruction the target has, and how that was found
-    """
-
-    module: Any
-    instruction: Instruction | None
-    found: str
-    chosen: tuple[Chosen, ...]
 
 
 def integer(module: Any, scales: Scales | None, target: Any, *, keep: Callable[[Site], str] | None = None) -> Quantized:
@@ -60,8 +34,6 @@ def integer(module: Any, scales: Scales | None, target: Any, *, keep: Callable[[
     """
     instruction, found = instruction_of(target)
     if instruction is None:
-        from breakthrough.deploy.weight_only import weight_only
-
         return replace(weight_only(module, bits=8, why=f"{found}: weights alone in int8", keep=keep), found=found)
     module = sites.canonical(module)
     chosen: dict[str, Chosen] = {}
@@ -77,12 +49,6 @@ def integer(module: Any, scales: Scales | None, target: Any, *, keep: Callable[[
 
     changed = sites.rewrite(module, change)
     return Quantized(changed, instruction, found, (*chosen.values(), *untouched(module)))
-
-
-def untouched(module: Any) -> tuple[Chosen, ...]:
-    """The products that have no form in integers here, with the reasons."""
-    left = {name: why for function in sites.entries(module).values() for name, why in sites.others(function).items()}
-    return tuple(Chosen(name, (), "float32", why) for name, why in left.items())
 
 
 def scheduled(module: Any, instruction: Instruction) -> dict[Any, Any]:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from breakthrough import optional
 from breakthrough.errors import BreakthroughError, expected
@@ -27,6 +27,8 @@ class WorkerDied(BreakthroughError):
 
 class Measuring:
     """A tuning worker, started when it is needed and started again when it dies."""
+
+    command: ClassVar[tuple[str, ...]] = (sys.executable, "-W", "ignore", "-m", "breakthrough.deploy.tuner")
 
     def __init__(self, functions: dict[str, Any], target: Any, candidate_s: float) -> None:
         self._functions, self._target, self._limit_s = functions, target, candidate_s
@@ -95,11 +97,10 @@ class Measuring:
 
     def _start(self) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TVM_NUM_THREADS": "1", "PYTHONPATH": _python_path()}
-        command = [sys.executable, "-W", "ignore", "-m", "breakthrough.deploy.tuner"]
         log = open(Path(self._folder.name) / "log", "ab")  # type: ignore[union-attr]
         with log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True
+                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True
             )
         self._answers = queue.SimpleQueue()
         threading.Thread(target=_read, args=(self._process, self._answers), daemon=True).start()

@@ -9,22 +9,22 @@ from __future__ import annotations
 from typing import Any
 
 from breakthrough import optional
-from breakthrough.deploy import rules
+from breakthrough.deploy import blocks
 
 MOST_STEPS = 2048  # of one operator, to count as tiny
 
 
-def merge_tiny(module: Any) -> Any:
-    """Merge runs of tiny calls in the main function."""
+def merge_tiny(module: Any, name: str) -> Any:
+    """Merge runs of tiny calls in one function of a module."""
     tvm = optional.require("tvm", "compiling")
     relax = tvm.relax
-    main = module["main"]
+    main = module[name]
     blocks, added = [], {}
     for block in main.body.blocks:
         bindings = list(block.bindings)
         for start, end in reversed(_runs(module, bindings, main.body)):
             function, arguments = _function(bindings[start:end])
-            variable = tvm.ir.GlobalVar(f"fused_tiny{len(added)}")
+            variable = tvm.ir.GlobalVar(f"fused_tiny{len(added)}_{name}")
             relax.expr._update_type(variable, function.ty)
             added[variable] = function
             last = bindings[end - 1].var
@@ -39,11 +39,8 @@ def merge_tiny(module: Any) -> Any:
     for variable, function in added.items():
         changed.update_func(variable, function)
     smaller = relax.Function(main.params, body, main.ret_ty, main.is_pure, main.attrs)
-    changed.update_func(changed.get_global_var("main"), smaller)
-    transform = relax.transform
-    for step in (transform.Normalize(), transform.FuseTIR(), transform.DeadCodeElimination(["main"])):
-        changed = step(changed)
-    return changed
+    changed.update_func(changed.get_global_var(name), smaller)
+    return relax.transform.FuseTIR()(relax.transform.Normalize()(changed))
 
 
 def _runs(module: Any, bindings: list[Any], body: Any) -> list[tuple[int, int]]:
@@ -85,7 +82,7 @@ def _is_tiny(module: Any, call: Any) -> bool:
         return False
     function = module[call.args[0]]
     schedule = tvm.s_tir.Schedule(function.with_attr("global_symbol", "main"))
-    return rules.is_plain(schedule) and rules.is_static(schedule) and rules.work(schedule) <= MOST_STEPS
+    return blocks.is_plain(schedule) and blocks.is_static(schedule) and blocks.work(schedule) <= MOST_STEPS
 
 
 def _function(bindings: list[Any]) -> tuple[Any, list[Any]]:

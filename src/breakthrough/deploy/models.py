@@ -19,7 +19,7 @@ from breakthrough.quant.nf4 import FourBit
 from breakthrough.quant.weights import SUFFIX, QuantWeight, quantized_weights
 from breakthrough.train.inspector import Inspector, InspectorConfig
 from breakthrough.train.language import ByteLM, LanguageConfig
-from breakthrough.train.mobile import SMALL, MobileNet, MobileNetConfig
+from breakthrough.train.mobile import SMALL, MobileNet, MobileNetConfig, Stage
 
 SIDE, CONTEXT = 64, 64  # of the course's pictures, in pixels; of the texts, in bytes
 
@@ -124,7 +124,7 @@ def net(name: str, generator: torch.Generator, *, small: bool = False) -> Net:
         return Net(name, Logits(ByteLM(language, generator)).eval(), torch.randint(0, 256, (1, length), generator=generator))
     picture = torch.rand(1, 3, 32 if small else SIDE, 32 if small else SIDE, generator=generator)
     if name == "mobilenet":
-        mobile = MobileNetConfig(multiplier=0.25, stages=SMALL[:4], last=64, hidden=32) if small else MobileNetConfig()
+        mobile = MobileNetConfig(multiplier=0.25, stages=(SMALL[0], Stage(5, 96, 16, True, "hardswish", 1)), last=64, hidden=32) if small else MobileNetConfig()
         return Net(name, MobileNet(mobile, generator).eval(), picture)
     sizes = {"widths": (8, 16), "blocks": (0, 1), "hidden": 16} if small else {}
     experts = 4 if name.endswith("experts") else 0

@@ -5,6 +5,7 @@ Shape legend: B pictures or texts in a batch.
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ BROKEN = "exporting again"
 
 def to_onnx(model: nn.Module, example: Tensor, path: str | Path, *, batch: str = "fixed", upto: int = UPTO) -> Path:
     """Write a model as one ONNX file, weights inside; checked, loaded by ONNX Runtime, then renamed to its path.
+
+    A quantized model's codes stay codes, but for small weights, which torch.onnx works out beforehand.
 
     Shapes: example (B, …); the file's input is `x`, its outputs `y0`, `y1`, …, a dynamic batch is named `batch`
     Raises: UnsupportedOpError for operators that ONNX does not have, all of them; ExportError for what has no graph
@@ -91,6 +94,8 @@ def from_onnx(path: str | Path, model: nn.Module | None = None) -> Exported:
         with quiet():
             module = importer(proto, keep_params_in_input=False)
     except Exception as error:
+        with quiet():  # the importer goes, and complains that it has not ended
+            traceback.clear_frames(error.__traceback__)
         raise ExportError(expected("an ONNX file that TVM's frontend takes", _first_line(error), "to_relax, without ONNX between")) from error
     inputs, outputs = (tuple(map(_spec, values)) for values in (proto.graph.input, proto.graph.output))
     return _as_exported(module, inputs, outputs, model, Path(path))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from breakthrough import optional
-from breakthrough.deploy import kernels, merging, winograd
+from breakthrough.deploy import folding, functions, kernels, merging, winograd
 
 PREPARED = "breakthrough.prepared"
 
@@ -35,7 +35,7 @@ def prepare(module: Any, target: Any) -> Any:
     layout = {"relax.nn.conv2d": ["NHWC", "HWIO"]}
     passes = [
         _clip_as_bounds,
-        transform.FoldBatchnormToConv2D(),
+        folding.fold_batch_norm,
         transform.Normalize(),
         transform.FoldConstant(),
         transform.DecomposeOpsForInference(),
@@ -48,12 +48,14 @@ def prepare(module: Any, target: Any) -> Any:
         transform.FoldConstant(),
         transform.FuseOps(),
         transform.FuseTIR(),
-        transform.DeadCodeElimination(["main"]),
     ]
+    names = functions.entries(module)
     with target:
         for step in passes:
             module = step(module)
-        module = merging.merge_tiny(module)
+        for name in names:
+            module = merging.merge_tiny(module, name)
+        module = transform.DeadCodeElimination(names)(module)
     return module.with_attr(PREPARED, True)
 
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from breakthrough.deploy import functions, weights
+from breakthrough.deploy.weights import Lowered
 from breakthrough.errors import unknown
-
-
-@dataclass(frozen=True, eq=False)
-class Lowered:
-    """A module ready for machine code, its weights, and what a quantized pipeline says of its products."""
-
-    module: Any
-    weights: dict[str, Any]
-    products: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

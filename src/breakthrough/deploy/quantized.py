@@ -9,10 +9,10 @@ from typing import Any
 
 from breakthrough.deploy import functions, integer, tuning, weights
 from breakthrough.deploy.calibration import Scales
+from breakthrough.deploy.choices import Chosen
 from breakthrough.deploy.instructions import instruction_of
-from breakthrough.deploy.integer import Chosen
-from breakthrough.deploy.pipelines import Lowered
 from breakthrough.deploy.weight_only import weight_only
+from breakthrough.deploy.weights import Lowered
 from breakthrough.errors import InputError, expected
 
 INT8, INT8_WEIGHTS, INT4_WEIGHTS = NAMES = ("int8", "int8_weights", "int4_weights")

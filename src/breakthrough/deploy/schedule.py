@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from breakthrough import optional
+from breakthrough.deploy import targets
 from breakthrough.errors import ConfigError, InputError, ShapeError, expected, unknown
 
 if TYPE_CHECKING:
@@ -262,8 +263,7 @@ def build(module: Any, name: str = "matmul", target: Any = None) -> Kernel:
 
 def host(threads: int = 1) -> Any:
     """The target that is this machine, as LLVM finds it."""
-    codegen = _tvm("target.codegen")
-    return _tvm("target").Target({"kind": "llvm", "mcpu": codegen.llvm_get_system_cpu(), "num-cores": threads})
+    return targets.choose("cpu", threads=threads).target
 
 
 def tile_for(target: Any) -> Tile:

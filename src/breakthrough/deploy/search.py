@@ -28,6 +28,7 @@ class Search:
     def __init__(self, function: Any, target: Any, seed: int, known: list[Any], population: int) -> None:
         from tvm.s_tir import meta_schedule as ms
 
+        _only_cpu_intrinsics()
         self._ms = ms
         self._target = target
         self._module = _module(function)
@@ -35,7 +36,7 @@ class Search:
         self._workload = self._database.commit_workload(self._module)
         self._seen: set[str] = set()
         strategy = ms.search_strategy.EvolutionarySearch(
-            population_size=population, init_min_unmeasured=population // 4, genetic_num_iters=3
+            population_size=population, init_min_unmeasured=population // 4, genetic_num_iters=2
         )
         logger = logging.getLogger("breakthrough.tuner")
         logger.setLevel(logging.ERROR)
@@ -101,6 +102,24 @@ class Search:
     def _commit(self, trace: Any, run_s: float) -> None:
         record = self._ms.database.TuningRecord(trace, self._workload, [run_s], self._target)
         self._database.commit_tuning_record(record)
+
+
+def _only_cpu_intrinsics() -> None:
+    """Register the tensor instructions of CPUs alone: those of GPUs take ten seconds to parse in every process."""
+    import importlib
+    import sys
+    from types import ModuleType
+
+    import tvm.s_tir
+
+    name = "tvm.s_tir.tensor_intrin"
+    if name in sys.modules:
+        return
+    package = ModuleType(name)
+    package.__path__ = [f"{folder}/tensor_intrin" for folder in tvm.s_tir.__path__]
+    sys.modules[name] = package
+    for part in ("x86", "arm_cpu"):
+        importlib.import_module(f"{name}.{part}")
 
 
 def replay(module: Any, trace: Any) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from breakthrough import optional
-from breakthrough.deploy import rules
+from breakthrough.deploy import blocks, rules
 from breakthrough.errors import UnknownNameError, unknown
 
 
@@ -63,7 +63,7 @@ def machine(target: Any) -> Machine:
 def candidates(function: Any, target: Any) -> list[Candidate]:
     """The ways to schedule a loop nest, best guess first; none where no rule fits."""
     schedule = _fresh(function)
-    name = rules.rule_of(schedule) if rules.is_plain(schedule) else None
+    name = rules.rule_of(schedule) if blocks.is_plain(schedule) else None
     if name is None:
         return []
     return [Candidate(name, params) for params in RULES[name][0](schedule, machine(target))]

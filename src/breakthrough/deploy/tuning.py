@@ -11,34 +11,25 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from breakthrough import optional, seeds
+from breakthrough import seeds
 from breakthrough.deploy import database as records
 from breakthrough.deploy import spaces
 from breakthrough.deploy.database import Database, Record, shipped
 from breakthrough.deploy.measuring import Measuring
+from breakthrough.deploy.nests import Task, loop_nests, tasks_of
 from breakthrough.deploy.optimize import prepare
 from breakthrough.errors import InputError, expected
 
 OPAQUE = 8  # TVM's "joins nothing": a scheduled loop nest must not be fused again
 FIRST, ROUND = 4, 8  # candidates that every task gets at once; proposals of one round of MetaSchedule
-CANDIDATE_LIMIT_S = 30.0
+CANDIDATE_LIMIT_S = 15.0
+UNKNOWN = 1e9  # the hope set on tasks that were hardly timed: more than any time
 
 __all__ = ["Plan", "Task", "TuningResult", "apply", "plan", "prepare", "shipped", "tasks_of", "tune"]
-
-
-@dataclass(frozen=True)
-class Task:
-    """A loop nest of a net, and how often the net runs it."""
-
-    name: str
-    key: str
-    weight: int
-    function: Any = field(repr=False, compare=False)
-    static: bool = True  # a loop nest over a batch of any size can be scheduled, but not timed
 
 
 @dataclass(frozen=True)
@@ -76,19 +67,6 @@ class Plan:
         return self.guessed + self.plain
 
 
-def tasks_of(module: Any, target: Any) -> list[Task]:
-    """The loop nests of a net, each once, those that run most often first."""
-    module = prepare(module, target)
-    found: dict[str, Task] = {}
-    calls = _calls(module)
-    for variable, function in _loop_nests(module):
-        key = records.task_key(function)
-        weight = calls.get(variable.name_hint, 0) + (found[key].weight if key in found else 0)
-        name = found[key].name if key in found else variable.name_hint
-        found[key] = Task(name, key, weight, function, _is_static(function))
-    return sorted(found.values(), key=lambda task: (-task.weight, task.name))
-
-
 def plan(module: Any, target: Any, database: Path | Iterable[Path] | None = None) -> Plan:
     """Give every loop nest the best schedule of the databases, then a rule's first guess, then none.
 
@@ -98,7 +76,7 @@ def plan(module: Any, target: Any, database: Path | Iterable[Path] | None = None
     sources, own = _databases(database), records.isa(target)
     groups: dict[str, list[str]] = {"tuned": [], "borrowed": [], "guessed": [], "plain": []}
     updates = {}
-    for variable, function in _loop_nests(module):
+    for variable, function in loop_nests(module):
         key = records.task_key(function)
         found, source = _scheduled(function, target, [s.best(key, own) for s in sources], own)
         groups[source].append(variable.name_hint)
@@ -145,7 +123,7 @@ class _Session:
         self.isa, self.cpu = records.isa(target), str(target.attrs.get("mcpu", ""))
         self.tasks = [task for task in tasks_of(module, target) if task.static and task.weight]
         self.open = {task.key: self._untried(task) for task in self.tasks}
-        self.searchable = {task.key for task in self.tasks if not spaces.candidates(task.function, target)}
+        self.searchable = {task.key for task in self.tasks if self._rule(task) in (None, "tiny")}
         self.stale = {task.key: 0 for task in self.tasks}
         self.measuring = Measuring({task.key: task.function for task in self.tasks}, target, candidate_s)
         self.failed = self.measured = 0
@@ -180,15 +158,18 @@ class _Session:
         known = (c for c in spaces.candidates(task.function, self.target))
         return iter([c for c in known if not self.database.has(task.key, self.isa, c.key)])
 
+    def _rule(self, task: Task) -> str | None:
+        return next((candidate.rule for candidate in spaces.candidates(task.function, self.target)), None)
+
     def _pick(self) -> Task | None:
-        """The task where most can be won: never-timed ones first, then time × hope, which fades without success."""
+        """The task where most can be won: hardly timed ones first, then time × hope, which fades without success."""
         open_tasks = [task for task in self.tasks if task.key in self.open]
         if not open_tasks:
             return None
 
         def hope(task: Task) -> float:
             if len(self.database.of(task.key, self.isa)) < FIRST:
-                return math.inf
+                return UNKNOWN / 2 if task.key in self.searchable else UNKNOWN  # proposals take longer than rules
             best = self._best(task)
             return (best if math.isfinite(best) else 1.0) * task.weight / (1 + self.stale[task.key] / 8)
 
@@ -274,36 +255,3 @@ def _databases(database: Path | Iterable[Path] | None) -> list[Database]:
     own = [] if database is None else [database] if isinstance(database, (str, Path)) else list(database)
     with_shipped = [*own, shipped()] if shipped() not in own else own
     return [Database(path) for path in with_shipped if path is not None]
-
-
-def _loop_nests(module: Any) -> list[tuple[Any, Any]]:
-    tvm = optional.require("tvm", "compiling")
-    found = [(v, f) for v, f in module.functions_items() if isinstance(f, tvm.tirx.PrimFunc)]
-    return sorted(found, key=lambda pair: pair[0].name_hint)
-
-
-def _calls(module: Any) -> dict[str, int]:
-    """How often each loop nest is called in one run of the net."""
-    tvm = optional.require("tvm", "compiling")
-    counts: dict[str, int] = {}
-
-    def visit(node: Any) -> None:
-        if isinstance(node, tvm.ir.Call) and getattr(node.op, "name", "") == "relax.call_tir":
-            name = node.args[0].name_hint
-            counts[name] = counts.get(name, 0) + 1
-
-    for _, function in module.functions_items():
-        if isinstance(function, tvm.relax.Function):
-            tvm.relax.analysis.post_order_visit(function, visit)
-    return counts
-
-
-def _is_static(function: Any) -> bool:
-    from tvm.s_tir.meta_schedule.arg_info import ArgInfo
-
-    try:
-        return all(isinstance(int(e), int) for info in ArgInfo.from_prim_func(function) for e in info.shape)
-    except Exception:  # tvm refuses shapes that are not constant
-        return False
-
-

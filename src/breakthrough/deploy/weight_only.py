@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from breakthrough.deploy import integer_kernels, sites
-from breakthrough.deploy.integer import Chosen, Quantized, untouched
+from breakthrough.deploy.choices import Chosen, Quantized, untouched
 from breakthrough.deploy.sites import CONVOLUTION, Site
 from breakthrough.errors import ConfigError, expected
 

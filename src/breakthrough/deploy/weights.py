@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 SMALL = 256  # bytes: a constant up to this stays in the code
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A module ready for machine code, its weights, and what a quantized pipeline says of its products."""
+
+    module: Any
+    weights: dict[str, Any]
+    products: Mapping[str, Any] = field(default_factory=dict)
 
 
 def lift(module: Any) -> tuple[Any, dict[str, np.ndarray]]:

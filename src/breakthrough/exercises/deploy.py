@@ -5,6 +5,7 @@ from __future__ import annotations
 from breakthrough.exercises import (
     deploy_accumulate,
     deploy_batch,
+    deploy_experiment,
     deploy_flops,
     deploy_fold,
     deploy_fuse,
@@ -27,6 +28,7 @@ FILES = (
     deploy_percentile,
     deploy_table,
     deploy_batch,
+    deploy_experiment,
     deploy_questions,
 )
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)

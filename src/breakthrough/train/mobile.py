@@ -25,7 +25,7 @@ from breakthrough.train.inspector import CLASSES
 
 ACTIVATIONS = {"relu": nn.ReLU, "hardswish": nn.Hardswish}
 MULTIPLE = 8  # of which all widths are: whole vector registers
-SETTLING, SIDE, COARSE = 32, 64, 8  # random pictures for the first statistics, their side, the side of their patches
+SETTLING, SIDE, COARSE = 64, 64, 8  # random pictures for the first statistics, their side, the side of their patches
 
 
 @dataclass(frozen=True)
@@ -146,10 +146,10 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNet(nn.Module):
-    """A net of inverted residuals over RGB pictures, its first statistics those of random ones of 64 × 64.
+    """A net of inverted residuals over RGB pictures, its first statistics and scores' scale those of random ones.
 
     An untrained net with a mean of 0 and a variance of 1 written into every normalization does not keep its
-    values of order 1, and then no comparison of two runtimes says anything.
+    values of order 1, and then no comparison of two runtimes says anything. They hold for pictures of 64 × 64.
 
     Shapes: (B, 3, H, W), values 0 to 1 → logits (B, C)
     """
@@ -167,7 +167,7 @@ class MobileNet(nn.Module):
         self.features = nn.Sequential(*layers, _conv(before, last, 1, 1, activation="hardswish"))
         self.head = nn.Sequential(nn.Linear(last, hidden), nn.Hardswish(), nn.Linear(hidden, len(config.classes)))
         _initialize(self, generator)
-        self.settle(_pictures(generator))
+        _settle(self, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores for every class.
@@ -224,9 +224,18 @@ def _initialize(model: MobileNet, generator: torch.Generator | None) -> None:
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu", generator=generator)
         if isinstance(layer, nn.Linear):
-            nn.init.normal_(layer.weight, std=(2 / layer.in_features) ** 0.5, generator=generator)
+            nn.init.normal_(layer.weight, std=layer.in_features**-0.5, generator=generator)
         if isinstance(layer, (nn.Conv2d, nn.Linear)) and layer.bias is not None:
             nn.init.zeros_(layer.bias)
+
+
+@torch.no_grad()
+def _settle(model: MobileNet, generator: torch.Generator | None) -> None:
+    """Statistics of random pictures, then a last layer whose scores of others have a variance of 1, however wide the net is."""
+    model.settle(_pictures(generator))
+    model.eval()
+    model.head[-1].weight /= model(_pictures(generator)).std()
+    model.train()
 
 
 def _pictures(generator: torch.Generator | None) -> Tensor:
