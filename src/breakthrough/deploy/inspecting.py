@@ -106,7 +106,7 @@ def compile_inspector(
     folders, manifests = {}, {}
     with devices.threads(threads):
         for name, net in sources.items():
-            made = build_net(net, export_net(net, batches), pipelines[name], database=database, threads=threads)
+            made = build_net(net, export_net(net, batches, pipelines[name]), pipelines[name], database=database, threads=threads)
             folders[name], manifests[name] = made.save(Path(kept.name, name)), made.manifest
         engines = {name: Engine(folder) for name, folder in folders.items()}
         answers, errors = held(sources, engines, pictures_of(codes.parent))
