@@ -21,7 +21,6 @@ Minutes are those of two quiet cores; what is timed wants them quiet. A run that
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import io
 import json
 import platform
