@@ -21,8 +21,6 @@ from breakthrough.deploy.instructions import Instruction, instruction_of
 from breakthrough.deploy.sites import CONVOLUTION, Site
 from breakthrough.deploy.weight_only import weight_only
 
-MARK = "breakthrough.integer"  # a function's attribute: the instruction it is written for
-
 
 def integer(module: Any, scales: Scales | None, target: Any, *, keep: Callable[[Site], str] | None = None) -> Quantized:
     """Put integer products in the place of a module's convolutions and linear layers.
