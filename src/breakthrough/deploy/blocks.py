@@ -78,6 +78,14 @@ def store_in_vectors(sch: Any, store: Any, vec: int, tiled: int) -> None:
     many, one = sch.split(loops[-1], [None, vec])
     sch.vectorize(one)
     for loop in (*loops[-1 - tiled : -1], many):
+        unroll(sch, loop)
+
+
+def unroll(sch: Any, loop: Any) -> None:
+    """Unroll a loop whose length is known; one over a batch of any size stays as it is."""
+    from tvm import tirx
+
+    if isinstance(sch.get(loop).extent, tirx.IntImm):
         sch.unroll(loop)
 
 
