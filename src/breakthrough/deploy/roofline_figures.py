@@ -61,7 +61,7 @@ def _points(axes: Axes, profile: Profile) -> float:
         sizes = [30 + 1500 * one.seconds / total for one in of]
         named = place < NAMED
         colour = COLOURS[1 + place % (len(COLOURS) - 1)] if named else GREY
-        axes.scatter([one.intensity for one in of], [one.rate / 1e9 for one in of], s=sizes, marker=MARKS[place % len(MARKS)] if named else ".", color=colour, alpha=0.75, ec="white", lw=0.6, zorder=3, label=f"{kind}: {len(of)} call{"s" if len(of) > 1 else ""}, {100 * share:.0f}% of the time")
+        axes.scatter([one.intensity for one in of], [one.rate / 1e9 for one in of], s=sizes, marker=MARKS[place % len(MARKS)] if named else ".", color=colour, alpha=0.75, ec="white", lw=0.6, zorder=3, label=f"{kind}: {len(of)} call{'s' if len(of) > 1 else ''}, {100 * share:.0f}% of the time")
     legend = axes.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
     for handle in legend.legend_handles:
         handle.set_sizes([60])
