@@ -123,6 +123,16 @@ def entry(version: str, **facts: Any) -> Callable[[], Artifact]:
     return manifest(version, lambda found: found.update(facts))
 
 
+def target(version: str, **facts: Any) -> Callable[[], Artifact]:
+    """An artifact a version of which is for another machine."""
+    return manifest(version, lambda found: found["target"].update(facts))
+
+
+def another_hash(facts: dict[str, Any]) -> None:
+    """A hash in the manifest that is of no file here."""
+    facts["sha256"][LIBRARY] = "0" * 64
+
+
 def version_from(version: str, other: str, *names: str) -> Callable[[], Artifact]:
     """An artifact one version of which has files of the other; all of them unless named."""
 
