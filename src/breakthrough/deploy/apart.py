@@ -44,8 +44,7 @@ def answers_apart(folder: str | Path, inputs: Sequence[np.ndarray], *, wall_s: f
         finally:
             _end(child)
         if child.returncode:
-            end = f"signal {-child.returncode}" if child.returncode < 0 else f"exit status {child.returncode}"
-            raise BreakthroughError(expected(f"an answer of {folder}", (said.splitlines() or [end])[-1][:300]))
+            raise BreakthroughError(expected(f"an answer of {folder}", _how_it_ended(child.returncode, said)))
         return _read(answer, len(inputs), folder)
 
 
@@ -55,6 +54,12 @@ def _read(answer: Path, count: int, folder: str | Path) -> list[tuple[np.ndarray
             return [tuple(arrays[f"y{i}_{k}"] for k in range(sum(name.startswith(f"y{i}_") for name in arrays.files))) for i in range(count)]
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise BreakthroughError(expected(f"arrays of {folder}", repr(error)[:300])) from None
+
+
+def _how_it_ended(code: int, said: str) -> str:
+    if code < 0:
+        return f"an end by {signal.Signals(-code).name}"
+    return (said.splitlines() or [f"exit status {code}"])[-1][:300]
 
 
 def _end(child: subprocess.Popen) -> None:

@@ -73,7 +73,7 @@ def gather_ends(sch: Any, block: Any, vec: int) -> Any:
 
 
 def store_in_vectors(sch: Any, store: Any, vec: int, tiled: int) -> None:
-    """Write a block of results vector by vector, all loops unrolled."""
+    """Write a block of results vector by vector, all loops unrolled; those over a batch of any size stay loops."""
     loops = sch.get_loops(store)
     many, one = sch.split(loops[-1], [None, vec])
     sch.vectorize(one)

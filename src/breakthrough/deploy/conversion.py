@@ -25,10 +25,11 @@ from breakthrough.deploy.latency import Latencies, measure
 from breakthrough.deploy.opening import Source, open_source
 from breakthrough.deploy.runtime import LIBRARY, MANIFEST, WEIGHTS, Engine
 from breakthrough.deploy.sites import canonical
-from breakthrough.errors import ArtifactError, InputError, expected
+from breakthrough.errors import ArtifactError, BreakthroughError, InputError, expected
 from breakthrough.seeds import torch_generator
 
-EXACT = ("default", "tuned")  # pipelines that compute in float32
+TUNED = "tuned"
+EXACT = ("default", TUNED)  # pipelines that compute in float32
 MOST_ERROR = 1e-4  # of them, of numbers up to 1 and of the largest where that is larger
 ATTEMPTS = 3  # random inputs of each batch size
 RUNS, LIMIT_S = 400, 1.0  # a function, at each batch size
@@ -81,7 +82,7 @@ class Conversion:
         for name, size in self.bytes.items():
             note = f"   in float32 {self.weights_bytes:,}" if name == WEIGHTS else ""
             yield f"{name:24}{size:>12,} bytes{note}"
-        yield f"largest error: {self.error}" if self.error else f"not run here: it is for {target['name']}"
+        yield f"largest error: {self.error}" if self.error else f"not run here: it is for {target['name']}; --bundle tries an aarch64 one out in qemu"
         for batch, found in self.latencies.items():
             yield f"batch {batch}"
             yield from (f"  {line}" for line in str(found).splitlines()[1:])
@@ -121,7 +122,12 @@ def convert(
             from breakthrough.deploy import tuning
 
             tuning.tune(exported.module, chosen.target, records, trials, bar=progress)
-        made = build_net(net, exported, pipeline, target, records, threads)
+        try:
+            made = build_net(net, exported, pipeline, target, records, threads)
+        except RuntimeError as error:  # the compiler's own, many lines of C++
+            said = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+            what = f"{net.name} to be compiled for {target} by the pipeline {pipeline}"
+            raise BreakthroughError(expected(what, said, "--pipeline default; breakthrough --debug compile … shows all of it")) from error
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as aside:
             ready, error = _tried(net, made, Path(aside), bundle)
@@ -227,16 +233,13 @@ def _timed(net: Source, folder: Path, threads: int, runs: int) -> dict[int, Late
 def _records(pipeline: str, target: str, database: str | Path | None, trials: int) -> Path | None:
     if trials < 0:
         raise InputError(expected("trials of at least 0", trials))
-    if (trials or database) and pipeline not in SEARCHED:
-        raise InputError(expected(f"a pipeline with schedules of a database ({', '.join(SEARCHED)})", pipeline, "--pipeline tuned"))
+    if database and pipeline == "default" or trials and pipeline != TUNED:
+        raise InputError(expected("a pipeline with schedules of a database", pipeline, f"--pipeline {TUNED}"))
     if trials and target != "cpu":
         raise InputError(expected("this machine's processor to measure schedules on", f"the target {target}", "tuning on that machine"))
     if trials and database is None:
         raise InputError(expected("a file to keep measured schedules in", "none", "--database build/tuning.jsonl"))
     return Path(database) if database else None
-
-
-SEARCHED = ("tuned",)
 
 
 def _check_folder(folder: Path) -> None:

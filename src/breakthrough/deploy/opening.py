@@ -48,7 +48,8 @@ class EveryExpert(nn.Module):
         self.moe = moe
 
     def forward(self, x: Tensor) -> Tensor:
-        return every_expert(self.moe, x)
+        y = every_expert(self.moe, x)
+        return y if self.moe.shared is None else y + self.moe.shared(x)
 
 
 @dataclass(frozen=True, eq=False)
