@@ -21,7 +21,6 @@ Minutes are those of two quiet cores; what is timed wants them quiet. A run that
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import io
 import json
 import platform
@@ -35,9 +34,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from breakthrough import devices, files
-from breakthrough.artifacts import store
+from breakthrough.artifacts import latest, store
 from breakthrough.deploy import breakdown, footprint, limits, native, verdicts
 from breakthrough.deploy.latency import machine_name
 from breakthrough.deploy.latency_figures import draw_limits, draw_table
@@ -125,12 +125,14 @@ def numerics(folder: Path) -> None:
     for name in NETS:
         one, generator = net(name), numpy_generator(0, "inputs")
         model, x = one.model(), one.draw(8, generator)
-        engine = build(to_relax(model, torch.from_numpy(x))).engine()
+        exported = to_relax(model, torch.from_numpy(x))
         inputs = [one.draw(8, generator) for _ in range(8)]
         eager, exact = of_torch(model), in_double(model)
-        ours, theirs, apart = (largest_error(run, wanted, inputs) for run, wanted in ((engine, exact), (eager, exact), (engine, eager)))
         scale = max(float(np.abs(exact(x)).max()) for x in inputs)
-        print(f"{name}, TVM default, batch 8, answers up to {scale:.1f}: {ours:.1e} from PyTorch in float64: {met(ours <= MOST_ERROR)}; eager itself {theirs:.1e}, the two {apart:.1e} apart")
+        for pipeline in ("default", "tuned"):
+            engine = build(exported, pipeline=pipeline).engine()
+            ours, theirs, apart = (largest_error(run, wanted, inputs) for run, wanted in ((engine, exact), (eager, exact), (engine, eager)))
+            print(f"{name}, TVM {pipeline}, batch 8, answers up to {scale:.1f}: {ours:.1e} from PyTorch in float64: {met(ours <= MOST_ERROR)}; eager itself {theirs:.1e}, the two {apart:.1e} apart")
     if missing := native.missing_tools(native.AARCH64):
         print(f"aarch64: not run, {', '.join(missing)} not installed")
         return
@@ -142,13 +144,30 @@ def numerics(folder: Path) -> None:
 
 
 def accuracy() -> None:
-    """Print the accuracy that int8 loses, by the module that compiles it."""
-    _by("breakthrough.deploy.accuracy", "accuracy_table")
+    """Print what the quantized pipelines cost the latest inspector on its test pictures, and the control."""
+    from breakthrough.deploy import accuracy as measured
+
+    found = measured.cost_of(latest("inspector"))
+    print(found)
+    gained = found.answers.gained("int8")
+    print(f"int8 gains {gained} points: goal, at most {100 * measured.MOST_LOST} lost: {met(gained.value >= -measured.MOST_LOST)} in the middle of the interval")
 
 
-def serving() -> None:
-    """Print throughput and p99 by clients."""
-    _by("breakthrough.deploy.load", "serving_table")
+def serving(folder: Path) -> None:
+    """Print throughput and p99 by clients, for pictures as PNG and for raw numbers, in float32 and in int8."""
+    from breakthrough.deploy import handover, served
+    from breakthrough.quant.inspecting import pictures_of
+
+    artifact = handover.for_this_machine()
+    pixels = pictures_of(latest("inspector")).images[0]
+    bodies = {"image/png": folder / "part.png", "application/octet-stream": folder / "part.f32"}
+    Image.fromarray(pixels).save(bodies["image/png"])
+    bodies["application/octet-stream"].write_bytes((pixels.transpose(2, 0, 1).astype("<f4") / 255).tobytes())
+    for kind, body in bodies.items():
+        table = served.serving_table(handover.version_folder(artifact), body, kind, clients=(1, 4, 16, 64))
+        print(f"\n{kind}\n{table}")
+        best = table.best
+        print(f"at {best.clients} clients {np.median(best.ratios):.2f} × the throughput, p99 {best.slower:.2f} ×, {table.lost} lost: goal 2 ×, 2 ×, 0: {met(table.holds)}")
 
 
 def parameters(profile: str, threads: int, folder: Path, out: Path) -> None:
@@ -172,15 +191,6 @@ def _speed(found: object) -> str:
 
 def _has_onnx(found: Table) -> bool:
     return any("ONNX Runtime" in cell.latencies.names for cell in found.cells)
-
-
-def _by(module: str, function: str) -> None:
-    """Print what a function of the room returns."""
-    found = importlib.util.find_spec(module) and getattr(importlib.import_module(module), function, None)
-    if found is None:
-        print(f"not measured: {module}.{function} is not there")
-        return
-    print(found())
 
 
 def report(part: str, text: str, seconds: float) -> None:
@@ -241,7 +251,7 @@ def main() -> None:
         "3": lambda: served(chosen.pipeline),
         "4": lambda: numerics(home),
         "5": accuracy,
-        "6": serving,
+        "6": lambda: serving(home),
         "7": lambda: parameters(chosen.profile, chosen.threads, home, out),
     }
     wanted = chosen.only.split(",")

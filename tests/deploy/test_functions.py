@@ -29,3 +29,13 @@ def test_functions_are_changed_alone_and_joined_without_mixing_their_loops():
     for count in (1, 5, 6):
         x = torch.rand(count, 4)
         assert np.allclose(engine(x.numpy()), model(x).detach().numpy(), atol=1e-5)
+
+
+def test_a_text_net_of_any_batch_is_tuned_too():
+    from breakthrough.train.language import ByteLM, LanguageConfig
+
+    model = ByteLM(LanguageConfig(d_model=16, n_layers=1, n_heads=2, context=8, ffn=24), torch.Generator().manual_seed(0)).eval()
+    tokens = torch.randint(0, 256, (5, 8), generator=torch.Generator().manual_seed(1))
+    engine = compile.build(export.to_relax(model, tokens[:2], batch="dynamic"), pipeline="tuned").engine()
+    for count in (1, 5):
+        assert np.abs(engine(tokens[:count].numpy()) - model(tokens[:count])[0].detach().numpy()).max() < 1e-4

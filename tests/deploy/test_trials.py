@@ -22,7 +22,7 @@ def test_the_best_so_far():
 @pytest.fixture(scope="module")
 def task():
     kept = []
-    exported = to_relax(nn.Conv2d(3, 16, 1, bias=False).eval(), torch.zeros(1, 3, 4, 4))
+    exported = to_relax(nn.Conv2d(16, 16, 3, stride=2, padding=1, bias=False).eval(), torch.zeros(1, 16, 8, 8))
     functions.apart(exported.module, lambda alone: kept.append(alone) or alone)
     target = targets.choose("cpu").target
     return next(one for one in tuning.tasks_of(kept[0], target) if "conv2d" in one.name), target

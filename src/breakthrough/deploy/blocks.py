@@ -78,8 +78,15 @@ def store_in_vectors(sch: Any, store: Any, vec: int, tiled: int) -> None:
     many, one = sch.split(loops[-1], [None, vec])
     sch.vectorize(one)
     for loop in (*loops[-1 - tiled : -1], many):
-        if hasattr(sch.get(loop).extent, "value"):
-            sch.unroll(loop)
+        unroll(sch, loop)
+
+
+def unroll(sch: Any, loop: Any) -> None:
+    """Unroll a loop whose length is known; one over a batch of any size stays as it is."""
+    from tvm import tirx
+
+    if isinstance(sch.get(loop).extent, tirx.IntImm):
+        sch.unroll(loop)
 
 
 def pad_in_vectors(sch: Any, at: Any, vec: int) -> None:

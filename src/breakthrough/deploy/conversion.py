@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from breakthrough import artifacts, devices
+from breakthrough import devices
 from breakthrough.deploy import native, pipelines, targets
 from breakthrough.deploy.compile import Compiled, build
 from breakthrough.deploy.export import UPTO, Exported, renamed, to_relax, together
-from breakthrough.deploy.latency import Latencies, measure, milliseconds
+from breakthrough.deploy.latency import Latencies, measure
 from breakthrough.deploy.opening import Source, open_source
 from breakthrough.deploy.runtime import LIBRARY, MANIFEST, WEIGHTS, Engine
 from breakthrough.deploy.sites import canonical

@@ -112,3 +112,24 @@ def _functions(instruction: Instruction) -> tuple[Callable[..., Any], Callable[.
             )
 
     return meaning, code
+
+
+def uses(executable: Any, instruction: Instruction) -> dict[str, int]:
+    """How often each function of a compiled module has an instruction in its machine code: what was really made."""
+    found: dict[str, int] = {}
+    modules = [executable.mod]
+    while modules:
+        one = modules.pop()
+        modules.extend(one.imports)
+        if one.kind == "llvm":
+            _count(str(one.inspect_source("asm")), instruction.mnemonic, found)
+    return found
+
+
+def _count(assembly: str, mnemonic: str, found: dict[str, int]) -> None:
+    function = ""
+    for line in assembly.splitlines():
+        if line and not line[0].isspace() and not line.startswith((".", "/", "#")):
+            function = line.partition(":")[0]
+        elif mnemonic in line.split():
+            found[function] = found.get(function, 0) + 1

@@ -21,14 +21,12 @@ from breakthrough.deploy.instructions import Instruction, instruction_of
 from breakthrough.deploy.sites import CONVOLUTION, Site
 from breakthrough.deploy.weight_only import weight_only
 
-MARK = "breakthrough.integer"  # a function's attribute: the instruction it is written for
-
 
 def integer(module: Any, scales: Scales | None, target: Any, *, keep: Callable[[Site], str] | None = None) -> Quantized:
     """Put integer products in the place of a module's convolutions and linear layers.
 
     A target without integer products gets int8 weights instead, and needs no scales. `keep` gives the reason
-    why a product is to stay in floating point, or "".
+    why a product is to stay in floating point, or ""; without it that is `sites.few_outputs`.
 
     Raises: InputError when sums may overflow; UnknownNameError for a product that was not calibrated
     """
@@ -39,7 +37,7 @@ def integer(module: Any, scales: Scales | None, target: Any, *, keep: Callable[[
     chosen: dict[str, Chosen] = {}
 
     def change(builder: Any, site: Site) -> Any:
-        reason = keep(site) if keep else ""
+        reason = (keep or sites.few_outputs)(site)
         if reason:
             chosen[site.name] = Chosen(site.name, site.shape, "float32", reason, weight_bytes=site.weight.nbytes)
             return None

@@ -40,7 +40,7 @@ def fusion_by_size(times: Times, caches: Mapping[str, int]) -> Figure:
     axes.set(xscale="log", yscale="log", xlabel="size of one array", ylabel="nanoseconds a number")
     axes.set_xticks(sizes, [_size(size) for size in sizes])
     for name, size in caches.items():
-        if sizes[0] < size < sizes[-1]:
+        if sizes[0] < size <= sizes[-1]:
             axes.axvline(size, color=GREY, lw=1, ls=":")
             axes.text(size, axes.get_ylim()[1], f"{name} ends", fontsize=9, color=INK, ha="center", va="bottom")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -68,16 +68,15 @@ def best_so_far(found: Sequence[Trials], known: Mapping[str, float]) -> Figure:
         shown = [1e6 * s if math.isfinite(s) else top for s in one.seconds]
         axes.plot(steps, shown, mark, color=colour, ms=6, alpha=0.45)
         axes.step(steps, [1e6 * s if math.isfinite(s) else np.nan for s in one.best], where="post", color=colour, lw=2.2, marker=mark, markevery=[-1], ms=8, label=f"{one.name}: {1e6 * min(one.seconds):.1f} µs")
-    last = max(len(one.seconds) for one in found)
     for name, seconds in known.items():
         axes.axhline(1e6 * seconds, color=INK, lw=1, ls="--", zorder=0)
-        axes.annotate(f"{name}: {1e6 * seconds:,.{0 if seconds > 1e-4 else 1}f} µs", (last, 1e6 * seconds), (0, -5), textcoords="offset points", ha="right", va="top", fontsize=9.5, color=INK)
+        axes.annotate(f"{name}: {1e6 * seconds:,.{0 if seconds > 1e-4 else 1}f} µs", (1, 1e6 * seconds), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center", fontsize=9.5, color=INK)
     if any(not math.isfinite(s) for one in found for s in one.seconds):
         axes.annotate("at this edge: candidates that failed", (1, top), (0, 5), textcoords="offset points", fontsize=9, color=INK)
     axes.set(yscale="log", xlabel="trial", ylabel="microseconds a run", ylim=(0.5e6 * min(*finite, *known.values()), 1.35 * top))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(fontsize=10, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1), title="fastest at the end")
+    axes.legend(fontsize=10, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.14), ncols=3, title="fastest at the end", alignment="left")
     plain(axes)
     return figure
 

@@ -33,7 +33,7 @@ def draw_roofline(machine: Machine, profile: Profile | None = None, *, threads: 
         axes.axhline(peak / 1e9, color=INK, lw=1, ls=":")
         axes.text(1000, 1.1 * peak / 1e9, f"{dtype}: {peak / 1e9:.0f} GFLOP/s", ha="right", fontsize=9, color=INK)
     lowest = _points(axes, profile) if profile else 1.0
-    axes.set(xscale="log", yscale="log", xlabel="operations for each byte moved", ylabel="GFLOP/s", xlim=(1 / 16, 1024))
+    axes.set(xscale="log", yscale="log", xlabel="FLOPs for each byte moved", ylabel="GFLOP/s", xlim=(1 / 16, 1024))
     axes.set_ylim(min(lowest / 2, 0.3), 2.2 * max(roof.peaks.values()) / 1e9)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda x, _: f"{x:g}")
@@ -61,7 +61,7 @@ def _points(axes: Axes, profile: Profile) -> float:
         sizes = [30 + 1500 * one.seconds / total for one in of]
         named = place < NAMED
         colour = COLOURS[1 + place % (len(COLOURS) - 1)] if named else GREY
-        axes.scatter([one.intensity for one in of], [one.rate / 1e9 for one in of], s=sizes, marker=MARKS[place % len(MARKS)] if named else ".", color=colour, alpha=0.75, ec="white", lw=0.6, zorder=3, label=f"{kind}: {len(of)} calls, {100 * share:.0f}% of the time")
+        axes.scatter([one.intensity for one in of], [one.rate / 1e9 for one in of], s=sizes, marker=MARKS[place % len(MARKS)] if named else ".", color=colour, alpha=0.75, ec="white", lw=0.6, zorder=3, label=f"{kind}: {len(of)} call{'s' if len(of) > 1 else ''}, {100 * share:.0f}% of the time")
     legend = axes.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
     for handle in legend.legend_handles:
         handle.set_sizes([60])

@@ -61,10 +61,10 @@ def _draw_rung(axes: Axes, found: Ladder, rung: Rung, row: int, lowest: float, f
     rate, low, high = (one / 1e9 for one in found.rates(rung))
     axes.plot([lowest, rate], [row, row], color=PALE, lw=6, solid_capstyle="butt", zorder=1)
     every = found.flops / np.array(rung.seconds) / 1e9
-    axes.plot(every, [row] * len(every), "|", color=colour, ms=8, alpha=0.5)
+    axes.plot(every, [row] * len(every), "|-", color=colour, ms=8, lw=0.8, alpha=0.5)
     axes.errorbar(rate, row, xerr=[[rate - low], [high - rate]], color=colour, marker=mark, ms=7, capsize=3, lw=1.5, ls="none", label=label if first else None)
     share = found.share(rung)
-    text = f"{rate:.3g}" + (f", {100 * share:.2g}% of the peak" if share else "")
+    text = f"{rate:.3g}" + (f", {100 * share:.{0 if share >= 0.1 else 1}f}% of the peak" if share else "")
     axes.annotate(text, (max(every.max(), high), row), (8, 0), textcoords="offset points", va="center", fontsize=9.5, color=INK, bbox={"fc": "white", "ec": "none", "pad": 0.8}, zorder=4)
 
 

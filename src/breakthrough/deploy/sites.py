@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from breakthrough.errors import InputError, expected
+from breakthrough.errors import BreakthroughError, InputError, expected
 
 CONVOLUTION, LINEAR = "conv2d", "linear"
+FEW = 16  # outputs: fewer fill no vector
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,13 @@ def sites(function: Any) -> dict[str, Site]:
     return found
 
 
+def few_outputs(site: Site) -> str:
+    """Why a product of few outputs stays in floating point, or ""."""
+    if site.shape[-1] >= FEW:
+        return ""
+    return f"{site.shape[-1]} outputs: a head's or a router's errors go straight into what is decided, and few bytes are won"
+
+
 def others(function: Any) -> dict[str, str]:
     """The products of a function in canonical form that are no sites: name → why not."""
     from tvm import ir
@@ -109,19 +117,25 @@ def rewrite(module: Any, change: Callable[[Any, Site], Any]) -> Any:
         def __init__(self, mod: Any) -> None:
             super().__init__(mod)
             self.places: list[tuple[Any, Site]] = []
+            self.error: BreakthroughError | None = None  # TVM's visitors make a RuntimeError of any other
 
         def visit_call_(self, call: Any) -> Any:
             site = next((s for original, s in self.places if original.same_as(call)), None)
             visited = self.visit_expr_post_order(call)
             if site is None:
                 return visited
-            changed = change(self.builder_, Site(site.name, site.kind, visited, site.weight))
+            try:
+                changed = change(self.builder_, Site(site.name, site.kind, visited, site.weight))
+            except BreakthroughError as error:
+                self.error, changed = self.error or error, None
             return visited if changed is None else changed
 
     work = Rewrite(IRModule(dict(module.functions_items())))
     for variable, function in entries(module).items():
         work.places = [(site.call, site) for site in sites(function).values()]
         changed = work.visit_expr(function)
+        if work.error:
+            raise work.error
         work.builder_.update_func(variable, relax.analysis.remove_all_unused(changed))
     return work.builder_.get()
 

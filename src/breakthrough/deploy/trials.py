@@ -39,7 +39,7 @@ def compare(task: Task, target: Any, trials: int, *, evolved: int | None = None,
 
     Raises: InputError for fewer than 1 trial, or a loop nest that no rule fits
     """
-    from tqdm.auto import tqdm
+    from tqdm import tqdm  # as text: a lesson keeps what a widget would lose
 
     known = spaces.candidates(task.function, target)
     if trials < 1 or not known:
@@ -54,7 +54,7 @@ def compare(task: Task, target: Any, trials: int, *, evolved: int | None = None,
             "the rule's tiles, best guess first": _ruled(measuring, task, known[:trials]),
         }
         total = rounds + 2 * min(trials, len(known))
-        with tqdm(total=total, disable=not bar, unit="trial", file=sys.stdout, ascii=True, ncols=90, mininterval=2) as progress:
+        with tqdm(total=total, disable=not bar, unit="trial", file=sys.stdout, ascii=True, ncols=90, mininterval=10) as progress:
             for name, answers in ways.items() if rounds else [*ways.items()][1:]:
                 seconds = []
                 for answer in answers:

@@ -30,7 +30,8 @@ def weight_only(module: Any, *, bits: int = 8, why: str = "", keep: Callable[[Si
     """Put integer codes in the place of a module's weights, widened inside the loop nests that use them.
 
     int8 has a scale for each output, int4 one for each output and up to 64 inputs, symmetric both.
-    `keep` gives the reason why weights are to stay in floating point, or "".
+    `keep` gives the reason why weights are to stay in floating point, or ""; without it that is
+    `sites.few_outputs`.
 
     Raises: ConfigError for other bits
     """
@@ -39,7 +40,7 @@ def weight_only(module: Any, *, bits: int = 8, why: str = "", keep: Callable[[Si
     chosen: list[Chosen] = []
 
     def change(builder: Any, site: Site) -> Any:
-        reason = (keep(site) if keep else "") or _too_odd(site, bits)
+        reason = (keep or sites.few_outputs)(site) or _too_odd(site, bits)
         if reason:
             chosen.append(Chosen(site.name, site.shape, FLOAT, reason, weight_bytes=site.weight.nbytes))
             return None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import Signature
 from pathlib import Path
+from typing import Any
 
 from numpy import float32
 from torch import Generator, randint
 
-from breakthrough.artifacts import Artifact
+from breakthrough import artifacts
 from breakthrough.deploy.handover import FILES, save_compiled
 from breakthrough.deploy.inspecting import compile_inspector
 from breakthrough.exercises import deploy_experiment_wrong as wrong
@@ -16,11 +19,23 @@ from breakthrough.exercises.deploy_measure import measure
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 
 
-def experiment() -> Artifact:
-    """Compile an inspector in float32 and in int8, hold both against PyTorch, time all three in turns, save both."""
-    quantized = wrong.quantized()  # a small one; in the lab artifacts.latest("inspector_int8")
-    built = compile_inspector(quantized)
-    return save_compiled(built)
+def hand_over(quantized: artifacts.Artifact, batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32)) -> tuple[Any, artifacts.Artifact]:
+    """Compile an inspector in float32 and in int8, hold both against PyTorch, time all three in turns, save both.
+
+    Raises: ArtifactError when the inspector or its parents are not whole
+    """
+    built = compile_inspector(quantized, batches=batches)  # one function for each size that a server fills
+    return built, save_compiled(built)
+
+
+def _of_a_small_one(function: Callable[..., tuple[Any, artifacts.Artifact]]) -> Callable[[], artifacts.Artifact]:
+    """The function's artifact of a small inspector; its source stays the function's, which the last hint shows."""
+
+    def experiment() -> artifacts.Artifact:
+        return function(wrong.quantized())[1]
+
+    experiment.__wrapped__, experiment.__signature__ = function, Signature()
+    return experiment
 
 
 def _cases(generator: Generator):
@@ -40,7 +55,7 @@ EXERCISES = (
         points=8,
         minutes=50,
         difficulty=3,
-        reference=experiment,
+        reference=_of_a_small_one(hand_over),
         cases=_cases,
         call=measure,
         compare=by_fault,
@@ -113,15 +128,15 @@ EXERCISES = (
             ),
             Misconception(
                 "another file's hash",
-                wrong.renamed("fp32", "sha256", **{"model.so": "0" * 64}),
+                wrong.manifest("fp32", wrong.another_hash),
                 "A version's manifest has the hash of another file, so the box refuses to run it: save what was compiled as a whole, library, weights and manifest.",
                 variants=(wrong.version_from("int8", "fp32", "model.so"), wrong.version_from("int8", "fp32", "weights.safetensors")),
             ),
             Misconception(
                 "another processor",
-                wrong.renamed("fp32", "target", needs=["avx1024"]),
+                wrong.target("fp32", needs=["avx1024"]),
                 "The code is for another processor than this one: machine code does not travel, so compile again here; `for_this_machine` does.",
-                variants=(wrong.renamed("int8", "target", mtriple="riscv64-linux-gnu"),),
+                variants=(wrong.target("int8", mtriple="riscv64-linux-gnu"),),
             ),
             Misconception(
                 "does not run",
@@ -206,7 +221,7 @@ EXERCISES = (
         hints=(
             "A compiled net has to be the same function: PyTorch's own numbers on any input, up to rounding. The int8 one is another function, and has to give the same answers. Whoever runs them has only the folder: what it must say there is in the manifest.",
             "inspector_int8 artifact → compile_inspector(artifact) → Built: fp32 and int8, each library, weights, manifest for batches of 1 to 32; answers beside PyTorch's on the test pictures; errors; latencies in one run → save_compiled(built) → artifact of kind compiled",
-            'quantized = the newest artifact of kind "inspector_int8"\nbuilt = compile_inspector(quantized)\nprint(built)  # bytes, answers in pairs, largest errors, latencies beside PyTorch\nartifact = save_compiled(built)',
+            'quantized = the newest artifact of kind "inspector_int8"\nbuilt = compile_inspector(quantized, batches=(1, 2, 4, 8, 16, 32))\nprint(built)  # bytes, answers in pairs, largest errors, latencies beside PyTorch\nartifact = save_compiled(built)\nreturn built, artifact',
         ),
     ),
 )

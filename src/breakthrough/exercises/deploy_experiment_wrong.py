@@ -123,9 +123,14 @@ def entry(version: str, **facts: Any) -> Callable[[], Artifact]:
     return manifest(version, lambda found: found.update(facts))
 
 
-def renamed(version: str, field: str, **facts: Any) -> Callable[[], Artifact]:
-    """An artifact with other facts in a field of a version's manifest."""
-    return manifest(version, lambda found: found.update({field: {**found[field], **facts}}))
+def target(version: str, **facts: Any) -> Callable[[], Artifact]:
+    """An artifact a version of which is for another machine."""
+    return manifest(version, lambda found: found["target"].update(facts))
+
+
+def another_hash(facts: dict[str, Any]) -> None:
+    """A hash in the manifest that is of no file here."""
+    facts["sha256"][LIBRARY] = "0" * 64
 
 
 def version_from(version: str, other: str, *names: str) -> Callable[[], Artifact]:

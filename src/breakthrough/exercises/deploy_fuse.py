@@ -91,6 +91,8 @@ def _cases(generator: Generator) -> Iterator[Case]:
     yield case("a ragged end", scores(4 * draw(3, 6) + draw(1, 4)), 5, 4)
     yield case("scores around 1,000", 1000 + scores(21), 4, 5)
     yield case("scores around −1,000", -1000 + scores(22), 4, 5)
+    high = torch.tensor([500.0, 499.0, 498.0] + [0.0] * 3 + [1.0] * 2)
+    yield case("the largest far above all later blocks", high + scores(8, 0.1), 3, 3)
     spread = scores(24, 60.0)
     yield case("scores far apart", spread, 3, 7)
     masked = scores(30)

@@ -134,6 +134,7 @@ WRONG: tuple[tuple[str, Way], ...] = (
     ("the end left out", way(tail=False)),
     ("the last block only", own_blocks(lambda results, totals, sizes: results[-1])),
     ("the maximum from zero", way(start=0.0)),
+    ("the block's own maximum", way(running=False)),
 )
 
 
@@ -154,7 +155,7 @@ def _values(scores: Array, values: Array, block: int, out: Array) -> Outcome | N
         seen = {"expected": f"{want[at]:.6g} at {at}", "got": f"{out[at]:.6g}"}
         text = f"the result is NaN at {at}" if np.isnan(out[at]) else f"the result is off at {at}, by {abs(out[at] - want[at]):.3g}"
         if np.isnan(out).any():
-            return Outcome(_no_number(scores), text, **seen)
+            return Outcome(_no_number(scores, values, block), text, **seen)
         for fault, wrong in WRONG:
             other = np.asarray(wrong(scores, values, block), dtype=np.float64)
             if _near(out, other) and not _near(other, want):
@@ -162,8 +163,10 @@ def _values(scores: Array, values: Array, block: int, out: Array) -> Outcome | N
     return Outcome("another result", text, **seen)
 
 
-def _no_number(scores: Array) -> str:
+def _no_number(scores: Array, values: Array, block: int) -> str:
     """What makes NaN of such scores: only what an answer has not met in the cases before."""
+    if 0 < np.ptp(scores) < np.inf and np.isnan(online(scores, values, block, running=False)).any():
+        return "the block's own maximum"  # whose exp(old − new) grows without end when the largest is past
     finite = scores[np.isfinite(scores)]
     if len(finite) < len(scores):
         return "nothing minus nothing"

@@ -163,13 +163,18 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "the last block only",
-        says="Only the last block is in the result: add each block to what was summed up before.",
+        says="Only the last block is in the result: add each block to what was summed up before, and keep the new maximum for the next (largest = new).",
         **_of(own_blocks(_last)),
     ),
     Misconception(
         "the maximum from zero",
         says="The running maximum began at 0, which is larger than all scores when these lie far below: exp gives 0 for all of them; begin at −∞.",
         **_of(way(start=0.0)),
+    ),
+    Misconception(
+        "the block's own maximum",
+        says="The maximum was taken of the block alone: after a block with the largest score, exp(old − new) overflows; keep the larger of the block's and the one so far.",
+        **_of(way(running=False)),
     ),
     Misconception(
         "nothing minus nothing",

@@ -14,10 +14,8 @@ from torch import Generator
 from breakthrough.exercises.compare import close
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 
-Layers = list[tuple[float, float]]
 
-
-def roofline(layers: Layers, peak: float, bandwidth: float) -> dict[str, Any]:
+def roofline(layers: list[tuple[float, float]], peak: float, bandwidth: float) -> dict[str, Any]:
     """Find what the roofline allows each layer of a net, and the net, in which they run one after another.
 
     Why:    whether a layer waits for memory or for arithmetic decides what would make it faster: fewer bytes,

@@ -82,6 +82,7 @@ def _cases(generator: Generator) -> Iterator[Case]:
     yield case("ragged", 2 * draw(20, 40) + 1, 2 * draw(20, 40) + 1, 2 * draw(20, 60) + 1)
     yield case("smaller than a tile", draw(2, 4), draw(2, 8), draw(3, 8))
     yield case("one row", 1, draw(30, 60), draw(65, 100))
+    yield case("many tiles", draw(290, 320), draw(9, 20), draw(550, 600))
     yield case("timed", *TIMED, timed=True)
 
 

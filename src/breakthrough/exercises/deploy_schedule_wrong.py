@@ -88,6 +88,11 @@ def _counted(sch, loop, size):
     return sch.split(loop, [4, size])
 
 
+def _counted_far(sch, loop, size):
+    """As many tiles as the timed size needs, or some more."""
+    return sch.split(loop, [64 if size == 4 else 8, size])
+
+
 def _unwatched(sch, loop, size):
     return sch.split(loop, [None, size], disable_predication=True)
 
@@ -188,7 +193,7 @@ MISCONCEPTIONS = (
     Misconception(
         "counts for sizes",
         says="A split's factors do not cover the loop: they fit one size of the matrix only; with None for the outer one, TVM finds how many tiles there are.",
-        **_of(_tiled(split=_counted, rows=8)),
+        **_of(_tiled(split=_counted, rows=8), _tiled(split=_counted_far)),
     ),
     Misconception(
         "edges not watched",

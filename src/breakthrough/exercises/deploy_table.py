@@ -21,7 +21,7 @@ from breakthrough.exercises.quant_inputs import Aside, coded
 Row = dict[str, Any]
 
 
-def read(one: Row, other: Row, what: str, tolerance: float) -> tuple[str, float | None]:
+def read(one: dict[str, Any], other: dict[str, Any], what: str, tolerance: float) -> tuple[str, float | None]:
     """Whether two rows of a table of latencies show that `one` is faster than `other`, and how many times as fast.
 
     Why:    two numbers side by side always differ; whether that says anything depends on what else differed, and on
@@ -146,6 +146,8 @@ def _cases(generator: Generator) -> Iterator[Case]:
     yield case("12 pairs, 10 won: 79 / 4096 is less than 0.025", table.rows(12, 2))
     yield case("13 pairs, 10 won: 378 / 8192 is more than 0.025", table.rows(13, 3))
     yield case("5 pairs, all won: 1 / 32 is more than 0.025", table.rows(5, 0, gain=2.0))
+    yield case("12 pairs, 3 won: 299 / 4096 is more than 0.025", table.rows(12, 3), swap=True)
+    yield case("a max_error that is the tolerance", table.rows(15, 0, errors=(1e-4, 1e-4)))
     yield case("15 pairs, all lost", table.rows(15, 0), swap=True)
     yield case("18 pairs, the machine gets twice as slow meanwhile", table.rows(18, 1, gain=1.015, drift=2.2))
     yield case("14 pairs, 6 and 1 calls of warm-up", table.rows(14, 0, gain=1.08, warmup=(6, 1), drift=1.5))

@@ -38,6 +38,19 @@ def coin(risk: float = 0.025, wins: Callable[[int], int] = lambda wins: wins, ot
     return verdict
 
 
+def one_side_strict(side: str) -> Verdict:
+    """W itself not counted, on one of the two sides: P(B > W), or P(B < W)."""
+
+    def verdict(mine, theirs):
+        ratios = ratios_of(mine, theirs)
+        n, won = len(ratios), sum(ratio > 1 for ratio in ratios)
+        if tail(n, won + (side == HOLDS)) <= 0.025:
+            return HOLDS
+        return NOT if tail(n, n - won + (side == NOT)) <= 0.025 else OPEN
+
+    return verdict
+
+
 def ratio_of(summary: Callable[[list[float]], float]) -> Callable[..., float]:
     """The ratio of two averages."""
     return lambda mine, theirs: summary(theirs) / summary(mine)

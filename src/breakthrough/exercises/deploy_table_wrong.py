@@ -23,6 +23,7 @@ from breakthrough.exercises.deploy_table_verdicts import (
     medians_apart,
     middle,
     most_pairs,
+    one_side_strict,
     ratio_of,
     ratios_of,
     turned,
@@ -45,6 +46,14 @@ ERRORS = ("one's error", "other's error")
 
 def _without(*names: str, **instead: Any) -> dict[str, Any]:
     return {name: check for name, check in CHECKS.items() if name not in names} | instead
+
+
+def _below_tolerance(*names: str) -> dict[str, Any]:
+    checks = dict(zip(ERRORS, (
+        lambda one, other, what, tolerance: one["max_error"] < tolerance,
+        lambda one, other, what, tolerance: other["max_error"] < tolerance,
+    )))  # fmt: skip
+    return CHECKS | {name: checks[name] for name in names}
 
 
 def _together(one: Row, other: Row) -> Pair:
@@ -164,8 +173,8 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "more wins than these",
-        says="The chance of more wins than W was taken: it is that of W or more, P(B ≥ W), so W itself counts.",
-        **_ways({"verdict": coin(wins=lambda wins: wins + 1)}),
+        says="The chance of more wins than W was taken: it is that of W or more, P(B ≥ W), so W itself counts; of losses likewise, P(B ≤ W).",
+        **_ways({"verdict": coin(wins=lambda wins: wins + 1)}, {"verdict": one_side_strict(HOLDS)}, {"verdict": one_side_strict(NOT)}),
     ),
     Misconception(
         "never that it does not hold",
@@ -231,6 +240,11 @@ MISCONCEPTIONS = (
         "wrong answers, quickly",
         says="Nobody asked whether the outputs are right: a max_error beyond the tolerance makes the comparison unfair, in either row.",
         **_ways({"checks": _without(*ERRORS)}, {"checks": _without(ERRORS[0])}, {"checks": _without(ERRORS[1])}),
+    ),
+    Misconception(
+        "an error as large as allowed",
+        says="An error that is the tolerance itself was refused: at most the tolerance is right, so <=, as eager's own 0.0 is at a tolerance of 0.",
+        **_ways({"checks": _below_tolerance(*ERRORS)}, {"checks": _below_tolerance(ERRORS[0])}, {"checks": _below_tolerance(ERRORS[1])}),
     ),
     Misconception(
         "NaN passes",
