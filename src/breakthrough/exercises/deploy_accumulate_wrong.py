@@ -143,8 +143,8 @@ MISCONCEPTIONS = (
     Misconception(
         "the sum not looked at",
         _wrong(_always),
-        "These are the absmax codes up to 127, whether or not their sum fits: with 16 bits, three products of 127 · 127 are too many already.",
-        variants=(_wrong(_within(bound=lambda codes, low, high: _even(codes.abs().amax(-1) * _reach(low, high)))),),
+        "These are the absmax codes up to 127, whether or not their sum fits: the sum was not looked at, or the least was taken for the largest (low and high exchanged), so that all seems to fit. With 16 bits, three products of 127 · 127 are too many already.",
+        variants=(_wrong(_within(bound=lambda codes, low, high: _ends(codes, low, high)[::-1])), _wrong(_within(bound=lambda codes, low, high: _even(codes.abs().amax(-1) * _reach(low, high)))),),
     ),
     Misconception(
         "weights that cancel",
@@ -183,6 +183,22 @@ MISCONCEPTIONS = (
         "only the largest sum",
         says="Only the largest sum was looked at: the least has to fit too, at −2^(bits − 1); with mostly negative weights or inputs from 0 on it is the larger one in size.",
         **_bounds(lambda codes, low, high: (0 * codes.sum(-1), _ends(codes, low, high)[1])),
+    ),
+    Misconception(
+        "only weights above zero",
+        says="Only codes above zero were added up: one below zero, times the smallest input, adds to the largest sum too.",
+        **_bounds(lambda codes, low, high: (0 * codes.sum(-1), codes.clamp(min=0).sum(-1) * high), lambda codes, low, high: (codes.clamp(min=0).sum(-1) * low, codes.clamp(min=0).sum(-1) * high)),
+    ),
+    Misconception(
+        "the largest, not the largest in size",
+        _wrong(size=lambda w: w.amax(1)),
+        "max(w) was taken for max|w|: a weight far below zero gets a code below −127 then, which wraps around in int8.",
+    ),
+    Misconception(
+        "from 128 down",
+        _wrong(tops=range(128, 0, -1)),
+        "The search began at 128, which is no int8: it is stored as −128; begin at 127.",
+        variants=(_wrong(tops=range(255, 0, -1)),),
     ),
     Misconception(
         "without the sign bit",

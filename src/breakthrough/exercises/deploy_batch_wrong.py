@@ -160,6 +160,21 @@ def _seen_a_moment_later(now: Now) -> float:
     return min(now.full + 1, max(now.first + now.max_wait, now.first + 1))
 
 
+def _full_at(count: Callable[[Now], int]) -> Callable[[Now], float]:
+    """Due at the deadline, or when so many wait."""
+
+    def due(now: Now) -> float:
+        size = count(now)
+        return min(now.first + now.max_wait, now.arrivals[now.waiting[size - 1]] if len(now.waiting) >= size else math.inf)
+
+    return due
+
+
+def _told_by_the_end(arrivals_ms, max_size, max_wait_ms, max_queue, service_ms):
+    served, refused = _wrong(Rules())(arrivals_ms, max_size, max_wait_ms, max_queue, service_ms)
+    return [(start + service_ms[len(batch)], batch) for start, batch in served], refused
+
+
 MISCONCEPTIONS = (
     Misconception(
         "only full batches",
@@ -170,6 +185,16 @@ MISCONCEPTIONS = (
         "only at the deadline",
         says="A full batch still waits for its deadline: nobody else can join it, so it starts as soon as max_size are waiting and the engine is free.",
         **_ways({"due": lambda now: now.first + now.max_wait}),
+    ),
+    Misconception(
+        "another size for full",
+        says="A batch was held to be full at another number than max_size: so many waiting are enough, neither one more nor as many as the queue holds.",
+        **_ways({"due": _full_at(lambda now: now.max_size + 1)}, {"due": _full_at(lambda now: now.max_queue)}),
+    ),
+    Misconception(
+        "ends for starts",
+        _told_by_the_end,
+        "The time given for a batch is when it was done: asked for is when it starts.",
     ),
     Misconception(
         "not waiting at all",

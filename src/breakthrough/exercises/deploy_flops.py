@@ -23,7 +23,7 @@ def layer_cost(layer: nn.Module, shape: tuple[int, ...], number_bytes: int = 4) 
     Shapes: shape is that of the input: (B, C, H, W) for an nn.Conv2d, (..., n) for an nn.Linear
     Units:  FLOPs: a multiply-add is 2, and adding a bias is 1 for each number of the output. A window that reaches
             into the padding is counted whole. Bytes: every number of the input, of the weight, of the bias if
-            there is one, and of the output is moved once, and takes number_bytes. Both are ints. Of a convolution
+            there is one, and of the output is moved once, and takes number_bytes. Of a convolution
             kernel_size, stride, padding, dilation (pairs of ints) and groups may be anything that nn.Conv2d takes
     """
     if isinstance(layer, nn.Linear):

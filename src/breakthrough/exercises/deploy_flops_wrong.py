@@ -31,6 +31,16 @@ def _as_the_input(layer, shape):
     return (*shape[:-1], layer.out_features) if isinstance(layer, nn.Linear) else (shape[0], layer.out_channels, *shape[2:])
 
 
+def _padded_once(layer, shape):
+    linear = isinstance(layer, nn.Linear)
+    return _places(layer, shape if linear else (*shape[:2], *(size - p for size, p in zip(shape[2:], layer.padding))))
+
+
+def _moves(layer, shape):
+    made = _places(layer, shape)
+    return made if isinstance(layer, nn.Linear) else (*made[:2], *(size - 1 for size in made[2:]))
+
+
 def _without(**what: bool) -> Count:
     return lambda layer, shape: _places(layer, shape, **what)
 
@@ -38,6 +48,10 @@ def _without(**what: bool) -> Count:
 def _one(layer, shape):
     """The output of a single picture, or of a single row."""
     return (1, *_places(layer, shape)[1:])
+
+
+def _one_picture(layer, shape):
+    return _places(layer, shape) if isinstance(layer, nn.Linear) else _one(layer, shape)
 
 
 def _two_dimensions(layer, shape):
@@ -101,6 +115,11 @@ def _wrong(
     return answer
 
 
+def _once_a_channel(layer, shape, number_bytes=4):
+    flops, moved = _wrong(bias=_no_bias)(layer, shape, number_bytes)
+    return flops + _biases(layer), moved
+
+
 def _ways(*parts: dict[str, Any]) -> dict[str, Any]:
     ways = [_wrong(**part) for part in parts]
     return {"answer": ways[0], "variants": tuple(ways[1:])}
@@ -143,6 +162,17 @@ MISCONCEPTIONS = (
         says="The padding is missing in the output's size: it adds to both sides, size + 2 · padding.",
         **_shapes(_without(padding=False)),
     ),
+    Misconception(
+        "padding on one side",
+        says="The padding was added once: it stands on both sides, size + 2 · padding.",
+        **_shapes(_padded_once),
+    ),
+    Misconception(
+        "one place too few",
+        says="The first window is missing in the output's size: (size + 2 · padding − reach) // stride is how often it moves on, so there is one place more.",
+        **_shapes(_moves),
+    ),
+    Misconception("the two exchanged", lambda *args: _wrong()(*args)[::-1], "FLOPs and bytes are exchanged: FLOPs come first."),
     Misconception(
         "stride forgotten",
         says="The stride is missing in the output's size: windows that far apart are fewer.",
@@ -193,12 +223,17 @@ MISCONCEPTIONS = (
     Misconception(
         "a bias that is not there",
         says="A bias was counted where the layer has none: layer.bias is None then.",
-        **_ways({"bias": _a_bias, "biases": _a_bias}, {"bias": _a_bias}, {"biases": _a_bias}),
+        **_ways({"bias": _a_bias, "biases": _a_bias}, {"bias": _a_bias}, {"biases": _a_bias}, {"biases": lambda layer: layer.bias.numel()}),
     ),
     Misconception(
         "a bias for two",
         says="The bias counts as 2: it is an addition without a multiplication, so 1 for each number of the output.",
         **_ways({"bias_add": 2}),
+    ),
+    Misconception(
+        "a bias for each channel",
+        _once_a_channel,
+        "The bias was added once for each channel: it is added to every number of the output.",
     ),
     Misconception(
         "batch forgotten",
@@ -207,6 +242,8 @@ MISCONCEPTIONS = (
             {"out": _one, "inputs": lambda layer, shape, made: math.prod(shape[1:])},
             {"out": _one, "moved_out": _places},
             {"out": _one},
+            {"out": _one_picture, "moved_out": _places},
+            {"out": _one_picture},
         ),
     ),
     Misconception(

@@ -61,7 +61,7 @@ def right(scores: Array, values: Array, block: int = 0) -> Array:
 
 
 def online(scores: Array, values: Array, block: int, *, shrink_total: bool = True, shrink_sum: bool = True, turned: bool = False,
-           running: bool = True, start: float = -np.inf, guard: bool = True, tail: bool = True, dtype: type = np.float32) -> Array:  # fmt: skip
+           running: bool = True, start: float = -np.inf, guard: bool = True, any_masked: bool = False, tail: bool = True, dtype: type = np.float32) -> Array:  # fmt: skip
     """One pass, with what is not so left out.
 
     Shapes: scores (n,), values (n, d) → (d,)
@@ -70,6 +70,8 @@ def online(scores: Array, values: Array, block: int, *, shrink_total: bool = Tru
     largest, total, summed = start, 0.0, np.zeros(values.shape[1], dtype=dtype)
     for i in range(0, n if tail else n // block * block, block):
         s, v = scores[i : min(i + block, n)].astype(dtype), values[i : min(i + block, n)]
+        if any_masked and np.isneginf(s).any():
+            continue
         new = max(largest, s.max()) if running else s.max()
         if guard and new == -np.inf:
             continue
@@ -135,6 +137,7 @@ WRONG: tuple[tuple[str, Way], ...] = (
     ("the last block only", own_blocks(lambda results, totals, sizes: results[-1])),
     ("the maximum from zero", way(start=0.0)),
     ("the block's own maximum", way(running=False)),
+    ("a block with some −∞ left out", way(any_masked=True)),
 )
 
 

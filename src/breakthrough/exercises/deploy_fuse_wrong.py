@@ -182,6 +182,11 @@ MISCONCEPTIONS = (
         **_of(way(guard=False)),
     ),
     Misconception(
+        "a block with some −∞ left out",
+        says="A block in which some scores are −∞ was left out whole: only these count for nothing, the others do; go on with the next only where all are −∞.",
+        **_of(way(any_masked=True)),
+    ),
+    Misconception(
         "overflow",
         says="exp of the scores themselves was taken: beyond 88 that is infinite in float32, and far below 0 it is 0; subtract the largest so far first.",
         **_of(_plain_exp, _math_exp),

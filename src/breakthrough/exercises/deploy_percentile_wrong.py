@@ -89,6 +89,16 @@ NORMALS = tuple(
 )
 
 
+def _farthest(below: bool, above: bool) -> Bounds:
+    """The first and the last run, where any is safe enough."""
+
+    def bounds(runs, p, confidence):
+        low, high = _right(runs, p, confidence)
+        return runs[0] if below and low > 0 else low, runs[-1] if above and high < math.inf else high
+
+    return bounds
+
+
 def _error(center: Callable[[list[float], float], float]) -> Bounds:
     """The mean's standard error, about something."""
 
@@ -242,6 +252,16 @@ MISCONCEPTIONS = (
         **_between(_spread, _spread_by_rank),
     ),
     Misconception(
+        "a fair coin",
+        says="The coin was fair: the chance that a run is at most the true percentile is percent / 100, and only for the median one half.",
+        **_between(lambda runs, p, confidence: _right(runs, 0.5, confidence)),
+    ),
+    Misconception(
+        "the farthest rank",
+        says="Of all ranks that are safe enough the farthest was taken, the fastest or slowest run: low is the largest such rank, high the smallest, so that the bounds are close.",
+        **_between(_farthest(True, True), _farthest(False, True), _farthest(True, False)),
+    ),
+    Misconception(
         "the other tail",
         says="The bounds are those of 100 − percent: the chance that a run is at most the true percentile is percent / 100.",
         **_between(lambda runs, p, confidence: _right(runs, 1 - p, confidence)),
@@ -249,7 +269,7 @@ MISCONCEPTIONS = (
     Misconception(
         "from resampling",
         _wrong(bounds=_resampled),
-        "The percentile is right, its bounds are not. If you resampled: no sample holds a run slower than the slowest, so it cannot see that the runs are too few; add up the binomial's chances by rank.",
+        "The percentile is right, its bounds are not: low is the largest rank r with P(N < r) ≤ risk, high the smallest with P(N ≥ r) ≤ risk, N binomial with p = percent / 100. Resampling is no way round it: no sample holds a run slower than the slowest.",
         seen=_right_but_for_its_bounds,
     ),
 )

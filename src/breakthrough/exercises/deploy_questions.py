@@ -17,7 +17,7 @@ EXERCISES = (
             6: "That is how often an array is moved without fusion: divide by how often it is with it.",
             4: "Three operators, each reading one array and writing one: six moves. The input still has to be read and the output written.",
             1.5: "That counts only what is read, or only what is written, on one of the two sides: six moves become two.",
-            (0.33, 0.333, 0.3333): "Right, but turned over: how many times as many bytes were moved before?",
+            (0.33, 0.333, 0.3333, 1 / 3, "1/3", "1 / 3"): "Right, but turned over: how many times as many bytes were moved before?",
             5: "The last output has to be written with fusion as well: two moves are left, of six.",
         },
         hints=(
@@ -57,7 +57,7 @@ EXERCISES = (
             "E": "A record belongs to the loops of one operator at one shape: at another batch the loops have other lengths, and no record fits.",
         },
         hints=(
-            "A record says: for these loops, of these lengths, this order was the fastest of those that were measured. Of what does the time of a loop nest depend?",
+            "A record says: for these loops, of these lengths, this order was the fastest of those that were measured. On what does the time of a loop nest depend?",
             "record: operator + shapes + dtype + target → trace of the schedule and its measured time",
             "ask of each change whether it changes the loops or the machine: weights, batch, processor, name of the model",
         ),
@@ -93,6 +93,7 @@ EXERCISES = (
             0.25: "Right, but turned over: how many times as many requests are answered a second?",
             (400, 100): "Those are requests a second, 8 / 0.020 s = 400 against 1 / 0.010 s = 100: the question asks for the quotient.",
             (3, 300): "That is how many more: the question asks how many times as many, 400 / 100.",
+            0.5: "That is how much slower a single run is, 10 / 20 ms: but in it eight requests are answered, not one.",
             1: "The batch takes twice the time but answers eight: more than before.",
         },
         hints=(

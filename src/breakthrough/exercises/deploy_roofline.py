@@ -21,7 +21,7 @@ def roofline(layers: list[tuple[float, float]], peak: float, bandwidth: float) -
     Why:    whether a layer waits for memory or for arithmetic decides what would make it faster: fewer bytes,
             or fewer and faster operations. The other gains nothing
     Shapes: layers: L pairs of FLOPs, 0 or more, and bytes, above 0 → intensity (L,), attainable (L,),
-            least_s (L,), bound (L,), all lists, and net_s, a float
+            least_s (L,), bound (L,), and net_s, a float
     Units:  peak in FLOP/s, bandwidth in bytes/s. intensity: FLOPs for each byte moved. attainable: the most FLOP/s
             that memory and arithmetic together allow at that intensity. least_s: seconds, when data are moved while
             others are computed with, so that only the slower of the two is waited for. bound: "memory" where the
@@ -112,6 +112,10 @@ def _of_sums(layers, least_s, peak, bandwidth):
     return max(sum(flops for flops, _ in layers) / peak, sum(moved for _, moved in layers) / bandwidth)
 
 
+def _right_net(layers, least_s, peak, bandwidth):
+    return sum(_least_s(*each, peak, bandwidth) for each in layers)
+
+
 def _work_over_mean(layers, least_s, peak, bandwidth):
     """All FLOPs over the mean of what the layers attain."""
     reached = [min(peak, flops / moved * bandwidth) for flops, moved in layers]
@@ -175,22 +179,22 @@ MISCONCEPTIONS = (
     Misconception(
         "one wait after the other",
         says="The two times were added up: data are moved while others are computed with, so the longer of the two is what a layer takes.",
-        **_ways({"least_s": _both}),
+        **_ways({"least_s": _both}, {"least_s": _both, "net_s": _right_net}),
     ),
     Misconception(
         "the shorter wait",
         says="A layer is done when both are, its arithmetic and its moving: take the max of the two times, not the min.",
-        **_ways({"least_s": _shorter}),
+        **_ways({"least_s": _shorter}, {"least_s": _shorter, "net_s": _right_net}),
     ),
     Misconception(
         "memory for nothing",
         says="The time is FLOPs / peak: a layer below the ridge waits longer than that, for its bytes.",
-        **_ways({"least_s": _never_waits}),
+        **_ways({"least_s": _never_waits}, {"least_s": _never_waits, "net_s": _right_net}),
     ),
     Misconception(
         "arithmetic for nothing",
         says="The time is bytes / bandwidth: a layer above the ridge takes longer than that, for its arithmetic.",
-        **_ways({"least_s": _only_moves}),
+        **_ways({"least_s": _only_moves}, {"least_s": _only_moves, "net_s": _right_net}),
     ),
     Misconception(
         "a layer without FLOPs",

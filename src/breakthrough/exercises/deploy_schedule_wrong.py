@@ -21,6 +21,8 @@ def _tiled(
         loops = {"i": ii, "j": jj, "k": k, "it": it}
         if order == "itjtk":
             sch.reorder(it, jt, k, *(loops[name] for name in inner))
+        elif order == "rows outside":
+            sch.reorder(it, jt, ii, k, jj)
         elif order == "k last":
             sch.reorder(it, jt, ii, jj, k)
         if unroll:
@@ -71,6 +73,14 @@ def _vectors_last(sch):
     sch.reorder(it, jt, k, ii, jj)
     sch.decompose_reduction(block, k)
     sch.vectorize(jj)
+
+
+def _order_last(sch):
+    block = sch.get_sblock("C")
+    i, j, k = sch.get_loops(block)
+    (it, ii), (jt, jj) = sch.split(i, [None, 4]), sch.split(j, [None, 64])
+    sch.decompose_reduction(block, k)
+    sch.reorder(it, jt, k, ii, jj)
 
 
 def _threads_last(sch):
@@ -177,8 +187,8 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "started too early",
-        says="decompose_reduction came too early: after it, TVM can no longer prove that a loop may be vectorized or made parallel; let it be the last step.",
-        **_of(_vectors_last, _threads_last),
+        says="decompose_reduction came too early: after it there are two nests, whose loops cannot be reordered together, vectorized or made parallel; let it be the last step.",
+        **_of(_vectors_last, _threads_last, _order_last),
     ),
     Misconception(
         "started too deep",
@@ -194,6 +204,11 @@ MISCONCEPTIONS = (
         "counts for sizes",
         says="A split's factors do not cover the loop: they fit one size of the matrix only; with None for the outer one, TVM finds how many tiles there are.",
         **_of(_tiled(split=_counted, rows=8), _tiled(split=_counted_far)),
+    ),
+    Misconception(
+        "a number for factors",
+        says="split takes a list of factors, the outer one first: [None, 4] makes tiles of 4, and TVM finds how many there are.",
+        **_of(_tiled(split=lambda sch, loop, size: sch.split(loop, size))),
     ),
     Misconception(
         "edges not watched",
@@ -232,8 +247,8 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "no tile of rows and columns",
-        says="Within the loop over k there is no tile: with a few rows as well as columns in it, each run of B that is loaded serves all of those rows; split both i and j.",
-        **_of(_columns_only, _reordered_with_vectors, _tiled(rows=1)),
+        says="Within the loop over k there are not both rows and columns of a tile, so a run of B that is loaded serves one row only: split both i and j, and reorder to i_tile, j_tile, k, i_in, j_in. Speed alone is not what is asked.",
+        **_of(_columns_only, _reordered_with_vectors, _tiled(rows=1), _tiled(order="rows outside")),
     ),
     Misconception(
         "start inside",

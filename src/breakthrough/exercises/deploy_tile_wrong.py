@@ -272,7 +272,7 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "more than a block",
-        says="That does not fit into fast memory: it holds a tile, tile × tile numbers, of each matrix; cut the depth into tiles as well.",
+        says="That does not fit into fast memory: it holds tile × tile numbers of each matrix. Load blocks, a[rows, depth], with the depth cut into tiles as well; np.asarray(a) or a @ b takes all of it.",
         **_of(_panels, _numpy, _operator),
     ),
     Misconception(
