@@ -98,8 +98,23 @@ def test_a_busy_machine_is_told_and_cpu_time_does_not_see_it():
     assert quiet.busy < 0.02 and quiet.warning() == "" and busy.busy == pytest.approx(0.3, abs=0.02)
     assert "30% of the time" in busy.warning() or "29% of the time" in busy.warning()
     assert "busy" in str(busy) and "busy" not in str(quiet) and busy.speedup("b", of="cpu").value == pytest.approx(0.5)
+    assert quiet.clock == "wall" and quiet.speedup("b") == quiet.speedup("b", of="wall")
+    assert busy.clock == "cpu" and busy.speedup("b") == busy.speedup("b", of="cpu")
     with pytest.raises(UnknownNameError, match="clock"):
         quiet.speedup("b", of="sun")
+
+
+def test_a_long_call_that_others_interrupt_is_no_slower_by_the_clock_that_is_chosen():
+    short = Samples("short", ((1.0,) * 5,) * 6, (1.0,) * 6)
+    long = Samples("long", ((30.0,) * 5,) * 6, (10.0,) * 6)  # two thirds of the time others had the core
+    found = Latencies((long, short), "long", 1, "a machine", 3.0)
+    assert found.speedup("short", of="wall").value == 30 and found.speedup("short").value == 10
+    assert found.blocks_s("long") == (10.0,) * 6
+
+
+def test_the_median_call_is_a_call_as_every_percentile_is():
+    even = Samples("even", ((1.0, 2.0, 3.0, 10.0) * 10,), (4.0,))
+    assert even.p50_s == even.quantile(0.5).value == 2.0
 
 
 def test_milliseconds_have_three_digits():

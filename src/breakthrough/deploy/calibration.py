@@ -18,6 +18,7 @@ import numpy as np
 from breakthrough.deploy import sites
 from breakthrough.deploy.export import Exported
 from breakthrough.deploy.instructions import Instruction
+from breakthrough.deploy.quiet import quiet
 from breakthrough.errors import ConfigError, InputError, expected, unknown
 
 METHODS = ("minmax", "percentile")
@@ -128,7 +129,9 @@ def _observe(exported: Exported, batches: Iterable[Any]) -> Iterator[tuple[int, 
     name, size = max(exported.functions.items(), key=lambda item: item[1] or np.inf)
     observer, names = sites.inputs_of(relax.transform.ToNonDataflow()(module)[name])
     module = tvm.IRModule({"main": observer.with_attr("global_symbol", "main")})
-    machine = relax.VirtualMachine(tvm.compile(tuning.apply(module, target), target=target), tvm.cpu())
+    with quiet():  # as in `compile.build`
+        executable = tvm.compile(tuning.apply(module, target), target=target)
+    machine = relax.VirtualMachine(executable, tvm.cpu())
     for batch in batches:
         array = np.ascontiguousarray(batch)
         for start in range(0, len(array), size or len(array)):

@@ -24,6 +24,7 @@ from breakthrough.deploy import targets
 from breakthrough.deploy.calibration import Scales, calibrate
 from breakthrough.deploy.export import Exported
 from breakthrough.deploy.pipelines import pipeline as pipeline_of
+from breakthrough.deploy.quiet import quiet
 from breakthrough.deploy.runtime import LIBRARY, MANIFEST, VERSION, WEIGHTS, Engine
 from breakthrough.errors import InputError, expected
 
@@ -70,7 +71,8 @@ class Compiled:
 
     def _write(self, folder: Path) -> None:
         options = {"cc": self.linker} if self.linker else {}
-        self.executable.export_library(str(folder / LIBRARY), **options)
+        with quiet():
+            self.executable.export_library(str(folder / LIBRARY), **options)
         save_file({name: np.ascontiguousarray(x) for name, x in self.weights.items()}, folder / WEIGHTS)
         hashes = {name: artifacts.sha256(folder / name) for name in (LIBRARY, WEIGHTS)}
         text = json.dumps({**self.manifest, "sha256": hashes}, indent=1)
@@ -99,8 +101,9 @@ def build(
 
     way, chosen = pipeline_of(pipeline), targets.choose(target, threads=threads)
     scales = _scales(exported, calibration) if way.calibrated else None
-    lowered = way.lower(exported.module, chosen.target, database, scales)
-    executable = tvm.compile(lowered.module, target=chosen.target)
+    with quiet():  # a schedule's own pragmas are unknown to the code generator, which says so of each
+        lowered = way.lower(exported.module, chosen.target, database, scales)
+        executable = tvm.compile(lowered.module, target=chosen.target)
     manifest = {
         "version": VERSION,
         "source": exported.source,

@@ -60,8 +60,9 @@ class Samples:
 
     @property
     def p50_s(self) -> float:
-        """The median call."""
-        return float(np.median(self.all_s))
+        """The median call, by its rank as every percentile is: of an even number of runs the lower of the middle two."""
+        ordered = np.sort(self.all_s)
+        return float(ordered[(len(ordered) - 1) // 2])
 
     def quantile(self, p: float) -> Quantile | None:
         """A percentile with its interval; None where there are too few runs to bound it."""
@@ -96,20 +97,34 @@ class Latencies:
                 return one
         raise unknown("function", name, self.names)
 
-    def speedup(self, name: str, against: str | None = None, *, of: str = "wall") -> Quantile:
+    def speedup(self, name: str, against: str | None = None, *, of: str | None = None) -> Quantile:
         """How many times as fast as the baseline, or another: the median over blocks. Above 1 is faster.
 
-        Units:  of wall time, or of `cpu` time, which other programs hardly change; low and high are infinitely far
-                apart where there are fewer than 6 blocks
+        Units:  of `wall` time, or of `cpu` time, which other programs hardly change; unless named, of the `clock`. low
+                and high are infinitely far apart where there are fewer than 6 blocks
         Raises: UnknownNameError for a function that was not timed, or another clock
         """
-        if of not in ("wall", "cpu"):
-            raise unknown("clock", of, ("wall", "cpu"))
-        theirs, ours = self[against or self.baseline], self[name]
-        sides = [one.cpu_s if of == "cpu" else tuple(map(median, one.wall_s)) for one in (theirs, ours)]
-        ratios = [a / max(b, 1e-12) for a, b in zip(*sides)]
+        ratios = [a / max(b, 1e-12) for a, b in zip(*(self.blocks_s(each, of=of) for each in (against or self.baseline, name)))]
         middle, bounds = median(ratios), quantile(ratios, 0.5)
         return replace(bounds, value=middle) if bounds else Quantile(0.5, middle, 0.0, math.inf)
+
+    def blocks_s(self, name: str, *, of: str | None = None) -> tuple[float, ...]:
+        """Seconds of a call in every block: the median by the wall, or the mean of CPU time; unless named, by the `clock`.
+
+        Raises: UnknownNameError for a function that was not timed, or another clock
+        """
+        clock = of or self.clock
+        if clock not in ("wall", "cpu"):
+            raise unknown("clock", clock, ("wall", "cpu"))
+        return self[name].cpu_s if clock == "cpu" else tuple(map(median, self[name].wall_s))
+
+    @property
+    def clock(self) -> str:
+        """What ratios are taken of: "wall" time, or "cpu" time where the machine was busy.
+
+        A long call is interrupted by others, a short one is not; that biases their ratio whatever the order of turns.
+        """
+        return "cpu" if self.busy > BUSY else "wall"
 
     @property
     def busy(self) -> float:
@@ -122,7 +137,7 @@ class Latencies:
         """What to say where the times are not to be trusted; else nothing."""
         if self.busy <= BUSY:
             return ""
-        return f"the machine was busy: {100 * self.busy:.0f}% of the time others had the core; percentiles are theirs too, and speed is better told by CPU time"
+        return f"the machine was busy: {100 * self.busy:.0f}% of the time others had the core; percentiles are theirs too; speed is told by CPU time"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `from_dict` reads, fit for JSON."""

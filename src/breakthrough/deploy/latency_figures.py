@@ -69,12 +69,15 @@ def ms_axis(axis: object) -> None:
 
 
 def draw_table(found: Table) -> Figure:
-    """The speed of every way against eager, a panel a net: bars are medians over blocks, lines their intervals."""
+    """The speed of every way against eager, a panel a net: bars are medians over blocks, lines their intervals.
+
+    A hollow bar is a way whose answers are too far off for its speed to count.
+    """
     nets, batches = list(dict.fromkeys(cell.net for cell in found.cells)), list(dict.fromkeys(cell.batch for cell in found.cells))
     ways = list(dict.fromkeys(way.name for cell in found.cells for way in cell.ways))
     figure = new_figure(3.1 * len(nets) + 1.8, 0.26 * len(ways) * (len(batches) + 1) + 1.4)
     speeds = [cell.latencies.speedup(name).value for cell in found.cells for name in cell.latencies.names]
-    low, high = min(0.5, min(speeds)) / 2.5, 3 * max(2.0, *speeds)
+    low, high = min(0.5, min(speeds)) / 5, 3 * max(2.0, *speeds)
     ticks = [tick for tick in (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30) if low < tick < high]
     for axes, net in zip(figure.subplots(1, len(nets), squeeze=False, sharey=True)[0], nets):
         for cell in (cell for cell in found.cells if cell.net == net):
@@ -88,7 +91,8 @@ def draw_table(found: Table) -> Figure:
         axes.grid(axis="x", color=GRID, lw=0.7)
         axes.set_axisbelow(True)
         plain(axes)
-    figure.suptitle(f"{found.machine}, {found.threads} thread(s); p50 in ms beside the bars", fontsize=10.5)
+    by = ", of CPU time where the machine was busy" if any(cell.latencies.clock == "cpu" for cell in found.cells) else ""
+    figure.suptitle(f"{found.machine}, {found.threads} thread(s); p50 in ms beside the bars{by}", fontsize=10.5)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=9, frameon=False, loc="outside lower center", ncols=max(1, len(batches)))
     return figure
@@ -102,13 +106,15 @@ def _bars(axes: Axes, cell: Cell, ways: list[str], place: int, count: int) -> No
         if speed is None:
             axes.text(1.06, y, "fails" if name in {way.name for way in cell.ways} else "–", va="center", fontsize=8.5, color=INK)
             continue
-        axes.barh(y, speed.value - 1, left=1, height=0.9 * height, color=(SKY, ORANGE, GREEN)[place % 3], label=None if named else f"batch {cell.batch}")
-        named, faster = True, speed.value >= 1
+        colour, errs = (SKY, ORANGE, GREEN)[place % 3], cell.errs(name)
+        label = None if named or errs else f"batch {cell.batch}"
+        axes.barh(y, speed.value - 1, left=1, height=0.9 * height, fc="white" if errs else colour, ec=colour, label=label)
+        named, faster = named or not errs, speed.value >= 1
         bounded = speed.high < 1e3
         if bounded:
             axes.plot([speed.low, speed.high], [y, y], color=INK, lw=1.2)
         edge = (max if faster else min)(1, speed.value, *((speed.low, speed.high) if bounded else ()))
-        text = milliseconds(cell.latencies[name].p50_s)
+        text = milliseconds(cell.latencies[name].p50_s) + (f", errs by {cell.way(name).error:.1f}" if errs else "")
         axes.text(edge * (1.06 if faster else 1 / 1.06), y, text, va="center", ha="left" if faster else "right", fontsize=8.5, color=INK)
 
 
@@ -138,7 +144,7 @@ def draw_limits(found: Limits, way: str | None = None) -> Figure:
         axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     for deadline in DEADLINES_S:
-        left.text(min(net.params for net in nets) / 1e6, 1e3 * deadline * 1.08, f"{1e3 * deadline:.0f} ms", fontsize=8.5, color=RED)
+        left.text(min(net.params for net in nets) / 1e6, 1e3 * deadline * 1.08, f"{1e3 * deadline:.0f} ms", fontsize=8.5, color=RED, bbox={"fc": "white", "ec": "none", "pad": 0.8}, zorder=3)
     left.axvline(CLAIMED / 1e6, color=GREY, lw=1.2, ls="--")
     left.text(CLAIMED / 1e6 * 0.9, left.get_ylim()[0] * 1.3, "50 M", fontsize=8.5, color=INK, ha="right")
     ends = np.array([min(1e3 * net.bound_s for net in nets), max(1e3 * net.bound_s for net in nets)])
@@ -146,8 +152,8 @@ def draw_limits(found: Limits, way: str | None = None) -> Figure:
     r2 = (found.explained("params", way), found.explained("bound_s", way)) if len(nets) > 2 else (float("nan"),) * 2
     left.set(xlabel="million parameters", ylabel="ms a picture, p50 with p90 above")
     right.set_xlabel("ms that the roof allows at least")
-    left.set_title(f"against parameters: R² {r2[0]:.2f}", fontsize=10.5)
-    right.set_title(f"against operations and bytes: R² {r2[1]:.2f}", fontsize=10.5)
+    left.set_title(f"against parameters: R² {r2[0]:.2f}, {len(nets)} nets", fontsize=10.5)
+    right.set_title(f"against operations and bytes: R² {r2[1]:.2f}, {len(nets)} nets", fontsize=10.5)
     right.legend(fontsize=8.5, frameon=False, loc="lower right")
     figure.suptitle(f"{way}, batch 1: {found.machine.name}, {found.threads} thread(s)", fontsize=10.5)
     return figure

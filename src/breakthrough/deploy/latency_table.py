@@ -28,6 +28,7 @@ from breakthrough.deploy.variants import CALIBRATION, EAGER, VARIANTS, Answer, J
 from breakthrough.errors import BreakthroughError, ConfigError, UnknownNameError, expected, unknown
 
 CHECKED = 4  # inputs that errors are taken over
+MOST_LOSS = 0.5  # a score that is off by more is another answer: the speed of such a way is no evidence
 PACKAGES = ("torch", "onnxruntime", "apache-tvm")
 
 
@@ -47,7 +48,7 @@ SIZES = {
     one.name: one
     for one in (
         Size("tiny", ("inspector",), (1,), (EAGER, "ONNX Runtime", "TVM default"), 60, 0.5),
-        Size("quick", ("inspector", "mobilenet"), (1, 8), tuple(name for name in VARIANTS if name != "torch.compile"), 400, 2.5),
+        Size("quick", ("inspector", "mobilenet"), (1, 8), tuple(name for name in VARIANTS if name != "torch.compile"), 400, 1.5),
         Size("full", tuple(known_nets.NETS), (1, 8), tuple(VARIANTS), 1200, 15.0),
     )
 }
@@ -87,6 +88,11 @@ class Cell:
     def speedup(self, name: str, against: str = EAGER) -> Quantile | None:
         """How many times as fast as another way; None where one of them fails."""
         return self.latencies.speedup(name, against) if {name, against} <= set(self.latencies.names) else None
+
+    def errs(self, name: str) -> bool:
+        """Whether a way's answers are so far off that its speed says nothing. Raises: UnknownNameError."""
+        error = self.way(name).error
+        return error is None or not error <= MOST_LOSS
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `from_dict` reads, fit for JSON."""

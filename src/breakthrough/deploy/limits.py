@@ -107,7 +107,7 @@ PLANS = {
     one.name: one
     for one in (
         Plan("tiny", points(mobile=(0.25,), plain=(16, 64), wide=(512,), pixels=(128,)), (EAGER,), 40, 0.2),
-        Plan("quick", points(mobile=(1, 5.5), plain=(32, 384), wide=(1024, 8000), pixels=(384, 1280)), (EAGER, "ONNX Runtime"), 400, 0.6),
+        Plan("quick", points(mobile=(1, 5.5), plain=(32, 256), wide=(1024, 7200), pixels=(256, 768)), (EAGER, "ONNX Runtime"), 400, 0.4),
         Plan("full", points(mobile=(0.25, 0.5, 1, 2, 4, 5.5, 8), plain=(16, 32, 64, 128, 256, 512), wide=(512, 1024, 2048, 4096, 8000, 12000), pixels=(96, 128, 256, 384, 512, 768, 1280)), (EAGER, "ONNX Runtime", "TVM default", "TVM tuned"), 800, 8.0),
     )
 }
@@ -130,6 +130,11 @@ class Measured:
     bound_s: float
     ways: tuple[Way, ...]
     latencies: Latencies
+
+    def __repr__(self) -> str:
+        """One line: what it is, and the median of each way."""
+        times = ", ".join(f"{name} {milliseconds(self.latencies[name].p50_s)} ms" for name in self.latencies.names)
+        return f"Measured({self.family}, {self.side}² pixels, {self.params / 1e6:.2f} M parameters: {times})"
 
     def ms(self, way: str, p: float = 0.5) -> float | None:
         """A percentile of a way in ms; None where the way fails or the runs are too few."""

@@ -43,8 +43,13 @@ class Running:
 @contextmanager
 def started(folder: Path | str, *options: str) -> Iterator[Running]:
     """`breakthrough serve` of a folder at a free port, ended afterwards."""
-    with started_command([sys.executable, "-m", "breakthrough.cli", "serve", str(folder), "--port", "0", "--follow-stdin", *options]) as running:
+    with started_command(serve_command(folder, *options)) as running:
         yield running
+
+
+def serve_command(folder: Path | str, *options: str) -> list[str]:
+    """How `breakthrough serve` of a folder is started, at a free port, so that it ends when its parent does."""
+    return [sys.executable, "-m", "breakthrough.cli", "serve", str(folder), "--port", "0", "--follow-stdin", *options]
 
 
 @contextmanager

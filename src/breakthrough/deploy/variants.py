@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import nn
 
 from breakthrough import optional
 from breakthrough.deploy.compile import build
-from breakthrough.deploy.export import to_relax
+from breakthrough.deploy.export import Exported, to_relax
 from breakthrough.deploy.onnx_file import session, to_onnx
 from breakthrough.deploy.runtime import Engine
 from breakthrough.errors import unknown
@@ -48,6 +48,14 @@ class Job:
     folder: Path
     threads: int = 1
     database: Path | None = None
+    kept: dict[str, Exported] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def exported(self) -> Exported:
+        """The net in TVM's form, traced once a job."""
+        if "relax" not in self.kept:
+            self.kept["relax"] = to_relax(self.model, torch.from_numpy(self.example))
+        return self.kept["relax"]
 
 
 @dataclass(frozen=True)
@@ -138,8 +146,7 @@ def _onnx_int8(job: Job) -> tuple[Answer, int]:
 
 def _tvm(pipeline: str) -> Callable[[Job], tuple[Answer, int]]:
     def make(job: Job) -> tuple[Answer, int]:
-        exported = to_relax(job.model, torch.from_numpy(job.example))
-        compiled = build(exported, "cpu", pipeline, database=job.database, threads=job.threads, calibration=[job.calibration])
+        compiled = build(job.exported, "cpu", pipeline, database=job.database, threads=job.threads, calibration=[job.calibration])
         folder = compiled.save(job.folder / pipeline)
         return Engine(folder), sum(path.stat().st_size for path in folder.iterdir())
 
