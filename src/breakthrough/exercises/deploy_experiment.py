@@ -116,8 +116,8 @@ EXERCISES = (
             ),
             Misconception(
                 "batch sizes missing",
-                wrong.manifest("fp32", lambda facts: facts["functions"].pop("batch_32")),
-                "A batch size has no function: a server fills batches of 1, 2, 4, 8, 16 and 32, so compile one function for each, or one for any.",
+                wrong.manifest("fp32", lambda facts: facts["functions"].pop("batch_8")),
+                "A batch size has no function: one picture alone and eight together are the least that a server asks for, so compile a function for each, or one for any.",
                 variants=(wrong.entry("int8", functions={"batch_1": 1}),),
             ),
             Misconception(
