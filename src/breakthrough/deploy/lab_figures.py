@@ -99,9 +99,9 @@ def draw_accumulator(tops: Mapping[str, Sequence[float]], bits: Sequence[int], s
         left.plot(bits, each, look, color=colour, label=name)
     left.set(xlabel="bits of the accumulator", ylabel="largest code, mean of channels", xticks=bits)
     left.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(tops))
-    for at, (random, worst) in enumerate(sums.values()):
+    for at, (drawn, worst) in enumerate(sums.values()):
         names = (None, None) if at else ("2,000 random inputs", "each channel's worst")
-        right.plot([float(random.min()) / 1e3, float(random.max()) / 1e3], [at, at], color=BLUE, lw=7, solid_capstyle="butt", label=names[0])
+        right.plot([float(drawn.min()) / 1e3, float(drawn.max()) / 1e3], [at, at], color=BLUE, lw=7, solid_capstyle="butt", label=names[0])
         right.plot(np.asarray(worst) / 1e3, [at] * len(worst), "|", color=RED, ms=16, label=names[1])
     for end in (-(2 ** (width - 1)), 2 ** (width - 1) - 1):
         right.axvline(end / 1e3, color=INK, ls="--", lw=1)
