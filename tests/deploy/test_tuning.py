@@ -185,7 +185,7 @@ def test_a_profile_adds_up(module, target):
     assert len(lines) == 6 and "between operators" in lines[-2]
 
 
-@pytest.mark.parametrize("name", ["inspector", "inspector_moe", "mobile", "language"])
+@pytest.mark.parametrize("name", ["inspector", "inspector_experts", "mobilenet", "language"])
 def test_shipped_records_cover_the_courses_nets(name):
     target = tvm.target.Target({"kind": "llvm", "mcpu": "x86-64-v4", "mtriple": "x86_64-linux-gnu"})
     chosen, known = net(name), Database(shipped())
