@@ -1,8 +1,10 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are there whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,3 +29,36 @@ def write_text(target: Path, text: str) -> None:
     """Write a text file aside, then rename it over what was there."""
     with aside(target) as path:
         path.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def folder_aside(target: Path) -> Iterator[Path]:
+    """A new folder beside `target` to write to; put in its place at the end, removed when the block raises.
+
+    Whether a folder that is there may be replaced is for the caller to ask before.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield path
+        path.chmod(0o755)
+        replace_folder(path, target)
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
+def replace_folder(ready: Path, target: Path) -> None:
+    """Put a folder in the place of another on the same file system, which is removed only once the new one is there."""
+    if not target.exists():
+        ready.rename(target)
+        return
+    before = Path(tempfile.mkdtemp(prefix=f".{target.name}.before.", dir=target.parent))
+    before.rmdir()
+    target.rename(before)
+    try:
+        ready.rename(target)
+    except OSError:
+        before.rename(target)
+        raise
+    shutil.rmtree(before)

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from breakthrough import artifacts
+from breakthrough import artifacts, files
 from breakthrough.deploy import targets
 from breakthrough.deploy.calibration import Scales, calibrate
 from breakthrough.deploy.export import Exported
@@ -49,17 +48,8 @@ class Compiled:
         target = Path(folder)
         if target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file()):
             raise InputError(expected("a new folder, or one of a compiled model", f"{target} with other files", "another folder"))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
+        with files.folder_aside(target) as aside:
             self._write(aside)
-            aside.chmod(0o755)
-            if target.is_dir():
-                shutil.rmtree(target)
-            aside.rename(target)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
         return target
 
     def engine(self, **options: Any) -> Engine:

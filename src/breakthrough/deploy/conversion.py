@@ -6,7 +6,6 @@ Nothing is written where it was asked to be before the library has answered as t
 from __future__ import annotations
 
 import math
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from breakthrough import devices
+from breakthrough import devices, files
 from breakthrough.deploy import native, pipelines, targets
 from breakthrough.deploy.compile import Compiled, build
 from breakthrough.deploy.export import UPTO, Exported, renamed, to_relax, together
@@ -133,7 +132,7 @@ def convert(
             ready, error = _tried(net, made, Path(aside), bundle)
             latencies = _timed(net, ready, threads, runs) if target == "cpu" else {}
             seconds = time.perf_counter() - start
-            _put(ready, place)
+            files.replace_folder(ready, place)
     sizes = {path.name: path.stat().st_size for path in sorted(place.iterdir()) if path.name != MANIFEST}
     whole = sum(x.numel() * x.element_size() for x in net.model.state_dict().values())
     return Conversion(net.name, place, made.manifest, sizes, whole, error, latencies, seconds)
@@ -247,9 +246,3 @@ def _check_folder(folder: Path) -> None:
     theirs = folder.is_dir() and any(folder.iterdir()) and not ((folder / MANIFEST).is_file() and (folder / LIBRARY).is_file())
     if theirs or (folder.exists() and not folder.is_dir()):
         raise InputError(expected("a new or empty folder, or a compiled net to replace", f"{folder} with other files", "another --out"))
-
-
-def _put(ready: Path, place: Path) -> None:
-    if place.is_dir():
-        shutil.rmtree(place)
-    ready.rename(place)

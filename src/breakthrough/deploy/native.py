@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from breakthrough import files
 from breakthrough.deploy.runtime import LIBRARY, MANIFEST, WEIGHTS, read_manifest, runtime_folder
 from breakthrough.errors import ArtifactError, BreakthroughError, MissingDependency, expected, unknown
 from breakthrough.optional import require
@@ -96,21 +97,12 @@ def bundle(compiled: str | Path, folder: str | Path) -> Bundle:
     if name not in MACHINES:
         raise unknown("target with a C++ program", name, MACHINES)
     machine = MACHINES[name]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with files.folder_aside(target) as aside:
         for library in runtime_libraries(machine):
             shutil.copy2(library, aside)
         for file in (LIBRARY, WEIGHTS, MANIFEST):
             shutil.copy2(source / file, aside)
         build_program(aside / PROGRAM, machine, aside)
-        aside.chmod(0o755)
-        if target.is_dir():
-            shutil.rmtree(target)
-        aside.rename(target)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
     return Bundle(target, machine)
 
 

@@ -7,8 +7,6 @@ configuration, the scheme, every weight's format and shape, and the SHA-256 of t
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from breakthrough import artifacts
+from breakthrough import artifacts, files
 from breakthrough.errors import ArtifactError, BreakthroughError, DtypeError, InputError, expected
 from breakthrough.quant import rebuilding
 from breakthrough.quant.apply import RECORD, Record, put
@@ -48,17 +46,10 @@ def save(model: nn.Module, folder: str | Path) -> Path:
         "weights": {name: _facts(names, weight) for name, names, weight in _shared(model)},
         "kept": dict(record.kept),
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with files.folder_aside(target) as aside:
         save_file(tensors, aside / WEIGHTS, metadata=_stamp(facts))
         facts["sha256"] = artifacts.sha256(aside / WEIGHTS)
         (aside / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        aside.chmod(0o755)
-        _replace(aside, target)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
     return target
 
 
@@ -202,18 +193,3 @@ def _build(facts: Mapping[str, Any], tensors: dict[str, Tensor]) -> nn.Module:
     rebuilding.fill(model, tensors)
     setattr(model, RECORD, Record(scheme, facts["kept"]))
     return model.eval().requires_grad_(False)
-
-
-def _replace(aside: Path, target: Path) -> None:
-    if not target.exists():
-        aside.rename(target)
-        return
-    before = Path(tempfile.mkdtemp(prefix=f".{target.name}.before.", dir=target.parent))
-    before.rmdir()
-    target.rename(before)
-    try:
-        aside.rename(target)
-    except OSError:
-        before.rename(target)
-        raise
-    shutil.rmtree(before)
