@@ -101,8 +101,7 @@ def _judge(exercise: Exercise, answer: Any, seed: int) -> tuple[str, _Failure | 
         cases = list(exercise.cases(torch_generator(seed, exercise.name)))
         outcomes = [_check_case(exercise, answer, case) for case in cases]
         _check_device(exercise, answer, cases)
-        if not exercise.training:  # an artifact is measured, and to make it takes long
-            _check_repeats(exercise, answer, cases[0], outcomes[0])
+        _check_repeats(exercise, answer, cases[0], outcomes[0])
     except _NotAttempted:
         return NOT_ATTEMPTED, None, Finding()
     except _Failure as failure:
