@@ -9,14 +9,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
+from torch import Tensor, nn
 
-from breakthrough.deploy import compile, export, native, runtime
+from breakthrough.deploy import compile, native, runtime
+from breakthrough.deploy.export import source_sha256, to_relax, together
 from breakthrough.deploy.runtime import Engine
 from breakthrough.errors import ArtifactError, BreakthroughError, DtypeError, InputError, MissingDependency, ShapeError, UnknownNameError
 from breakthrough.train.inspector import Inspector, InspectorConfig
 
 SMALL = InspectorConfig(widths=(8, 16), blocks=(1, 1), experts=2, hidden=16)
 FP32 = 1e-4
+
+
+class Masked(nn.Module):
+    """Keeps bools, integers and floats that are no parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(40, 5)
+        self.register_buffer("mask", torch.ones(40, 40).tril().bool())
+        self.register_buffer("order", torch.randperm(40, generator=torch.Generator().manual_seed(0)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(torch.where(self.mask, x[:, None], 0.5).mean(1).index_select(1, self.order))
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +42,7 @@ def model() -> Inspector:
 
 @pytest.fixture(scope="module")
 def exported(model):
-    return export.together([export.to_relax(model, torch.rand(size, 3, 32, 32)) for size in (1, 4)])
+    return together([to_relax(model, torch.rand(size, 3, 32, 32)) for size in (1, 4)])
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +71,7 @@ def test_every_batch_gets_the_nets_answer(engine, model, count):
 
 
 def test_a_dynamic_batch_is_one_function(model):
-    dynamic = compile.build(export.to_relax(model, pictures(2), batch="dynamic")).engine()
+    dynamic = compile.build(to_relax(model, pictures(2), batch="dynamic")).engine()
     assert dynamic.batches == ()
     for count in (1, 7, 64):
         assert np.abs(dynamic(pictures(count).numpy()) - eager(model, pictures(count))).max() < FP32
@@ -114,7 +130,7 @@ def test_torch_can_still_be_imported_afterwards(folder):
 
 def test_weights_lie_once_for_all_batches(exported, folder):
     stored = runtime.read_weights(folder / runtime.WEIGHTS)
-    one = compile.build(export.to_relax(Inspector(SMALL, torch.Generator().manual_seed(0)).eval(), pictures(1)))
+    one = compile.build(to_relax(Inspector(SMALL, torch.Generator().manual_seed(0)).eval(), pictures(1)))
     learned = [sum(w.nbytes for w in found.values() if w.any()) for found in (stored, one.weights)]  # folded zeros apart
     assert learned[0] == learned[1] > 0
 
@@ -124,7 +140,7 @@ def test_the_manifest_says_what_is_needed(folder, model):
     assert manifest["inputs"] == [{"name": "x", "shape": [None, 3, 32, 32], "dtype": "float32"}]
     assert manifest["outputs"] == [{"name": "y0", "shape": [None, 5], "dtype": "float32"}]
     assert manifest["functions"] == {"batch_1": 1, "batch_4": 4}
-    assert manifest["source"] == "Inspector" and manifest["source_sha256"] == export.source_sha256(model)
+    assert manifest["source"] == "Inspector" and manifest["source_sha256"] == source_sha256(model)
     target, flags = manifest["target"], Path("/proc/cpuinfo").read_text().split()
     assert target["name"] == "cpu" and target["mcpu"] and manifest["pipeline"] == "default"
     assert set(target["needs"]) <= set(flags) and (("avx2" in target["needs"]) == ("avx2" in flags))
@@ -211,6 +227,16 @@ class TestPrograms:
             assert answer.y.shape == (count, 5)
             assert np.abs(answer.y - eager(model, x)).max() < FP32
             assert answer.peak_bytes > 0
+
+    def test_weights_of_every_dtype_are_read(self, tmp_path):
+        if missing := native.missing_tools(native.HOST):
+            pytest.skip(f"{', '.join(missing)} not installed")
+        model, x = Masked().eval(), torch.randn(2, 40)
+        compiled = compile.build(to_relax(model, x)).save(tmp_path / "model")
+        kept = {str(weight.dtype) for weight in load_file(compiled / runtime.WEIGHTS).values()}
+        assert {"bool", "int64", "float32"} <= kept
+        answer = native.bundle(compiled, tmp_path / "bundle").run(x.numpy())
+        assert np.abs(answer.y - eager(model, x)).max() < FP32
 
     def test_it_runs_where_it_is_copied_to(self, made, tmp_path, model):
         moved = native.Bundle(shutil.copytree(made.folder, tmp_path / "elsewhere"), made.machine)

@@ -71,6 +71,7 @@ DLDataType DtypeOf(const std::string& name) {
   static const std::map<std::string, DLDataType> kKnown = {
       {"F32", {kDLFloat, 32, 1}},     {"F16", {kDLFloat, 16, 1}}, {"I64", {kDLInt, 64, 1}}, {"I32", {kDLInt, 32, 1}},
       {"I16", {kDLInt, 16, 1}},       {"I8", {kDLInt, 8, 1}},     {"U8", {kDLUInt, 8, 1}},  {"U32", {kDLUInt, 32, 1}},
+      {"F64", {kDLFloat, 64, 1}},     {"U16", {kDLUInt, 16, 1}},  {"BOOL", {kDLBool, 8, 1}},
       {"float32", {kDLFloat, 32, 1}}, {"int64", {kDLInt, 64, 1}}};
   auto found = kKnown.find(name);
   if (found == kKnown.end()) throw std::runtime_error("expected a dtype that this program knows, got " + name);
