@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from breakthrough.errors import InputError, expected
 
 
 @contextmanager
@@ -31,11 +33,21 @@ def write_text(target: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def check_ours(folder: Path, marks: Iterable[str], what: str, otherwise: str = "another folder") -> None:
+    """Refuse to replace a folder that holds files and not all of `marks`, by whose names our own is known.
+
+    Raises: InputError, with `what` a folder of ours is
+    """
+    ours = all((folder / name).is_file() for name in marks)
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not ours):
+        raise InputError(expected(f"a new or empty folder, or {what} to replace", f"{folder} with other files", otherwise))
+
+
 @contextmanager
 def folder_aside(target: Path) -> Iterator[Path]:
     """A new folder beside `target` to write to; put in its place at the end, removed when the block raises.
 
-    Whether a folder that is there may be replaced is for the caller to ask before.
+    Whether a folder that is there may be replaced is for the caller to ask before (`check_ours`).
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))

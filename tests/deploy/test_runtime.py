@@ -253,6 +253,12 @@ class TestPrograms:
         with pytest.raises(BreakthroughError, match="expected a whole .*weights.safetensors"):
             home.run(pictures(1).numpy())
 
+    def test_foreign_files_stay(self, made, tmp_path):
+        (tmp_path / "mine.txt").write_text("mine")
+        with pytest.raises(InputError, match="a program's folder to replace, got .* with other files"):
+            native.bundle(made.folder, tmp_path)
+        assert (tmp_path / "mine.txt").read_text() == "mine"
+
     def test_missing_tools_are_named(self, made, monkeypatch, tmp_path):
         monkeypatch.setattr(native.shutil, "which", lambda name: None)
         with pytest.raises(MissingDependency, match="apt-get install"):

@@ -25,7 +25,6 @@ from breakthrough.deploy.export import Exported
 from breakthrough.deploy.pipelines import pipeline as pipeline_of
 from breakthrough.deploy.quiet import quiet
 from breakthrough.deploy.runtime import LIBRARY, MANIFEST, VERSION, WEIGHTS, Engine
-from breakthrough.errors import InputError, expected
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +45,7 @@ class Compiled:
         Raises: InputError for a folder with other files in it
         """
         target = Path(folder)
-        if target.is_file() or (target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file()):
-            raise InputError(expected("a new folder, or one of a compiled model", f"{target} with other files", "another folder"))
+        files.check_ours(target, (LIBRARY, MANIFEST), "a compiled net")
         with files.folder_aside(target) as aside:
             self._write(aside)
         return target

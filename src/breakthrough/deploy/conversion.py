@@ -111,7 +111,7 @@ def convert(
             compiled net does not answer as PyTorch does; MissingDependency without a compiler
     """
     place, start = Path(folder), time.perf_counter()
-    _check_folder(place)
+    files.check_ours(place, (LIBRARY, MANIFEST), "a compiled net", "another --out")
     pipelines.pipeline(pipeline)
     chosen, records = targets.choose(target, threads=threads), _records(pipeline, target, database, trials)
     net = open_source(source)
@@ -239,10 +239,3 @@ def _records(pipeline: str, target: str, database: str | Path | None, trials: in
     if trials and database is None:
         raise InputError(expected("a file to keep measured schedules in", "none", "--database build/tuning.jsonl"))
     return Path(database) if database else None
-
-
-def _check_folder(folder: Path) -> None:
-    """Refuse a folder with other files in it: nothing of anybody else's is replaced."""
-    theirs = folder.is_dir() and any(folder.iterdir()) and not ((folder / MANIFEST).is_file() and (folder / LIBRARY).is_file())
-    if theirs or (folder.exists() and not folder.is_dir()):
-        raise InputError(expected("a new or empty folder, or a compiled net to replace", f"{folder} with other files", "another --out"))

@@ -90,13 +90,15 @@ class Answer:
 def bundle(compiled: str | Path, folder: str | Path) -> Bundle:
     """Put a compiled net's folder, the runtime of its target and the C++ program into one folder.
 
-    Raises: MissingDependency when the target's compiler is not there; UnknownNameError for a target without a program
+    Raises: MissingDependency when the target's compiler is not there; UnknownNameError for a target without a program;
+            InputError for a folder with other files in it
     """
     source, target = Path(compiled), Path(folder)
     name = read_manifest(source)["target"]["name"]
     if name not in MACHINES:
         raise unknown("target with a C++ program", name, MACHINES)
     machine = MACHINES[name]
+    files.check_ours(target, (PROGRAM, MANIFEST), "a program's folder")
     with files.folder_aside(target) as aside:
         for library in runtime_libraries(machine):
             shutil.copy2(library, aside)

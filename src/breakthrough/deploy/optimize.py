@@ -34,7 +34,7 @@ def prepare(module: Any, target: Any) -> Any:
     transform = tvm.relax.transform
     layout = {"relax.nn.conv2d": ["NHWC", "HWIO"]}
     passes = [
-        _clip_as_bounds,
+        clip_as_bounds,
         folding.fold_batch_norm,
         transform.Normalize(),
         transform.FoldConstant(),
@@ -143,7 +143,7 @@ def _stock(builder: Any, call: Any) -> Any:
     return call.op.get_attr("FLegalize")(builder, call)
 
 
-def _clip_as_bounds(module: Any) -> Any:
+def clip_as_bounds(module: Any) -> Any:
     """clip as maximum and minimum: TVM cannot turn a clip channels last, and leaves transposes around it."""
     tvm = optional.require("tvm", "compiling")
     relax = tvm.relax

@@ -45,10 +45,10 @@ def canonical(module: Any) -> Any:
     """A module in the form that sites are found in: BatchNorm in its convolution, pictures channels last, constants folded."""
     from tvm import relax
 
-    from breakthrough.deploy.optimize import _clip_as_bounds
+    from breakthrough.deploy.optimize import clip_as_bounds
 
     steps = (
-        _clip_as_bounds,
+        clip_as_bounds,
         relax.transform.FoldBatchnormToConv2D(),
         relax.transform.Normalize(),
         relax.transform.FoldConstant(),
