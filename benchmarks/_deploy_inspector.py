@@ -14,6 +14,7 @@ from breakthrough import artifacts, devices
 from breakthrough.artifacts import latest
 from breakthrough.deploy import accuracy as costs
 from breakthrough.deploy import eager_service, handover, served
+from breakthrough.deploy.footprint_worker import peak_bytes
 from breakthrough.deploy.latency import measure
 from breakthrough.deploy.load import Load
 from breakthrough.deploy.variants import of_torch
@@ -61,15 +62,19 @@ def serving(folder: Path) -> None:
     png, raw = folder / "part.png", folder / "part.f32"
     Image.fromarray(pixels).save(png)
     raw.write_bytes((pixels.transpose(2, 0, 1).astype("<f4") / 255).tobytes())
+    peaks: dict[str, float] = {}
     compiled, eager = (lambda *more: served.serve_command(place, *more)), (lambda *more: eager_service.command(inspector.folder, place, *more))
     for name, command, body, kind in (("compiled", compiled, png, "image/png"), ("compiled", compiled, raw, RAW), ("PyTorch, eager", eager, raw, RAW)):
         with ExitStack() as stack:
             kinds = ((), ("--max-batch", "1"), ("--max-batch", "1", "--queue", "8"))
             running = [stack.enter_context(served.started_command(command(*more))) for more in kinds]
             table = served.measure(*running, Load("", body, kind, seconds=2.0), clients=(1, 4, 16, 64), repeats=3)
+            peaks[name] = peak_bytes(running[0].process.pid)
         best = table.best
         print(f"\n{name}, {kind}\n{table}")
         print(f"at {best.clients} clients {np.median(best.ratios):.2f} × the throughput, p99 {best.slower:.2f} ×, {table.lost} lost: goal 2 ×, 2 ×, 0: {met(table.holds)}")
+    share = peaks["compiled"] / peaks["PyTorch, eager"]
+    print(f"\npeak memory of the service as a whole, Python and HTTP in it: {peaks['compiled'] / 1e6:.0f} MB, of that with PyTorch {peaks['PyTorch, eager'] / 1e6:.0f} MB: {share:.2f}")
     engine, net = handover.load_engine(artifact), load_inspector(inspector).eval()
     x = np.repeat(np.frombuffer(raw.read_bytes(), np.float32).reshape(1, *pixels.transpose(2, 0, 1).shape), 32, axis=0)
     calls = {f"{name} {size}": partial(call, x[:size]) for name, call in (("compiled", engine), ("eager", of_torch(net))) for size in (1, 32)}

@@ -13,6 +13,7 @@
    PyTorch behind it as the control. Goals: 2 × the throughput at twice the p99 at most, no request lost. [8 min, timed]
 7. Claim C10: latency against parameters and the roof, over four families of nets.                      [6 min, timed]
 8. Where the time of a pass goes in eager, ONNX Runtime and TVM, by kind of work and by step.            [1 min, timed]
+9. Part 1 with every core, at size quick.                                                                [3 min, timed]
 
 Run: OMP_NUM_THREADS=1 python benchmarks/deploy.py [--only 1,3] [--profile quick] [--folder DIR to go on with].
 Minutes are those of two quiet cores; what is timed wants them quiet. A run that was stopped goes on in its folder.
@@ -56,6 +57,7 @@ RESULTS = Path(__file__).parent / "results"
 TITLES = {
     "1": "Latency", "2": "The roof", "3": "Footprint of a process that serves", "4": "Numerics", "5": "Accuracy of int8",
     "6": "Serving", "7": "Parameters, operations and deadlines (C10)", "8": "Where the time goes",
+    "9": "Latency with every core",
 }
 
 
@@ -203,9 +205,9 @@ class _Both(io.TextIOBase):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="1,2,3,4,5,6,7,8")
+    parser.add_argument("--only", default="1,2,3,4,5,6,7,8,9")
     parser.add_argument("--profile", default="full", choices=sorted(SIZES), help="size of 1 and 7")
-    parser.add_argument("--pipeline", default="default", help="of the compiled net in 3")
+    parser.add_argument("--pipeline", default="tuned", help="of the compiled net in 3")
     parser.add_argument("--threads", type=int, default=1, help="of every way in 1, 2 and 7")
     parser.add_argument("--pictures", type=int, default=3000, help="new ones in 5")
     parser.add_argument("--seeds", type=int, default=3, help="inspectors in 5")
@@ -219,6 +221,7 @@ def main() -> None:
         "1": lambda: latencies(chosen.profile, chosen.threads, home, out),
         "2": lambda: roof(chosen.threads, out),
         "8": lambda: engines(chosen.threads, home),
+        "9": lambda: latencies("quick", devices.cores(), home, out),
         "3": lambda: footprints(chosen.pipeline),
         "4": lambda: numerics(home),
         "5": lambda: accuracy(home, chosen.pictures, chosen.seeds),

@@ -37,7 +37,7 @@ def draw_latencies(found: Latencies, title: str = "") -> Figure:
     _percentile_axis(axes)
     ms_axis(axes.xaxis)
     axes.set_xlabel("ms a call")
-    axes.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1), title=f"× speed of {found.baseline}" if len(found.samples) > 1 else None, title_fontsize=9)
+    axes.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1), title=f"speed; {found.baseline} = 1" if len(found.samples) > 1 else None, title_fontsize=9)
     axes.set_title(title or f"{found.machine}, {found.threads} thread(s)", fontsize=10.5)
     return figure
 
