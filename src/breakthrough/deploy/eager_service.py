@@ -19,7 +19,7 @@ BATCHES = [1, 2, 4, 8, 16, 32]
 
 
 def command(inspector: Path, compiled: Path, *options: str) -> list[str]:
-    """How `served.started_command` starts it."""
+    """How `served.started_commands` starts it."""
     return [sys.executable, "-m", __name__, str(inspector), str(compiled), *options]
 
 

@@ -58,23 +58,45 @@ def started_command(command: Sequence[str]) -> Iterator[Running]:
 
     Raises: BreakthroughError when it does not become ready
     """
+    with started_commands([command]) as (running,):
+        yield running
+
+
+@contextmanager
+def started_commands(commands: Sequence[Sequence[str]]) -> Iterator[list[Running]]:
+    """Several services, which start side by side; all ended afterwards.
+
+    Raises: BreakthroughError when one of them does not become ready
+    """
+    with ExitStack() as stack:
+        processes = [stack.enter_context(_process(command)) for command in commands]
+        yield [_ready(process) for process in processes]
+
+
+@contextmanager
+def _process(command: Sequence[str]) -> Iterator[subprocess.Popen]:
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    timer = Timer(START_S, process.kill)
-    timer.start()
     try:
-        line = process.stdout.readline()
-        timer.cancel()
-        if not line.startswith("ready: "):
-            raise BreakthroughError(expected("a service that becomes ready", (line + process.communicate()[1]).strip()[-500:]))
-        yield Running(line.split()[1], process)
+        yield process
     finally:
-        timer.cancel()
         process.terminate()
         try:
             process.communicate(timeout=END_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+
+
+def _ready(process: subprocess.Popen) -> Running:
+    timer = Timer(START_S, process.kill)
+    timer.start()
+    try:
+        line = process.stdout.readline()
+    finally:
+        timer.cancel()
+    if not line.startswith("ready: "):
+        raise BreakthroughError(expected("a service that becomes ready", (line + process.communicate()[1]).strip()[-500:]))
+    return Running(line.split()[1], process)
 
 
 @dataclass(frozen=True)
@@ -143,9 +165,9 @@ def serving_table(
 
     Units:  seconds of each run; repeats runs of each, in turn
     """
-    with ExitStack() as stack:
-        batched, single, small = (stack.enter_context(started(folder, *options, *more)) for more in ((), ("--max-batch", "1"), ("--queue", "8")))
-        return measure(batched, single, small, Load("", body, content_type, seconds=seconds), clients, repeats)
+    kinds = ((), ("--max-batch", "1"), ("--queue", "8"))
+    with started_commands([serve_command(folder, *options, *more) for more in kinds]) as running:
+        return measure(*running, Load("", body, content_type, seconds=seconds), clients, repeats)
 
 
 def measure(batched: Running, single: Running, small: Running, load: Load, clients: Sequence[int], repeats: int) -> ServingTable:
