@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 
@@ -128,6 +129,29 @@ def test_markup_in_an_answer_is_escaped(warm_up):
     shown = card.bundle(judge(warm_up, markup, 0), 1)
     assert "<script>" not in shown["text/html"]
     assert shown[card.MIME]["points"] == 0
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_an_answer_that_does_not_end_is_stopped_and_says_where(warm_up, stubborn):
+    from dataclasses import replace
+
+    def endless(logits):
+        while True:
+            try:
+                logits.sum()
+            except Exception:
+                if not stubborn:
+                    raise
+                stop.append(1)
+                if len(stop) > 1:  # caught the first time, stopped the second
+                    raise
+
+    stop = []
+    before = signal.getsignal(signal.SIGALRM)
+    verdict = judge(replace(warm_up, patience_s=0.3), endless, 0)
+    assert (verdict.status, verdict.kind, verdict.diagnosis) == ("wrong", "endless", None)
+    assert "an output within 0.3 s, got none" in card.plain(verdict, 1) and "logits.sum()" in verdict.traceback
+    assert signal.getsignal(signal.SIGALRM) is before and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_the_largest_error_decides_and_the_tolerance_is_not_the_learners():

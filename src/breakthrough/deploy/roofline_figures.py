@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from breakthrough.deploy.latency_figures import COLOURS, GRID, MARKS
 from breakthrough.deploy.operators import Profile
-from breakthrough.deploy.roofline import MEMORY, Machine
+from breakthrough.deploy.roofline import MEMORY, Level, Machine
 from breakthrough.scenes.diagrams import GREY, INK, new_figure, plain
 
 if TYPE_CHECKING:
@@ -25,10 +26,12 @@ def draw_roofline(machine: Machine, profile: Profile | None = None, *, threads: 
     figure = new_figure(9.6, 5.2)
     axes = figure.subplots()
     intensity = np.geomspace(1 / 16, 1024, 300)
-    for place, level in enumerate(reversed(roof.levels)):
+    for level in roof.levels:
         slope = [roof.rate(x, level=level.name) / 1e9 for x in intensity]
         axes.plot(intensity, slope, color=INK if level.name == MEMORY else GREY, lw=2 if level.name == MEMORY else 1.1, ls="-" if level.name == MEMORY else "--")
-        _along(axes, level.bandwidth, f"{level.name} {level.bandwidth / 1e9:.0f} GB/s", 0.09 * 2.2**place)
+    for place, alike in enumerate(_alike(reversed(roof.levels))):
+        names, bandwidth = ", ".join(level.name for level in reversed(alike)), alike[0].bandwidth
+        _along(axes, bandwidth, f"{names} {bandwidth / 1e9:.0f} GB/s", 0.09 * 2.2**place)
     for dtype, peak in roof.peaks.items():
         axes.axhline(peak / 1e9, color=INK, lw=1, ls=":")
         axes.text(1000, 1.1 * peak / 1e9, f"{dtype}: {peak / 1e9:.0f} GFLOP/s", ha="right", fontsize=9, color=INK)
@@ -43,6 +46,17 @@ def draw_roofline(machine: Machine, profile: Profile | None = None, *, threads: 
     name = f"{profile.name}: " if profile else ""
     axes.set_title(title or f"{name}{machine.name}, {count} thread(s)", fontsize=10.5)
     return figure
+
+
+def _alike(levels: Iterable[Level]) -> list[list[Level]]:
+    """Levels in groups whose lines would cover each other, for one label each."""
+    groups: list[list[Level]] = []
+    for level in levels:
+        if groups and MEMORY not in (level.name, groups[-1][0].name) and abs(level.bandwidth / groups[-1][0].bandwidth - 1) < 0.15:
+            groups[-1].append(level)
+        else:
+            groups.append([level])
+    return groups
 
 
 def _along(axes: Axes, bandwidth: float, text: str, at: float) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import signal
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from breakthrough.errors import BreakthroughError, own_frames
+from breakthrough.errors import BreakthroughError, expected, own_frames
 from breakthrough.exercises.compare import Difference, same
 from breakthrough.exercises.exercise import Case, Exercise
 
@@ -21,15 +25,40 @@ class Attempt:
     case: Case | None = None
 
 
+class EndlessError(BreakthroughError):
+    """A call that does not end."""
+
+
 def attempt(exercise: Exercise, answer: Any, case: Case) -> Attempt:
-    """Call an answer on a copy of a case; whatever it raises is an outcome."""
+    """Call an answer on a copy of a case; whatever it raises is an outcome, and so is that it does not end."""
     mine = copy.deepcopy(case)
     try:
-        return Attempt(exercise.call(answer, mine), None, mine)
+        with _ended_within(exercise.limit_s):
+            return Attempt(exercise.call(answer, mine), None, mine)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - a learner's code may raise anything
         return Attempt(None, error, mine)
+
+
+@contextmanager
+def _ended_within(seconds: float | None) -> Iterator[None]:
+    """Interrupt a block that takes longer, where that can be done: in the main thread, on systems with alarms."""
+    if seconds is None or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        hint = "printing what the loop waits for: does it change in every round?"
+        raise EndlessError(expected(f"an output within {seconds:g} s", "none: the call did not end", hint))
+
+    handler = signal.signal(signal.SIGALRM, stop)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again each second: the answer may catch errors
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)
 
 
 def wanted(exercise: Exercise, case: Case) -> Any:

@@ -56,6 +56,20 @@ def _wrong(
     return answer
 
 
+def _cut_by_the_type(w: Tensor, low: int, high: int, bits: int) -> tuple[Tensor, Tensor]:
+    """Codes in float32, cut by the cast alone: the largest, 127 but for rounding, becomes 126 here and there."""
+    codes, scales = torch.zeros(w.shape, dtype=torch.int8), torch.ones(len(w))
+    for channel in w.any(1).nonzero().flatten():
+        for top in TOPS:
+            scale = w[channel].abs().max() / top
+            cut = (w[channel] / scale).to(torch.int8)
+            least, most = _ends(cut.long(), low, high)
+            if -(2 ** (bits - 1)) <= least and most < 2 ** (bits - 1):
+                codes[channel], scales[channel] = cut, scale
+                break
+    return codes, scales
+
+
 def _bounds(*bounds: Bound) -> dict[str, Any]:
     answers = [_wrong(_within(bound=bound)) for bound in bounds]
     return {"answer": answers[0], "variants": tuple(answers[1:])}
@@ -268,7 +282,7 @@ MISCONCEPTIONS = (
         "cut, not rounded",
         _wrong(whole=torch.trunc),
         "Codes were cut off after the point: torch.round takes the nearest whole number.",
-        variants=(_wrong(whole=torch.floor), _wrong(whole=torch.ceil)),
+        variants=(_wrong(whole=torch.floor), _wrong(whole=torch.ceil), _cut_by_the_type),
     ),
     Misconception(
         "zeros divided by zero",

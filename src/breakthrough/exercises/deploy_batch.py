@@ -138,6 +138,7 @@ EXERCISES = (
         reference=batches,
         cases=_cases,
         compare=alike,
+        patience_s=10,  # a simulated clock that stands still is the likeliest slip
         alternatives=(_tick_by_tick, _by_events),
         misconceptions=MISCONCEPTIONS,
         hints=(

@@ -71,6 +71,14 @@ def _weight_only(conv: Any, bn: Any) -> tuple[Tensor, Tensor]:
     return conv.weight * _scale(bn).view(-1, 1, 1, 1), _own(conv, bn)
 
 
+def _no_bias(conv: Any, bn: Any) -> tuple[Tensor, None]:
+    return _along_the_output(conv, _scale(bn)), None
+
+
+def _no_bias_where_none_was(conv: Any, bn: Any) -> tuple[Tensor, Tensor | None]:
+    return _along_the_output(conv, _scale(bn)), None if conv.bias is None else _shift(conv.bias, _scale(bn), bn)
+
+
 def _norm_before(conv: Any, bn: Any) -> tuple[Tensor, Tensor]:
     scale = _scale(bn)
     weight = conv.weight * scale.view(1, -1, 1, 1)
@@ -183,6 +191,12 @@ MISCONCEPTIONS = (
         _wrong(own=_none_left_in),
         "conv.bias is None in a convolution made with bias=False, as most before a BatchNorm are: take zeros then.",
         variants=(_wrong(own=_stated_bias), _wrong(own=_none_left_in, shift=lambda b, scale, bn: bn.bias + scale * b - scale * bn.running_mean), _wrong(own=_none_left_in, shift=lambda b, scale, bn: b * scale + bn.bias - scale * bn.running_mean)),
+    ),
+    Misconception(
+        "no bias afterwards",
+        _no_bias,
+        "The one convolution always has a bias: where conv.bias is None it is β − mean · scale. Return that, never None.",
+        variants=(_no_bias_where_none_was,),
     ),
     Misconception(
         "statistics of the weight",

@@ -227,7 +227,7 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "too many copies",
-        says="Unrolled loops and long vectors are written out by the compiler, copy by copy, and the copies multiply: unroll a few rows, and keep vectors to some dozens of numbers.",
+        says="Unrolled loops and long vectors are written out by the compiler, copy by copy, and the copies multiply: unroll a few rows, and keep vectors to some dozens of numbers. Did a split get [4, None]? That makes 4 tiles; [None, 4] makes tiles of 4.",
         **_of(_all_unrolled, _all_in_one_vector),
     ),
     Misconception(

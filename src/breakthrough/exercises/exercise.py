@@ -83,6 +83,7 @@ class Exercise:
     question: bool = False
     lesson: bool = False  # stands in a lesson, which goes on when an answer is missing or wrong
     training: bool = False  # takes longer than a second: it measures a trained artifact
+    patience_s: float = 120.0  # how long one call may take before it counts as endless
 
     def __post_init__(self) -> None:
         room, dot, short = self.name.partition(".")
@@ -92,6 +93,11 @@ class Exercise:
             raise ConfigError(expected(f"{len(LADDER) - 1} hints for {self.name}", len(self.hints)))
         if self.points < 1 or self.minutes < 1 or self.difficulty not in (1, 2, 3):
             raise ConfigError(expected(f"points, minutes and a difficulty of 1–3 for {self.name}", self))
+
+    @property
+    def limit_s(self) -> float | None:
+        """How long one call may take; what trains may take as long as it likes."""
+        return None if self.training else self.patience_s
 
     @property
     def room(self) -> str:

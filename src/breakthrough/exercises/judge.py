@@ -21,21 +21,22 @@ import torch
 
 from breakthrough.devices import threads
 from breakthrough.errors import type_of
-from breakthrough.exercises.calling import Attempt, attempt, own_traceback, raised, unchanged, wanted
+from breakthrough.exercises.calling import Attempt, EndlessError, attempt, own_traceback, raised, unchanged, wanted
 from breakthrough.exercises.compare import Difference
 from breakthrough.exercises.diagnosis import MAIN, Finding, diagnose
 from breakthrough.exercises.exercise import Case, Exercise, Misconception, call_directly
 from breakthrough.seeds import torch_generator
 
 PASSED, WRONG, NOT_ATTEMPTED = "passed", "wrong", "not attempted"
+ENDLESS = "endless"
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What `judge` found.
 
-    `kind` names the sort of failure: not-callable, signature, raised, missing, type, shape, dtype,
-    device, nan, value, measured, mutated, random or slow. `also` is a smaller fault beside the named one.
+    `kind` names the sort of failure: not-callable, signature, raised, endless, missing, type, shape,
+    dtype, device, nan, value, measured, mutated, random or slow. `also` is a smaller fault beside the named one.
 
     Units: `seconds` of judging
     """
@@ -105,6 +106,8 @@ def _judge(exercise: Exercise, answer: Any, seed: int) -> tuple[str, _Failure | 
     except _NotAttempted:
         return NOT_ATTEMPTED, None, Finding()
     except _Failure as failure:
+        if failure.kind == ENDLESS:  # to find out more, it would have to be called again
+            return WRONG, failure, Finding()
         measured = exercise.expected is not None  # then the comparison names the misconception itself
         found = Finding(_named(exercise, failure)) if measured else diagnose(exercise, answer, seed)
         if found.difference and failure.difference.kind not in MAIN:  # show what the diagnosis is about
@@ -158,7 +161,8 @@ def _raised(error: BaseException, case: Case) -> Exception:
     # the released stub is a bare `raise NotImplementedError()`; torch's own carry a message
     if type(error) is NotImplementedError and not error.args:
         return _NotAttempted()
-    return _Failure("raised", raised(error), case.label, own_traceback(error))
+    kind = ENDLESS if isinstance(error, EndlessError) else "raised"
+    return _Failure(kind, raised(error), case.label, own_traceback(error))
 
 
 def _check_repeats(exercise: Exercise, answer: Any, case: Case, first: Attempt) -> None:
