@@ -31,7 +31,7 @@ def draw_roofline(machine: Machine, profile: Profile | None = None, *, threads: 
         axes.plot(intensity, slope, color=INK if level.name == MEMORY else GREY, lw=2 if level.name == MEMORY else 1.1, ls="-" if level.name == MEMORY else "--")
     for place, alike in enumerate(_alike(reversed(roof.levels))):
         names, bandwidth = ", ".join(level.name for level in reversed(alike)), alike[0].bandwidth
-        _along(axes, bandwidth, f"{names} {bandwidth / 1e9:.0f} GB/s", 0.09 * 2.2**place)
+        _along(axes, bandwidth, f"{names} {bandwidth / 1e9:.0f} GB/s", 0.09 * 2.2**place if place else 1.6)  # few dots lie there
     for dtype, peak in roof.peaks.items():
         axes.axhline(peak / 1e9, color=INK, lw=1, ls=":")
         axes.text(1000, 1.1 * peak / 1e9, f"{dtype}: {peak / 1e9:.0f} GFLOP/s", ha="right", fontsize=9, color=INK)
