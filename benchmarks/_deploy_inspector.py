@@ -64,8 +64,7 @@ def serving(folder: Path) -> None:
     peaks: dict[str, float] = {}
     compiled, eager = (lambda *more: served.serve_command(place, *more)), (lambda *more: eager_service.command(inspector.folder, place, *more))
     for name, command, body, kind in (("compiled", compiled, png, "image/png"), ("compiled", compiled, raw, RAW), ("PyTorch, eager", eager, raw, RAW)):
-        kinds = ((), ("--max-batch", "1"), ("--max-batch", "1", "--queue", "8"))
-        with served.started_commands([command(*more) for more in kinds]) as running:
+        with served.started_to_compare(command) as running:
             table = served.measure(*running, Load("", body, kind, seconds=2.0), clients=(1, 4, 16, 64), repeats=3)
             peaks[name] = peak_bytes(running[0].process.pid)
         best = table.best

@@ -124,6 +124,13 @@ def latest(kind: str) -> Artifact:
     raise ArtifactError(expected(f"an artifact of kind {kind!r} in {store()}", "none", "running the lab that makes it"))
 
 
+def parent_folder(artifact: Artifact, kind: str) -> Path | None:
+    """The folder of the first parent of a kind that is there: beside the artifact in its store, or in this one."""
+    stores = (artifact.folder.resolve().parents[1], store())
+    places = (home / kind / name for name in artifact.parents for home in stores)
+    return next((place for place in places if (place / MANIFEST).is_file()), None)
+
+
 def staff_builders() -> dict[str, EntryPoint]:
     """The functions that build a small staff artifact of a kind, by kind.
 

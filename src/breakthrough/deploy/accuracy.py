@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from breakthrough.artifacts import Artifact
 from breakthrough.deploy.calibration import Scales, calibrate
+from breakthrough.deploy.checking import tuple_of
 from breakthrough.deploy.compile import Compiled, build
 from breakthrough.deploy.export import to_relax
 from breakthrough.quant.inspecting import BEFORE, Answers, ask, calibration, pictures_of
@@ -74,5 +75,4 @@ def cost(
 
 
 def _scores(compiled: Compiled, x: np.ndarray) -> Any:
-    y = compiled.engine()(x)
-    return y[0] if isinstance(y, tuple) else y
+    return tuple_of(compiled.engine()(x))[0]

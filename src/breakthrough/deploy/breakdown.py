@@ -22,7 +22,6 @@ from breakthrough.deploy.onnx_file import session
 from breakthrough.deploy.operators import Profile
 from breakthrough.deploy.runtime import Engine
 from breakthrough.errors import InputError, expected
-from breakthrough.optional import require
 
 KINDS = {
     "products": ("conv", "matmul", "gemm", "dense", "addmm", "mm", "attention", "linear", "einsum"),
@@ -129,16 +128,11 @@ def of_onnx(path: str | Path, x: np.ndarray, repeats: int = 30, *, threads: int 
 
     Units:  the profiler counts whole µs: a node below one is lost
     """
-    ort = require("onnxruntime", "a profile")
     plain = session(path, threads)
     given = {plain.get_inputs()[0].name: x}
     whole = _whole(lambda: plain.run(None, given), repeats)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
-    options.enable_profiling = True
     with tempfile.TemporaryDirectory(prefix="breakthrough-") as place:
-        options.profile_file_prefix = str(Path(place) / "profile")
-        watched = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        watched = session(path, threads, profile=Path(place, "profile"))
         for _ in range(repeats):
             watched.run(None, given)
         told = json.loads(Path(watched.end_profiling()).read_text(encoding="utf-8"))

@@ -18,6 +18,7 @@ import numpy as np
 
 from breakthrough import devices, files
 from breakthrough.deploy import native, pipelines, targets
+from breakthrough.deploy.checking import tuple_of
 from breakthrough.deploy.compile import Compiled, build
 from breakthrough.deploy.export import UPTO, Exported, renamed, to_relax, together
 from breakthrough.deploy.latency import Latencies, measure
@@ -189,7 +190,7 @@ def largest_error(net: Source, engine: Callable[[np.ndarray], Any], sizes: Seque
         for _ in range(attempts):
             x = net.draw(size, generator)
             wanted, found = [y.numpy() for y in net.answer(x)], engine(x.numpy())
-            for want, got in zip(wanted, found if isinstance(found, tuple) else (found,)):
+            for want, got in zip(wanted, tuple_of(found)):
                 same = got.shape == want.shape and bool(np.isfinite(got).all())
                 worst = max(worst, float(np.abs(got - want).max()) if same else math.inf)
                 scale = max(scale, float(np.abs(want).max()))

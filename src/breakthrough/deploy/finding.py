@@ -8,10 +8,11 @@ from pathlib import Path
 
 from breakthrough import artifacts
 from breakthrough.artifacts import Artifact
+from breakthrough.deploy.handover import KIND
 from breakthrough.deploy.runtime import LIBRARY
 from breakthrough.errors import ArtifactError, expected, unknown
 
-KIND, PREFERRED = "compiled", "fp32"
+PREFERRED = "fp32"
 
 
 def find(name: str | Path, variant: str | None = None) -> Path:

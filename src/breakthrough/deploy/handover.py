@@ -72,9 +72,7 @@ def for_this_machine(artifact: Artifact | str | Path | None = None) -> Artifact:
     from breakthrough.deploy.inspecting import compile_inspector
     from breakthrough.quant.handover import KIND as QUANTIZED
 
-    stores = (found.folder.resolve().parents[1], artifacts.store())
-    places = [store / QUANTIZED / name for name in found.parents for store in stores]
-    place = next((one for one in places if (one / artifacts.MANIFEST).is_file()), None)
+    place = artifacts.parent_folder(found, QUANTIZED)
     if place is None:
         what = f"what {found.id} was compiled from, to compile it for this machine"
         raise ArtifactError(expected(what, ", ".join(found.parents) or "no parents", f"an artifact of kind {QUANTIZED!r} in the store"))

@@ -30,8 +30,6 @@ def fusion_by_size(times: Times, caches: Mapping[str, int]) -> Figure:
     Units:  seconds by the array's bytes; caches in bytes
     Raises: InputError when there is nothing to draw
     """
-    from matplotlib.ticker import LogLocator
-
     sizes = _keys(times)
     figure = new_figure(10, 4)
     axes = figure.subplots()
@@ -43,11 +41,7 @@ def fusion_by_size(times: Times, caches: Mapping[str, int]) -> Figure:
         if sizes[0] < size <= sizes[-1]:
             axes.axvline(size, color=GREY, lw=1, ls=":")
             axes.text(size, axes.get_ylim()[1], f"{name} ends", fontsize=9, color=INK, ha="center", va="bottom")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.minorticks_off()
-    axes.legend(fontsize=10, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
-    plain(axes)
+    _finish_log(axes)
     return figure
 
 
@@ -107,8 +101,6 @@ def time_a_picture(times: Times) -> Figure:
 
     Raises: InputError when there is nothing to draw
     """
-    from matplotlib.ticker import LogLocator
-
     sizes = _keys(times)
     figure = new_figure(9, 3.9)
     axes = figure.subplots()
@@ -119,11 +111,7 @@ def time_a_picture(times: Times) -> Figure:
     axes.plot([], [], "--", color=GREY, lw=1, label="if a batch took as long as one")
     axes.set(xscale="log", yscale="log", xlabel="pictures in a batch", ylabel="milliseconds a picture")
     axes.set_xticks(sizes, [str(size) for size in sizes])
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.minorticks_off()
-    axes.legend(fontsize=10, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
-    plain(axes)
+    _finish_log(axes)
     return figure
 
 
@@ -189,6 +177,17 @@ def _policy(axes: Axes, name: str, row: Sequence[Served], colour: str, mark: str
     whole = [one.refused == 0 for one in row]
     axes.plot([x for x, ok in zip(rates, whole) if ok], [y for y, ok in zip(p99, whole) if ok], mark, color=colour, ms=6, label=name)
     axes.plot([x for x, ok in zip(rates, whole) if not ok], [y for y, ok in zip(p99, whole) if not ok], mark, color=colour, ms=6, mfc="white")
+
+
+def _finish_log(axes: Axes) -> None:
+    """Plain numbers at a logarithmic axis of times, and the legend beside it."""
+    from matplotlib.ticker import LogLocator
+
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.legend(fontsize=10, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
+    plain(axes)
 
 
 def _keys(times: Times) -> list[int]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from breakthrough import artifacts
 from breakthrough.artifacts import Artifact
+from breakthrough.deploy.checking import tuple_of
 from breakthrough.deploy.models import Logits, WithCells, random_like
 from breakthrough.deploy.runtime import LIBRARY
 from breakthrough.errors import ArtifactError, InputError, expected, type_of
@@ -84,7 +85,7 @@ class Source:
         """PyTorch's own outputs."""
         with torch.inference_mode():
             y = self.eager(x)
-        return y if isinstance(y, tuple) else (y,)
+        return tuple_of(y)
 
     def calibration(self) -> tuple[Tensor, ...]:
         """Batches of what it was trained on: what ranges of activations are measured with.
@@ -163,9 +164,7 @@ def _plain_experts(model: ByteLM) -> ByteLM:
 
 def parent_of(quantized: Artifact) -> Artifact | None:
     """The inspector that a quantized one names among its parents: beside it in its store, or in this one."""
-    stores = (quantized.folder.resolve().parents[1], artifacts.store())
-    places = [store / "inspector" / name for name in quantized.parents for store in stores]
-    place = next((one for one in places if (one / artifacts.MANIFEST).is_file()), None)
+    place = artifacts.parent_folder(quantized, "inspector")
     return artifacts.load(place) if place else None
 
 

@@ -11,7 +11,7 @@ import math
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ import psutil
 from breakthrough.deploy.load import Load, Outcome, generate
 from breakthrough.errors import BreakthroughError, expected
 
-CLIENTS = (1, 2, 4, 8, 16, 32, 64)
+COMPARED = ((), ("--max-batch", "1"), ("--max-batch", "1", "--queue", "8"))
 START_S, END_S = 60.0, 20.0
 GOAL, WORSE = 2.0, 2.0  # throughput of batching over none; its p99 at most
 
@@ -151,27 +151,18 @@ class ServingTable:
         return "\n".join([head, *map(str, self.rows), f"overload: {self.overload}", f"lost or failed: {self.lost}"])
 
 
-def serving_table(
-    folder: Path,
-    body: Path,
-    content_type: str = "image/png",
-    *,
-    clients: Sequence[int] = CLIENTS,
-    seconds: float = 2.0,
-    repeats: int = 3,
-    options: Sequence[str] = (),
-) -> ServingTable:
-    """Measure a compiled model's service with and without batching, and under overload.
-
-    Units:  seconds of each run; repeats runs of each, in turn
-    """
-    kinds = ((), ("--max-batch", "1"), ("--queue", "8"))
-    with started_commands([serve_command(folder, *options, *more) for more in kinds]) as running:
-        return measure(*running, Load("", body, content_type, seconds=seconds), clients, repeats)
+@contextmanager
+def started_to_compare(command: Callable[..., list[str]]) -> Iterator[list[Running]]:
+    """What `measure` compares: a service with batches, without, and without and with a short queue; `command` takes options."""
+    with started_commands([command(*options) for options in COMPARED]) as running:
+        yield running
 
 
 def measure(batched: Running, single: Running, small: Running, load: Load, clients: Sequence[int], repeats: int) -> ServingTable:
-    """The table of services that run: with batches, without, and with a short queue."""
+    """The table of services that run: with batches, without, and with a short queue.
+
+    Units:  repeats runs of each, in turn
+    """
     for running in (batched, single):  # warm
         generate(replace(load, url=running.inspect, clients=min(8, max(clients)), seconds=min(0.5, load.seconds)))
     rows = []

@@ -77,9 +77,7 @@ def _judge(found: Artifact, seed: int) -> Outcome:
 
 def _sources(found: Artifact) -> tuple[Mapping[str, Source], Sizes, Pictures] | Outcome:
     """The nets that the artifact names: beside it in its store, or in this one; and their dataset's test pictures."""
-    stores = (found.folder.resolve().parents[1], artifacts.store())
-    places = [store / QUANTIZED / name for name in found.parents for store in stores]
-    place = next((one for one in places if (one / OUTER).is_file()), None)
+    place = artifacts.parent_folder(found, QUANTIZED)
     want = f"the id of an artifact of kind {QUANTIZED} among the parents"
     if place is None:
         return Outcome("no inspector named", "the artifact does not say what it was compiled from, or that is gone", want, ", ".join(found.parents) or "none")

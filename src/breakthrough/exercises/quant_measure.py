@@ -100,9 +100,7 @@ def _judged(found: Artifact) -> Outcome:
 
 def _parent(found: Artifact) -> Artifact | Outcome:
     """The inspector that the artifact names: beside it in its store, or in this one; its dataset is there too."""
-    stores = (found.folder.resolve().parents[1], artifacts.store())
-    places = [store / INSPECTOR / name for name in found.parents for store in stores]
-    place = next((one for one in places if (one / MANIFEST).is_file()), None)
+    place = artifacts.parent_folder(found, INSPECTOR)
     want = "the id of an artifact of kind inspector among the parents"
     if place is None:
         return Outcome("no inspector named", "the artifact does not say which inspector it was made from, or that is gone", want, ", ".join(found.parents) or "none")

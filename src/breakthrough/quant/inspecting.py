@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from breakthrough import artifacts, devices
-from breakthrough.artifacts import MANIFEST, Artifact
+from breakthrough.artifacts import Artifact
 from breakthrough.errors import ArtifactError, ShapeError, expected, unknown
 from breakthrough.quant.apply import quantize
 from breakthrough.quant.schemes import scheme
@@ -263,10 +263,7 @@ def dataset_of(inspector: Artifact) -> Path:
 
     Raises: ArtifactError when there is none
     """
-    stores = (inspector.folder.resolve().parents[1], artifacts.store())
-    places = [store / SCENES / name for name in inspector.parents for store in stores]
-    for place in places:
-        if (place / MANIFEST).is_file():
-            return place
+    if (place := artifacts.parent_folder(inspector, SCENES)) is not None:
+        return place
     what = f"the dataset that inspector {inspector.id} learned from, an artifact of kind {SCENES!r} among its parents"
     raise ArtifactError(expected(what, ", ".join(inspector.parents) or "no parents", "keeping module 2's artifact in the store"))
