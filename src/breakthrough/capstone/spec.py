@@ -1,0 +1,146 @@
+"""What line is to be built: stations, numbers of pictures, the net, how it is trained, how it is probed.
+
+A spec is plain data. Each stage is made from a part of it, so a change reaches the stages that hang on it and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from breakthrough.capstone.stations import STATIONS
+from breakthrough.errors import ConfigError, InputError, expected, unknown
+from breakthrough.federated.factories import Factory
+from breakthrough.scenes.manifest import Settings
+from breakthrough.scenes.spec import DEFECTS
+from breakthrough.seeds import derive
+
+NUMBERS = ("train", "valid", "test", "line", "size", "spp", "rounds", "batch_size", "seed", "seconds")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One line.
+
+    Units:  train, valid, test and line are pictures a factory, line path traced with spp paths a pixel; size in pixels;
+            a round is one pass over each factory's pictures; batches are those that are compiled; clients at once and
+            seconds of each load
+    Raises: ConfigError for a number that is too small
+    """
+
+    factories: tuple[Factory, ...] = STATIONS
+    size: int = 96
+    train: int = 2000
+    valid: int = 250
+    test: int = 1250
+    line: int = 75
+    spp: int = 16
+    net: Mapping[str, Any] = field(default_factory=lambda: {"experts": 4})
+    augmentation: Mapping[str, Any] = field(default_factory=dict)
+    rounds: int = 15
+    batch_size: int = 32
+    lr: float = 0.3
+    lr_end: float = 0.02
+    protection: str = "masked"
+    batches: tuple[int, ...] = (1, 4, 16)
+    clients: tuple[int, ...] = (1, 8, 32)
+    seconds: float = 2.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no line."""
+        for name in NUMBERS:
+            least = 0 if name == "seed" else 1 if name != "seconds" else 0.1
+            if not getattr(self, name) >= least:
+                raise ConfigError(expected(f"{name} of at least {least}", getattr(self, name)))
+        names = [one.name for one in self.factories]
+        if len(names) < 2 or len(set(names)) < len(names):
+            raise ConfigError(expected("two or more factories, each with a name of its own", names))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The factories' names, in order."""
+        return tuple(one.name for one in self.factories)
+
+    def factory(self, name: str) -> Factory:
+        """The factory of a name.
+
+        Raises: UnknownNameError
+        """
+        for one in self.factories:
+            if one.name == name:
+                return one
+        raise unknown("factory", name, self.names)
+
+    def settings(self, name: str, part: str) -> Settings:
+        """What the pictures of a factory's part are made from: "train", "valid", "test", or "line", path traced.
+
+        It trains on its own mix of defects, and is measured on all classes alike.
+        """
+        count, own = {"train": self.train, "valid": self.valid, "test": self.test, "line": self.line}[part], self.factory(name).ranges
+        ranges = own if part == "train" else replace(own, defects=DEFECTS)
+        traced: dict[str, Any] = {"renderer": "pathtrace", "spp": self.spp, "shard_images": 25} if part == "line" else {"supersample": 2, "shard_images": 64}
+        return Settings(count, derive(self.seed, "capstone", name, part), ranges, self.size, shots=1, **traced)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, fit for JSON."""
+        return asdict(self)
+
+
+PROFILES: Mapping[str, Spec] = {
+    "tiny": Spec(size=32, train=40, valid=10, test=20, line=5, spp=4, rounds=2, batch_size=8, batches=(1,), clients=(1, 4), seconds=0.3),
+    "quick": Spec(),
+    "full": Spec(train=10_000, valid=500, test=2500, line=500, spp=64, rounds=60, batch_size=64, clients=(1, 8, 32, 64), seconds=5.0),
+}
+
+
+def spec_of(profile: str = "quick", changes: str | Path | Mapping[str, Any] | None = None) -> Spec:
+    """The spec of a profile, with changes: a mapping, or a YAML file of one.
+
+        train: 3000
+        factories:
+          north: {light_power: [0.7, 0.9]}
+
+    Raises: UnknownNameError for a profile, factory or setting that is not there; ConfigError for a value that cannot be;
+            InputError for a file that holds no mapping
+    """
+    if profile not in PROFILES:
+        raise unknown("profile", profile, PROFILES)
+    spec, changes = PROFILES[profile], changes if isinstance(changes, Mapping) else _read(changes)
+    known = {name for name in spec.to_dict()}
+    for name in changes:
+        if name not in known:
+            raise unknown("setting of a line", name, known)
+    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items() if name != "factories"}
+    return replace(spec, **plain, factories=_factories(spec, changes.get("factories") or {}))
+
+
+def _read(path: str | Path | None) -> Mapping[str, Any]:
+    if path is None:
+        return {}
+    import yaml
+
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(expected(f"a YAML file of settings in {path}", " ".join(str(error).split())[:200])) from error
+    if not isinstance(found, Mapping):
+        raise InputError(expected(f"settings by name in {path}", type(found).__name__, "train: 3000"))
+    return found
+
+
+def _factories(spec: Spec, changes: Mapping[str, Any]) -> tuple[Factory, ...]:
+    for name, ranges in changes.items():
+        known = spec.factory(name).ranges.to_dict() if hasattr(spec.factory(name).ranges, "to_dict") else asdict(spec.factory(name).ranges)
+        if not isinstance(ranges, Mapping):
+            raise ConfigError(expected(f"ranges by name for {name}", repr(ranges), f"{name}: {{light_power: [0.7, 0.9]}}"))
+        for one in ranges:
+            if one not in known:
+                raise unknown(f"range of {name}", one, known)
+    return tuple(replace(one, ranges=replace(one.ranges, **_tuples(changes.get(one.name, {})))) for one in spec.factories)
+
+
+def _tuples(ranges: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in ranges.items()}
