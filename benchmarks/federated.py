@@ -29,7 +29,8 @@ import torch
 
 from breakthrough import devices
 from breakthrough.federated.digits import digits
-from breakthrough.federated.factories import make_factories, together
+from breakthrough.federated.factories import make_factories
+from breakthrough.train.sets import together
 from breakthrough.federated.local import centralised, initial_state, scorer, state_of, train_round
 from breakthrough.federated.partition import even
 from breakthrough.federated.plan import Plan

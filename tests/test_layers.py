@@ -9,7 +9,7 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src"
 HOME = SRC / "breakthrough"
-BASE = {"errors", "seeds", "devices", "optional", "artifacts", "events", "files", "workers"}
+BASE = {"errors", "seeds", "devices", "optional", "artifacts", "events", "files", "lineage", "workers"}
 SUBJECTS = {"moe", "scenes", "train", "federated", "quant", "deploy"}
 MAY_IMPORT = {
     **dict.fromkeys(SUBJECTS, set()),
@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "capstone": SUBJECTS,
     "cli": {"course", "grading", "capstone"},
 }
-BY_NAME_WHERE_RUN = {"course": {"exercises"}, "grading": {"exercises"}, "cli": {"exercises", "scenes", "federated", "quant", "deploy"}}  # inside functions only
+BY_NAME_WHERE_RUN = {"course": {"exercises"}, "grading": {"exercises"}, "cli": {"exercises", "scenes", "federated", "quant", "deploy", "capstone"}}  # inside functions only
 LIGHT = {"course", "grading", "cli"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "lib", "stuff"}
 LABELS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

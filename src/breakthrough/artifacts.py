@@ -8,13 +8,14 @@ the content's hash.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -44,6 +45,11 @@ class Artifact:
     profile: str = "quick"
     staff: bool = False
     created_s: float = 0.0
+
+    @property
+    def digest(self) -> str:
+        """What is in it, whenever and wherever it was made: one SHA-256 over the names and hashes of its files."""
+        return hashlib.sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()
 
     def path(self, name: str) -> Path:
         """The path of one of the files.
@@ -126,9 +132,14 @@ def latest(kind: str) -> Artifact:
 
 def parent_folder(artifact: Artifact, kind: str) -> Path | None:
     """The folder of the first parent of a kind that is there: beside the artifact in its store, or in this one."""
-    stores = (artifact.folder.resolve().parents[1], store())
-    places = (home / kind / name for name in artifact.parents for home in stores)
-    return next((place for place in places if (place / MANIFEST).is_file()), None)
+    return next(parent_folders(artifact, kind), None)
+
+
+def parent_folders(artifact: Artifact, kind: str) -> Iterator[Path]:
+    """The folders of all parents of a kind that are there, in order."""
+    stores = dict.fromkeys((artifact.folder.resolve().parents[1], store().resolve()))
+    for name in artifact.parents:
+        yield from itertools.islice((home / kind / name for home in stores if (home / kind / name / MANIFEST).is_file()), 1)
 
 
 def staff_builders() -> dict[str, EntryPoint]:
@@ -171,10 +182,10 @@ def _describe(kind, aside, names, metrics, parents, profile, staff) -> Artifact:
     files = {name: sha256(aside / name) for name in names}
     now = time.time()
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now)) + f"-{int(now % 1 * 1e6):06d}"
-    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:8]
     ids = tuple(p.id if isinstance(p, Artifact) else p for p in parents)
-    name = f"{stamp}-{digest}"
-    return Artifact(kind, name, store() / kind / name, files, dict(metrics or {}), ids, profile, staff, now)
+    made = Artifact(kind, "", store() / kind, files, dict(metrics or {}), ids, profile, staff, now)
+    name = f"{stamp}-{made.digest[:8]}"
+    return replace(made, id=name, folder=store() / kind / name)
 
 
 def _write_manifest(artifact: Artifact, folder: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from breakthrough import artifacts
 from breakthrough.errors import ArtifactError, ConfigError, InputError, UnknownNameError
 from breakthrough.federated import factories
-from breakthrough.federated.factories import FACTORIES, QUARTERS, camera_of, from_scenes, light_of, make_factories, together
+from breakthrough.federated.factories import FACTORIES, QUARTERS, camera_of, from_scenes, light_of, make_factories
 from breakthrough.scenes.dataset import Settings, make
 from breakthrough.scenes.handover import save_scenes
 from breakthrough.scenes.ranges import PRESETS

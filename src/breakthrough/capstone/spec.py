@@ -14,17 +14,18 @@ from breakthrough.capstone.stations import STATIONS
 from breakthrough.errors import ConfigError, InputError, expected, unknown
 from breakthrough.federated.factories import Factory
 from breakthrough.scenes.manifest import Settings
+from breakthrough.scenes.ranges import Ranges
 from breakthrough.scenes.spec import DEFECTS
 from breakthrough.seeds import derive
 
-NUMBERS = ("train", "valid", "test", "line", "size", "spp", "rounds", "batch_size", "seed", "seconds")
+NUMBERS = ("train", "valid", "test", "traced", "size", "spp", "rounds", "batch_size", "seed", "seconds")
 
 
 @dataclass(frozen=True)
 class Spec:
     """One line.
 
-    Units:  train, valid, test and line are pictures a factory, line path traced with spp paths a pixel; size in pixels;
+    Units:  train, valid, test and traced are pictures a factory, traced ones path traced with spp paths a pixel; size in pixels;
             a round is one pass over each factory's pictures; batches are those that are compiled; clients at once and
             seconds of each load
     Raises: ConfigError for a number that is too small
@@ -35,7 +36,7 @@ class Spec:
     train: int = 2000
     valid: int = 250
     test: int = 1250
-    line: int = 75
+    traced: int = 75
     spp: int = 16
     net: Mapping[str, Any] = field(default_factory=lambda: {"experts": 4})
     augmentation: Mapping[str, Any] = field(default_factory=dict)
@@ -44,7 +45,7 @@ class Spec:
     lr: float = 0.3
     lr_end: float = 0.02
     protection: str = "masked"
-    batches: tuple[int, ...] = (1, 4, 16)
+    batches: tuple[int, ...] = (1, 8, 32)
     clients: tuple[int, ...] = (1, 8, 32)
     seconds: float = 2.0
     seed: int = 0
@@ -75,24 +76,30 @@ class Spec:
         raise unknown("factory", name, self.names)
 
     def settings(self, name: str, part: str) -> Settings:
-        """What the pictures of a factory's part are made from: "train", "valid", "test", or "line", path traced.
+        """What the pictures of a factory's part are made from: "train", "valid", "test", or "traced".
 
         It trains on its own mix of defects, and is measured on all classes alike.
         """
-        count, own = {"train": self.train, "valid": self.valid, "test": self.test, "line": self.line}[part], self.factory(name).ranges
+        count, own = {"train": self.train, "valid": self.valid, "test": self.test, "traced": self.traced}[part], self.factory(name).ranges
         ranges = own if part == "train" else replace(own, defects=DEFECTS)
-        traced: dict[str, Any] = {"renderer": "pathtrace", "spp": self.spp, "shard_images": 25} if part == "line" else {"supersample": 2, "shard_images": 64}
+        traced: dict[str, Any] = {"renderer": "pathtrace", "spp": self.spp, "shard_images": 25} if part == "traced" else {"supersample": 2, "shard_images": 64}
         return Settings(count, derive(self.seed, "capstone", name, part), ranges, self.size, shots=1, **traced)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, fit for JSON."""
+        """Plain data that `from_dict` reads, fit for JSON."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Spec:
+        """The spec that `to_dict` wrote."""
+        factories = tuple(Factory(one["name"], one["words"], Ranges(**_tuples(one["ranges"]))) for one in data["factories"])
+        return cls(**{**_tuples(data), "factories": factories})
 
 
 PROFILES: Mapping[str, Spec] = {
-    "tiny": Spec(size=32, train=40, valid=10, test=20, line=5, spp=4, rounds=2, batch_size=8, batches=(1,), clients=(1, 4), seconds=0.3),
+    "tiny": Spec(size=32, train=40, valid=10, test=20, traced=5, spp=4, rounds=2, batch_size=8, batches=(1, 8), clients=(1, 4), seconds=0.3),
     "quick": Spec(),
-    "full": Spec(train=10_000, valid=500, test=2500, line=500, spp=64, rounds=60, batch_size=64, clients=(1, 8, 32, 64), seconds=5.0),
+    "full": Spec(train=10_000, valid=500, test=2500, traced=500, spp=64, rounds=60, batch_size=64, clients=(1, 8, 32, 64), seconds=5.0),
 }
 
 
@@ -133,7 +140,7 @@ def _read(path: str | Path | None) -> Mapping[str, Any]:
 
 def _factories(spec: Spec, changes: Mapping[str, Any]) -> tuple[Factory, ...]:
     for name, ranges in changes.items():
-        known = spec.factory(name).ranges.to_dict() if hasattr(spec.factory(name).ranges, "to_dict") else asdict(spec.factory(name).ranges)
+        known = asdict(spec.factory(name).ranges)
         if not isinstance(ranges, Mapping):
             raise ConfigError(expected(f"ranges by name for {name}", repr(ranges), f"{name}: {{light_power: [0.7, 0.9]}}"))
         for one in ranges:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakthrough.cli import compile as compiling, federate, quantize, scenes, serve
+from breakthrough.cli import capstone as capstones, compile as compiling, federate, quantize, scenes, serve
 from breakthrough.cli.groups import group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
@@ -54,6 +54,7 @@ def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks 
       breakthrough quantize moe_lm --out build/moe-nf4   a quarter of float16's bytes, perplexity before and after
       breakthrough compile inspector --out build/edge    runs without torch; error and time beside PyTorch's
       breakthrough serve build/edge                      over HTTP, requests answered in batches, with a page
+      breakthrough capstone                              all of them as one pipeline, with a report
     """
 
 
@@ -256,9 +257,8 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
     _exit(benches.run(_course().root, room, context.args))
 
 
-quantize_model = app.command(name="quantize")(quantize.quantize)
-compile_net = app.command(name="compile")(compiling.compile)
-serve_model = app.command(name="serve")(serve.serve)
+ROOMS = (quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard)
+commands = [app.command()(one) for one in ROOMS]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -88,10 +88,12 @@ def compile_inspector(
     threads: int = 1,
     database: Path | None = None,
     runs: int = RUNS,
+    test: Pictures | None = None,
 ) -> Built:
     """Compile a quantized inspector and the one that it was made from, and hold both against PyTorch.
 
-    Without an argument it is the newest of kind "inspector_int8". Nothing is tuned: schedules come from the project's
+    Without an argument it is the newest of kind "inspector_int8"; `test` are the pictures that all are asked for, by
+    default those of its dataset. Nothing is tuned: schedules come from the project's
     records, and from `database` where it is given.
 
     Raises: ArtifactError when it is not whole, its inspector or dataset is not there, or the compiled float net does
@@ -109,7 +111,7 @@ def compile_inspector(
             made = build_net(net, export_net(net, batches, pipelines[name]), pipelines[name], database=database, threads=threads)
             folders[name], manifests[name] = made.save(Path(kept.name, name)), made.manifest
         engines = {name: Engine(folder) for name, folder in folders.items()}
-        answers, errors = held(sources, engines, pictures_of(codes.parent))
+        answers, errors = held(sources, engines, pictures_of(codes.parent) if test is None else test)
         latencies = {batch: _timed(sources["fp32"], engines, batch, threads, runs) for batch in TIMED}
     return Built(folders, manifests, answers, errors, latencies, (codes.artifact, codes.parent), kept)
 

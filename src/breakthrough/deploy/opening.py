@@ -31,6 +31,7 @@ from breakthrough.train import corpus
 from breakthrough.train.inspector import Inspector
 from breakthrough.train.language import ByteLM
 from breakthrough.train.mixture import every_expert
+from breakthrough.train.sets import parents_set
 
 KINDS = ("inspector", QUANTIZED, "moe_lm")
 SIDE, LENGTH = 64, 64  # pixels of a picture whose dataset is not there; bytes of a text
@@ -181,6 +182,8 @@ def _side(parent: Artifact | None) -> int:
     if parent is None:
         return SIDE
     try:
+        if (sets := parents_set(parent, "train")) is not None:
+            return sets.images.shape[1]
         return load_scenes(dataset_of(parent)).dataset.settings.size
     except ArtifactError:
         return SIDE

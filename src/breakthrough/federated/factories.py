@@ -187,21 +187,6 @@ def from_scenes(artifact: Artifact | str | Path, by: str = "light") -> Shared:
     return Shared(QUARTERS[by], *sets, Partition(parts), owner[part[2]])
 
 
-def together(sets: Sequence[Pictures]) -> Pictures:
-    """All pictures as one set, as a centralised control trains on; scenes keep their numbers.
-
-    Raises: ConfigError for no sets, or sets of other classes; ShapeError for pictures of other sizes
-    """
-    if not sets or len({one.classes for one in sets}) > 1:
-        raise ConfigError(expected("sets of the same classes", [one.classes for one in sets]))
-    if len({one.images.shape[1:] for one in sets}) > 1:
-        raise InputError(expected("pictures of one size", sorted({one.images.shape[1:] for one in sets})))
-    arrays = (np.concatenate([getattr(one, name) for one in sets]) for name in ("images", "labels", "scenes"))
-    images, labels, scenes = arrays
-    parts = None if any(one.parts is None for one in sets) else np.concatenate([one.parts for one in sets])
-    return Pictures(images, labels, sets[0].classes, scenes, parts)
-
-
 def light_of(images: np.ndarray) -> np.ndarray:
     """Brightness and warmth of pictures.
 

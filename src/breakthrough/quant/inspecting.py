@@ -31,6 +31,7 @@ from breakthrough.scenes.spec import DEFECTS
 from breakthrough.train.inspection import logits
 from breakthrough.train.inspector import KIND, load_inspector
 from breakthrough.train.pictures import Pictures, to_input
+from breakthrough.train.sets import parents_set
 
 Z95 = 1.96  # of a normal distribution, two-sided
 BEFORE, ROUNDED = "float32", "nf4, rounded"
@@ -214,8 +215,8 @@ def controls(version: str) -> tuple[str, ...]:
     return tuple(f"{CONTROLS[version]} {seed}" for seed in SEEDS)
 
 
-def shrink_inspector(inspector: Artifact | str | Path | None = None) -> Shrunk:
-    """Quantize an inspector in each version, and ask all of them, and the controls, for its dataset's test pictures.
+def shrink_inspector(inspector: Artifact | str | Path | None = None, test: Pictures | None = None) -> Shrunk:
+    """Quantize an inspector in each version, and ask all of them, and the controls, for test pictures, its dataset's if not given.
 
     Without an argument it is the newest inspector. NF4 is calibrated on training pictures, int8 is not.
 
@@ -229,7 +230,7 @@ def shrink_inspector(inspector: Artifact | str | Path | None = None) -> Shrunk:
         others = {ROUNDED: quantize(model, "nf4")}
         for version, coin in CONTROLS.items():
             others |= {name: quantize(model, scheme(coin, seed)) for name, seed in zip(controls(version), SEEDS)}
-        return Shrunk(models, ask(models | others, pictures_of(found)), found)
+        return Shrunk(models, ask(models | others, pictures_of(found) if test is None else test), found)
 
 
 def ask(models: Mapping[str, nn.Module], pictures: Pictures) -> Answers:
@@ -248,10 +249,12 @@ def calibration(pictures: Pictures, count: int = CALIBRATION) -> tuple[Tensor, .
 
 
 def pictures_of(inspector: Artifact, part: str = "test") -> Pictures:
-    """The pictures of a part of the dataset that an inspector learned from.
+    """The pictures of a part of the dataset, or of all the sets of pictures, that an inspector learned from.
 
     Raises: ArtifactError when the dataset is not there, not whole, or has no such pictures
     """
+    if (sets := parents_set(inspector, part)) is not None:
+        return sets
     arrays = load_scenes(dataset_of(inspector)).arrays(part)
     if not len(arrays.rgb):
         raise ArtifactError(expected(f"{part} pictures in the inspector's dataset", "none"))

