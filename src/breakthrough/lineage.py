@@ -17,6 +17,7 @@ from breakthrough.artifacts import MANIFEST, Artifact
 from breakthrough.errors import ArtifactError, expected
 
 WHOLE, ALTERED, MISSING = "whole", "altered", "missing"
+QUIET = ("shots", "shard_images", "physics", "spp", "supersample")  # left out where a line has to do
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ def trace(artifact: Artifact | str | Path) -> Link:
     return _link(folder.name, folder, _homes(folder), known)
 
 
-def lines(link: Link) -> Iterator[str]:
-    """The chain as a tree of text, each artifact in full once."""
-    yield from _tree(link, "", "", set())
+def lines(link: Link, full: bool = False) -> Iterator[str]:
+    """The chain as a tree of text, each artifact once with what it was made with; `full` tells every range."""
+    yield from _tree(link, "", "", set(), full)
     broken = link.broken
     yield ""
     count = sum(1 for _ in link.each())
@@ -82,9 +83,18 @@ def lines(link: Link) -> Iterator[str]:
     yield from (f"  {one.name}/{one.id}: {one.why}" for one in broken)
 
 
-def ranges_of(link: Link) -> str:
-    """In a few words, what an artifact was made with: seeds, numbers, ranges."""
-    return ", ".join(_words(name, value) for name, value in link.settings.items())[:160]
+def words(link: Link) -> str:
+    """In a few words, what an artifact was made with: seeds, numbers, how many ranges."""
+    return ", ".join(_words(name, value) for name, value in link.settings.items())
+
+
+def everything(settings: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """Settings in full, a line each, the inner ones by their path."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from everything(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name} = {json.dumps(value, ensure_ascii=False)}"
 
 
 def _find(name: str) -> Path:
@@ -135,24 +145,22 @@ def _unverified(folder: Path) -> Artifact | None:
         return None
 
 
-def _tree(link: Link, before: str, below: str, seen: set[str]) -> Iterator[str]:
+def _tree(link: Link, before: str, below: str, seen: set[str], full: bool) -> Iterator[str]:
     sign = {WHOLE: "✓", ALTERED: "✗", MISSING: "?"}[link.state]
     again = link.id in seen and bool(link.parents)
-    made = ranges_of(link)
+    told = list(everything(link.settings)) if full else [words(link)] if link.settings else []
     yield f"{before}{sign} {link.name}  {link.id}" + ("  (above)" if again else "")
-    if made and link.id not in seen:
-        yield f"{below}{'│  ' if link.parents else '   '}{made}"
+    if link.id not in seen:
+        yield from (f"{below}{'│  ' if link.parents else '   '}{line}" for line in told)
     if not again:
         seen.add(link.id)
         for i, parent in enumerate(link.parents):
             last = i == len(link.parents) - 1
-            yield from _tree(parent, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "), seen)
+            yield from _tree(parent, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "), seen, full)
 
 
 def _words(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
-        inner = [f"{key} {one}" for key, one in value.items() if isinstance(one, (int, float, str)) and not isinstance(one, bool)]
-        ranges = value.get("ranges")
-        inner += [f"{len(ranges)} ranges"] if isinstance(ranges, Mapping) else []
-        return f"{name} ({', '.join(inner[:6])})"
+        inner = [f"{len(one)} {key}" if isinstance(one, Mapping) else f"{key} {one}" for key, one in value.items() if key not in QUIET]
+        return f"{name} ({', '.join(inner)})"
     return f"{name} {value}"

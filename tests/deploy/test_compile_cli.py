@@ -64,7 +64,7 @@ def test_it_writes_what_answers_as_the_net_does(place, capsys, name, options):
     assert re.search(r"compiled +\d+ .* × ", shown) and "PyTorch" in shown
     sizes = "any" if "--dynamic" in options else "1, 2" if "2,1" in options else "1"
     assert f"batch sizes: {sizes}\n" in shown
-    assert engine.manifest["about"]["made_from"] == net.name and [spec["name"] for spec in engine.manifest["outputs"]] == list(net.outputs)
+    assert engine.manifest["about"]["made_from"] == net.origin and [spec["name"] for spec in engine.manifest["outputs"]] == list(net.outputs)
 
 
 def test_one_trace_gives_the_code_that_a_trace_of_each_size_gives(place):

@@ -180,3 +180,9 @@ def test_an_artifact_may_hold_the_files(tmp_path):
     folder = saving.save(made, tmp_path / "model")
     kept = artifacts.save("toy_int8", {name: folder / name for name in (saving.WEIGHTS, saving.FACTS)})
     assert torch.equal(answer(saving.load(kept.folder), given(vision())), answer(made, given(vision())))
+
+
+def test_equal_models_give_equal_files(tmp_path):
+    made = quantize(dense(), "int8", [given(dense())])
+    files = [saving.save(made, tmp_path / str(i)) / name for i in range(6) for name in (saving.WEIGHTS, saving.FACTS)]
+    assert len({artifacts.sha256(path) for path in files}) == 2

@@ -29,6 +29,6 @@ def line(order: Order) -> Artifact:
     files |= {shrinking.FILE: answered.path(shrinking.FILE), probing.FILE: said.path(probing.FILE)}
     plain = json.dumps(order.plain, indent=1, sort_keys=True) + "\n"
     files[SPEC] = lambda path: path.write_text(plain, encoding="utf-8")
-    parents = tuple(order.input(name) for name in order.inputs)
+    parents = tuple(order.input(name) for name in reversed(order.inputs))  # what is nearest first
     told = order.metrics() | {"accuracy": said.metrics["accuracy"], "load": said.metrics["load"]}
     return artifacts.save(KIND, files, metrics=told, parents=parents, profile=order.profile)

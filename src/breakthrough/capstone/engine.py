@@ -66,10 +66,12 @@ def run(
     wanted = _leading_to(stages, until) if until else set(stages)
     store = store.resolve()
     with alone(store):
+        _sweep(store)
         state = _State(spec, profile, store, {name: stages[name] for name in stages if name in wanted}, again, watch)
         makers = _Here() if here else _Ray(workers or devices.cores(), address)
         with makers, watch:
             state.work(makers)
+        shutil.rmtree(store / WORK, ignore_errors=True)  # what runs with other settings left unfinished
     return Built({name: state.found[name] for name in stages if name in wanted}, state.made_s)
 
 
@@ -112,13 +114,13 @@ class _State:
         waiting, running = dict(self.stages), {}
         self.watch.plan(self.stages)
         while waiting or running:
-            for name in [name for name, stage in waiting.items() if all(need in self.found for need in stage.needs)]:
-                stage = waiting.pop(name)
-                if (order := self._wanted(stage)) is not None:
-                    running[makers.start(order)] = (stage, order, time.monotonic())
-                    self.watch.begun(stage)
-                else:
+            ready = [stage for stage in waiting.values() if all(need in self.found for need in stage.needs)]
+            for stage in ready[: makers.most - len(running)]:
+                order = self._wanted(waiting.pop(stage.name))
+                if order is None:
                     break  # what it led to may be looked at now
+                self.watch.begun(stage)
+                running[makers.start(order)] = (stage, order, time.monotonic())
             else:
                 for handle, folder in makers.finished(list(running), LOOK_S):
                     stage, order, began_s = running.pop(handle)
@@ -149,25 +151,27 @@ class _State:
 class _Here:
     """Makes a stage when its end is asked for, in this process."""
 
+    most = 1
+
     def __enter__(self) -> _Here:
-        self.orders: dict[int, Order] = {}
         return self
 
     def __exit__(self, *error: object) -> None:
         """Nothing is left running."""
 
-    def start(self, order: Order) -> int:
+    def start(self, order: Order) -> str:
         """Take an order."""
-        self.orders[len(self.orders)] = order
-        return len(self.orders) - 1
+        return order.to_json()
 
-    def finished(self, handles: list[int], wait_s: float) -> Iterator[tuple[int, str]]:
-        """Make the first."""
-        yield handles[0], perform(self.orders[handles[0]].to_json())
+    def finished(self, handles: list[str], wait_s: float) -> Iterator[tuple[str, str]]:
+        """Make what was ordered."""
+        yield from ((order, perform(order)) for order in handles)
 
 
 class _Ray:
-    """Ray tasks; Ray is started when there is something to make."""
+    """Ray tasks; Ray is started when there is something to make, and shares out its cores."""
+
+    most = 1000
 
     def __init__(self, workers: int, address: str | None) -> None:
         self.workers, self.address, self.task, self.ours = workers, address, None, False
@@ -223,6 +227,12 @@ def progress(work: Path) -> float:
         return done / total
     except (OSError, ValueError, ZeroDivisionError):
         return 0.0
+
+
+def _sweep(store: Path) -> None:
+    """Remove what killed runs were writing."""
+    for part in store.glob("*/.writing-*"):
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _leading_to(stages: Mapping[str, Stage], name: str) -> set[str]:

@@ -49,6 +49,7 @@ def capstone(
 
 def lineage(
     artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="A folder, an id, or a kind: then the newest.")] = "line",
+    full: Annotated[bool, typer.Option("--full", help="Every seed and range.")] = False,
     draw: Annotated[Path | None, typer.Option("--draw", metavar="FILE", help="Also draw it: .svg or .png.")] = None,
 ) -> None:
     """Show what an artifact was made from, back to seeds and ranges, and verify every hash.
@@ -63,7 +64,7 @@ def lineage(
     from breakthrough import lineage as lineages
 
     link = lineages.trace(artifact)
-    for line in lineages.lines(link):
+    for line in lineages.lines(link, full):
         print(line)
     if draw is not None:
         from breakthrough.capstone import lineage_figure

@@ -179,7 +179,7 @@ def build_net(net: Source, exported: Exported, pipeline: str, target: str = "cpu
     Where a pipeline wants the ranges of activations, they are measured on training inputs.
     """
     calibration = [x.numpy() for x in net.calibration()] if pipelines.pipeline(pipeline).calibrated else None
-    about = {**net.about, "made_from": net.name}
+    about = {**net.about, "made_from": net.origin}
     return build(exported, target, pipeline, database=database, threads=threads, about=about, calibration=calibration)
 
 

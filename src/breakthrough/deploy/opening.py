@@ -74,6 +74,11 @@ class Source:
     parent: Artifact | None = None
 
     @property
+    def origin(self) -> str:
+        """What it was made from, by content where it is an artifact: the same whenever that was made."""
+        return self.name if self.artifact is None else f"{self.artifact.kind} {self.artifact.digest[:12]}"
+
+    @property
     def kind(self) -> str:
         """What the net is, without what it is wrapped in."""
         return "Inspector" if isinstance(self.model, WithCells) else "ByteLM"

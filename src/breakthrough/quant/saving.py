@@ -48,6 +48,7 @@ def save(model: nn.Module, folder: str | Path) -> Path:
     }
     with files.folder_aside(target) as aside:
         save_file(tensors, aside / WEIGHTS, metadata=_stamp(facts))
+        _order(aside / WEIGHTS)
         facts["sha256"] = artifacts.sha256(aside / WEIGHTS)
         (aside / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return target
@@ -161,6 +162,16 @@ def _stamp(facts: Mapping[str, Any]) -> dict[str, str]:
     """What the tensors' file says of itself, so that no other file can stand in for it."""
     model = facts["model"]
     return {"version": str(facts["version"]), "scheme": facts["scheme"]["name"], "model": model["class"]}
+
+
+def _order(path: Path) -> None:
+    """Put a safetensors file's metadata in order, which come in any: equal models give equal files."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        head = json.loads(file.read(size))
+        head["__metadata__"] = dict(sorted(head["__metadata__"].items()))
+        file.seek(8)
+        file.write(json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode().ljust(size))
 
 
 def _read_tensors(home: Path, facts: Mapping[str, Any]) -> dict[str, Tensor]:
