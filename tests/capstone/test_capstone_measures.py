@@ -61,6 +61,11 @@ def test_no_number_of_pictures_tells_a_rate_that_is_the_goal():
     assert judged(of(0, 0)) == {"value": None, "low": None, "high": None, "n": 0, "verdict": "cannot be told from 0 pictures", "needed": None}
 
 
+def test_pictures_that_would_tell_are_named_only_where_nothing_is_told():
+    assert judged(of(60, 60))["needed"] == 765
+    assert judged(of(1, 10))["needed"] is None and judged(of(5000, 5000))["needed"] is None
+
+
 def test_odds_are_those_of_the_softmax_and_do_not_overflow():
     scores = np.random.default_rng(0).normal(size=(50, 5)) * 3
     p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)

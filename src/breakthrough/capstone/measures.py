@@ -48,5 +48,6 @@ def needed(value: float, goal: float = GOAL) -> int | None:
 
 
 def judged(share: Share, goal: float = GOAL) -> dict[str, Any]:
-    """A share as plain data with the verdict on a goal, and the pictures that would tell."""
-    return plain(share) | {"verdict": verdict(share, goal), "needed": needed(share.value, goal)}
+    """A share as plain data with the verdict on a goal; and where it cannot be told, the pictures that would tell."""
+    said = verdict(share, goal)
+    return plain(share) | {"verdict": said, "needed": None if said in (HOLDS, FAILS) else needed(share.value, goal)}
