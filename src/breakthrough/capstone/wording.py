@@ -186,7 +186,7 @@ def cheapest(facts: Facts, domain: str) -> str:
         return f"On {KIND_OF[domain]} pictures one kind of part is missing, so nothing can be said of the cost."
     usual, chosen = told["default"]["total_eur"], told["cheapest"]["total_eur"]
     said = "less than" if chosen < usual else "more than" if chosen > usual else "as much as"
-    return f"On {KIND_OF[domain]} pictures it costs {euros(chosen)}, {said} stopping what the likeliest class says, {euros(usual)}."
+    return f"On {KIND_OF[domain]} pictures the decisions then cost {euros(chosen)}, {said} stopping what the likeliest class says, {euros(usual)}; the box comes on top."
 
 
 def compute(facts: Facts) -> str:
