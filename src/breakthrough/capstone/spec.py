@@ -121,7 +121,7 @@ def spec_of(profile: str = "quick", changes: str | Path | Mapping[str, Any] | No
         if name not in known:
             raise unknown("setting of a line", name, known)
     plain = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items() if name != "factories"}
-    return replace(spec, **plain, factories=_factories(spec, changes.get("factories") or {}))
+    return replace(spec, **plain, factories=with_ranges(spec, changes.get("factories") or {}))
 
 
 def _read(path: str | Path | None) -> Mapping[str, Any]:
@@ -138,7 +138,11 @@ def _read(path: str | Path | None) -> Mapping[str, Any]:
     return found
 
 
-def _factories(spec: Spec, changes: Mapping[str, Any]) -> tuple[Factory, ...]:
+def with_ranges(spec: Spec, changes: Mapping[str, Any]) -> tuple[Factory, ...]:
+    """A line's factories with some of their ranges changed.
+
+    Raises: UnknownNameError for a factory or a range that is not there; ConfigError for a value that cannot be
+    """
     for name, ranges in changes.items():
         known = asdict(spec.factory(name).ranges)
         if not isinstance(ranges, Mapping):

@@ -32,7 +32,7 @@ def capstone(
                                                    factories: {north: {light_power: [0.7, 0.9]}}
       breakthrough capstone --stages
     """
-    from breakthrough.capstone import pipeline, report, spec as specs
+    from breakthrough.capstone import delivery, pipeline, spec as specs
     from breakthrough.capstone import stages as graphs
     from breakthrough.events import project_root
 
@@ -43,7 +43,7 @@ def capstone(
     built = pipeline.build(profile, changes=spec, workers=workers, address=address, begin=begin, until=until, watch=pipeline.Bar())
     print(f"{len(built.made_s)} stages made, {len(built.artifacts) - len(built.made_s)} were there")
     if "line" in built.artifacts:
-        for line in report.write_all(pipeline.open_line(built), out or project_root() / "build" / "capstone" / profile):
+        for line in delivery.deliver(pipeline.open_line(built), out or project_root() / "build" / "capstone" / profile):
             print(line)
 
 
