@@ -1,0 +1,12 @@
+"""The bank of module 6, the capstone."""
+
+from __future__ import annotations
+
+from breakthrough.exercises import (
+    capstone_trace,
+)
+
+FILES = (
+    capstone_trace,
+)
+EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
