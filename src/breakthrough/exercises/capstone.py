@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from breakthrough.exercises import (
+    capstone_canary,
     capstone_trace,
 )
 
 FILES = (
+    capstone_canary,
     capstone_trace,
 )
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
