@@ -133,14 +133,16 @@ def _cases(generator: Generator) -> Iterator[Case]:
     def verdict(want: str, share: dict[str, float], alpha: float = 0.05, ratio: float = 2.0, but: str = "", late: int = 1) -> Callable[[Stream], bool]:
         def fits(stream: Stream) -> bool:
             found, number = canary(stream, share, alpha, ratio)
-            return found == want and number >= late and (not but or peeking(stream, share, 0.05)[0] == but)
+            plain = ratio != 2 and canary(stream, share, alpha) == (found, number)
+            return found == want and number >= late and not plain and (not but or peeking(stream, share, 0.05)[0] == but)
 
         return fits
 
     def drawn(want: str, n: int, share: dict[str, float], times: float, alpha: float = 0.05, ratio: float = 2.0, **how: Any) -> Stream:
         return line.until(verdict(want, share, alpha, ratio, **how), n, share, times)
 
-    hand = [("north", "old", False), ("north", "new", True), ("north", "old", False), ("north", "old", True), ("north", "old", False), ("north", "new", False)]
+    answers = (("new", True), ("new", True), ("new", True), ("old", False), ("old", False), ("old", True), ("old", False), ("new", False))
+    hand = [("north", model, right) for model, right in answers]
     yield case("by hand: the evidence grows by 4/3 with each of the old model's errors; 1 / alpha is 2", hand, {"north": 0.5}, 0.5)
     yield case("the new model is better, and gets the easy pictures", drawn("promote", 700, EASY, 0.4, late=60), EASY)
     yield case("the new model is better, and gets the hard pictures", drawn("promote", 700, HARD, 0.4, late=60), HARD)
