@@ -1,0 +1,10 @@
+"""The bank of module 6, the capstone."""
+
+from __future__ import annotations
+
+from breakthrough.exercises import (
+    capstone_interval,
+)
+
+FILES = (capstone_interval,)
+EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
