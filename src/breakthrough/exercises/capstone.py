@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from breakthrough.exercises import (
     capstone_interval,
+    capstone_threshold,
 )
 
-FILES = (capstone_interval,)
+FILES = (
+    capstone_interval,
+    capstone_threshold,
+)
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)
