@@ -5,10 +5,12 @@ from __future__ import annotations
 from breakthrough.exercises import (
     capstone_interval,
     capstone_threshold,
+    capstone_stale,
 )
 
 FILES = (
     capstone_interval,
     capstone_threshold,
+    capstone_stale,
 )
 EXERCISES = tuple(exercise for file in FILES for exercise in file.EXERCISES)

@@ -85,9 +85,9 @@ def _ways(*ways: dict[str, Any]) -> dict[str, Any]:
     return {"answer": answers[0], "variants": tuple(answers[1:])}
 
 
-def _losses(*losses: Loss, **how: Any) -> dict[str, Any]:
+def _losses(*losses: Loss) -> dict[str, Any]:
     """Wrong losses, with what they say themselves for the cost, and with the right one."""
-    return _ways(*({"loss": loss, "report": report, **how} for loss in losses for report in (None, _right)))
+    return _ways(*({"loss": loss, "report": report, "smallest": smallest} for loss in losses for report in (None, _right) for smallest in (False, True)))
 
 
 def _of_set(t: Tried) -> float:
@@ -150,7 +150,7 @@ def _torn(order: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable[...
     return answer
 
 
-def _cut(at: Callable[[float, np.ndarray], float]) -> Callable[..., tuple[float, float]]:
+def _cut(at: Callable[[float, np.ndarray], Any]) -> Callable[..., tuple[float, float]]:
     """The right threshold, but for infinity, in place of which something else is given."""
 
     def answer(scores, faulty, *line):
@@ -257,7 +257,7 @@ MISCONCEPTIONS = (
         "another number for infinity",
         _cut(lambda at, scores: float(scores.max()) + 1),
         "Where nothing is to be stopped the threshold is some other number: asked for is math.inf, which no score ever reaches.",
-        variants=tuple(_cut(lambda at, scores, each=each: each(scores)) for each in (lambda s: 1.0, lambda s: 1.1, lambda s: 2.0, lambda s: 1.01, lambda s: -1.0, lambda s: math.nan, lambda s: float(s.max()) + 1e-3, lambda s: -math.inf)),
+        variants=tuple(_cut(lambda at, scores, each=each: each(scores)) for each in (lambda s: 1.0, lambda s: 1.1, lambda s: 2.0, lambda s: 1.01, lambda s: -1.0, lambda s: None, lambda s: math.nan, lambda s: float(s.max()) + 1e-3, lambda s: -math.inf)),
     ),
     Misconception(
         "not all is ever stopped",
