@@ -136,7 +136,7 @@ def _cases(generator: Generator) -> Iterator[Case]:
     yield case("a tie: at 0.8 and at 0.55 it costs 1000; the larger", *tie, 0.5, 4.0, 8.0)
     yield case("a balanced set, 1 in 200 faulty on the line", *make.clear(1 / 200, 60.0, 1.0, make.whole(40, 50), make.whole(40, 50)))
     # the right weights stop at the 3rd and the 5th step, those of another rate or cost at one before or after
-    few = make.stepped((0, 6), (4, 3), (5, 2), (6, 1), (45, 0))
+    few = make.stepped((0, 6), (4, 3), (5, 2), (6, 1), (50, 1))
     yield case("a set with few faulty, 1 in 5 faulty on the line", *few, 0.2, 9.0, 4.0)
     half = make.stepped((0, 8), (8, 5), (20, 3), (26, 2), (27, 1), (9, 0))
     yield case("nearly every second part faulty on the line", *half, 0.48, 9.0, 1.0)
