@@ -23,7 +23,7 @@ VERDICTS = {"promote": (BLUE, "^"), "roll back": (RED, "v"), "go on": (GREY, "o"
 BELOW = {"loc": "outside lower center", "frameon": False, "fontsize": 9.5}
 
 
-def draw_shares(shares: Mapping[str, Mapping[str, tuple[float, float, float]]], goal: float, title: str = "") -> Figure:
+def draw_shares(shares: Mapping[str, Mapping[str, tuple[float, float, float]]], goal: float | None = None, title: str = "") -> Figure:
     """Rows of shares with their intervals, a look for each series. Units: value, low and high from 0 to 1, drawn in per cent."""
     figure = new_figure(8.5, 1.2 + 0.42 * len(shares))
     axes = figure.subplots()
@@ -33,7 +33,8 @@ def draw_shares(shares: Mapping[str, Mapping[str, tuple[float, float, float]]], 
         value, low, high = 100 * np.array([row[name] for row in shares.values() if name in row]).T
         reach = np.maximum(0, (value - low, high - value))
         axes.errorbar(value, at, xerr=reach, fmt=mark, color=colour, ms=5.5, mec="white", mew=0.5, elinewidth=1.3, capsize=2.5, label=name)
-    axes.axvline(100 * goal, color=INK, lw=1, ls=":", label=f"{100 * goal:g}%")
+    if goal is not None:
+        axes.axvline(100 * goal, color=INK, lw=1, ls=":", label=f"{100 * goal:g}%")
     axes.set(yticks=range(len(shares)), yticklabels=list(shares), ylim=(len(shares) - 0.5, -0.5), xlabel="%", title=title)
     axes.set_xlim(right=100 + 0.02 * (100 - axes.get_xlim()[0]))
     axes.grid(axis="x", color=PALE)
@@ -43,13 +44,20 @@ def draw_shares(shares: Mapping[str, Mapping[str, tuple[float, float, float]]], 
 
 
 def draw_enough(ways: Mapping[str, Bounds], claim: float, counts: Sequence[int]) -> Figure:
-    """The lower end of m right of m, against m, by several ways to make an interval."""
-    figure = new_figure(8, 3.2)
+    """What a line may err all the same when m of m answers were right, against m; hollow at the foot where a way says 0."""
+    figure = new_figure(8, 3.4)
     axes = figure.subplots()
+    floor = 20 * (1 - claim)  # per cent: a fifth of what the claim allows
     for (name, way), (colour, mark) in zip(ways.items(), LOOKS):
-        axes.semilogx(counts, [100 * way(m, m)[0] for m in counts], mark + "-", color=colour, ms=4, label=name)
-    axes.axhline(100 * claim, color=INK, lw=1, ls=":", label=f"the claim, {100 * claim:g}%")
-    axes.set(xlabel="pictures, all of them right", ylabel="lower end of the interval, %", xticks=counts, xticklabels=[f"{m:,}" for m in counts])
+        errs = np.array([100 * (1 - way(m, m)[0]) for m in counts])
+        none = errs <= 0
+        label = f"{name}: 0 for every number" if none.all() else name
+        axes.loglog(counts, np.maximum(errs, floor), mark + "-", color=colour, mfc="none" if none.all() else colour, ms=5, clip_on=False, label=label)
+    axes.axhline(100 * (1 - claim), color=INK, lw=1, ls=":", label=f"what a claim of {100 * claim:g}% allows")
+    ticks = [tick for tick in (0.1, 0.5, 1, 5, 10, 50) if tick >= floor]
+    axes.set(xlabel="pictures, all of them right", ylabel="may err in up to, %", ylim=(floor, 110))
+    axes.set_xticks(counts, [f"{m:,}" for m in counts])
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     plain(axes)
     axes.legend(frameon=False, fontsize=9.5)
@@ -75,6 +83,7 @@ def draw_costs(thresholds: np.ndarray, curves: Mapping[str, np.ndarray], best: M
     axes.annotate("as likely as not", (0, 1), (3, -2), xycoords=("data", "axes fraction"), textcoords="offset points", va="top", fontsize=9, color=INK)
     axes.set(xlabel="threshold: log-odds of a defect", ylabel="€ for 1,000 inspections")
     axes.set_yscale("symlog", linthresh=10)
+    axes.set_ylim(0, 2 * max(float(curve.max()) for curve in curves.values()) + 1)
     plain(axes)
     figure.legend(ncols=len(curves), **BELOW)
     return figure
@@ -100,8 +109,8 @@ def draw_grid(states: Mapping[str, Mapping[str, str]], looks: Mapping[str, tuple
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    for state, (colour, sign) in looks.items():
-        axes.bar(0, 0, color=colour, label=f"{sign} {state}" if sign else state)
+    for state, (colour, _) in looks.items():
+        axes.bar(0, 0, color=colour, label=state)
     figure.legend(ncols=len(looks), **BELOW)
     return figure
 
@@ -137,18 +146,18 @@ def draw_watch(shifts: Mapping[str, tuple[np.ndarray, float, tuple[int, int] | N
         image = axes.imshow(found.T, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for k, f in np.argwhere(found > limit):
             axes.text(k, f, "×", ha="center", va="center", color=RED, fontsize=11)
-        said = "quiet"
+        said = "no alarm"
         if alarm is not None:
             pictures, f = alarm
             axes.plot(pictures // window - 1, f, "s", mfc="none", mec=RED, ms=17, mew=2)
             said = f"alarm after {pictures}: {features[f]}"
         axes.set(xticks=range(len(found)), xticklabels=[window * (k + 1) for k in range(len(found))], yticks=range(len(features)))
         axes.set_yticklabels(features if at % 3 == 0 else [])
-        axes.set_title(f"{name}\n{said}", fontsize=10.5)
+        axes.set_title(f"{name}\nlimit {limit:.2f}: {said}", fontsize=10.5)
         axes.set_xlabel("pictures")
         plain(axes)
         axes.tick_params(length=0)
-    figure.colorbar(image, ax=list(panels), label=f"distance (limit {limit:.2f} in the last)", shrink=0.7)
+    figure.colorbar(image, ax=list(panels), label="distance", shrink=0.7)
     return figure
 
 
