@@ -48,7 +48,7 @@ def made_line(seed: int = 0, without: int | None = None, right: float = 0.8) -> 
     labels = {domain: sets[domain].labels for domain in DOMAINS} | {VALID: valid}
     scores = {domain: {version: scores_of(mine, right, draw) for version in VERSIONS} for domain, mine in labels.items()}
     served = scores[DOMAINS[0]][VERSIONS[-1]].argmax(1)
-    spec = Spec(factories=factories, size=SIZE, train=100, valid=20, test=COUNT, line=COUNT)
+    spec = Spec(factories=factories, size=SIZE, train=100, valid=20, test=COUNT, traced=COUNT)
     return Line(spec, artifacts_of(), sets, owner, scores, valid, served)
 
 

@@ -20,7 +20,7 @@ from breakthrough.scenes import ranges
 from breakthrough.scenes.spec import DEFECTS
 
 MODEL_CARD, DATA_SHEET = "model_card.md", "data_sheet.md"
-PARTS = ("train", "valid", "test", "line")
+PARTS = ("train", "valid", "test", "traced")
 
 
 def write(line: Line, folder: str | Path, facts: Mapping[str, Any] | None = None) -> tuple[Path, Path]:

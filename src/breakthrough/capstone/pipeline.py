@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from breakthrough import artifacts
+from breakthrough import artifacts, lineage
 from breakthrough.artifacts import Artifact
 from breakthrough.capstone import closing, probing, shrinking
 from breakthrough.capstone.engine import Built, Watch, run
@@ -59,7 +60,7 @@ def open_line(built: Built | Artifact | str | Path | None = None) -> Line:
     Raises: ArtifactError when an artifact among its parents is not there, or not what it was
     """
     found = built.artifacts if isinstance(built, Built) else _family(built)
-    spec = Spec.from_dict(_plain(found["line"]))
+    spec = Spec.from_dict(json.loads(found["line"].path(closing.SPEC).read_text(encoding="utf-8")))
     pairs = {SYNTHETIC: "test", LINE: "traced"}
     sets = {domain: [load_set(found[f"{part}.{name}"], part) for name in spec.names] for domain, part in pairs.items()}
     factory = {domain: np.repeat(np.arange(len(each)), [len(one) for one in each]) for domain, each in sets.items()}
@@ -72,27 +73,19 @@ def open_line(built: Built | Artifact | str | Path | None = None) -> Line:
 
 
 def _family(given: Artifact | str | Path | None) -> dict[str, Artifact]:
-    """The artifacts of a line by stage, from its parents."""
-    if given is None:
-        lines = sorted((stage_store() / closing.KIND).glob(f"[0-9]*/{artifacts.MANIFEST}"), reverse=True)
-        if not lines:
-            raise ArtifactError(expected("a line that was built", f"none in {stage_store()}", "breakthrough capstone"))
-        given = lines[0].parent
-    line = artifacts.load(given.folder if isinstance(given, Artifact) else given)
-    found = {}
-    for name in line.parents:
-        places = sorted(line.folder.resolve().parents[1].glob(f"*/{name}/{artifacts.MANIFEST}"))
-        if not places:
-            raise ArtifactError(expected(f"the artifact {name}, which the line was made from", "none", "breakthrough capstone, which makes it again"))
-        one = artifacts.load(places[0].parent)
-        found[one.metrics["stage"]] = one
-    return found | {"line": line}
+    """The artifacts of a line by stage: what it hangs on, all of it whole."""
+    link = lineage.trace(_newest() if given is None else given)
+    if link.broken:
+        one = link.broken[0]
+        raise ArtifactError(expected("a line with everything that it was made from", f"{one.name}/{one.id}: {one.why}", "breakthrough capstone, which makes it again"))
+    return {one.name: one.artifact for one in link.each() if one.artifact is not None}
 
 
-def _plain(line: Artifact) -> dict[str, Any]:
-    import json
-
-    return json.loads(line.path(closing.SPEC).read_text(encoding="utf-8"))
+def _newest() -> Path:
+    lines = sorted((stage_store() / closing.KIND).glob(f"[0-9]*/{artifacts.MANIFEST}"), reverse=True)
+    if not lines:
+        raise ArtifactError(expected("a line that was built", f"none in {stage_store()}", "breakthrough capstone"))
+    return lines[0].parent
 
 
 class Bar(Watch):

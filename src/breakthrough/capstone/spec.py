@@ -27,7 +27,7 @@ class Spec:
 
     Units:  train, valid, test and traced are pictures a factory, traced ones path traced with spp paths a pixel; size in pixels;
             a round is one pass over each factory's pictures; batches are those that are compiled; clients at once and
-            seconds of each load
+            seconds of each load; lr falls to lr_end of itself; server_momentum counts with fedavgm only
     Raises: ConfigError for a number that is too small
     """
 
@@ -45,6 +45,8 @@ class Spec:
     lr: float = 0.3
     lr_end: float = 0.02
     protection: str = "masked"
+    strategy: str = "fedavgm"
+    server_momentum: float = 0.7
     batches: tuple[int, ...] = (1, 8, 32)
     clients: tuple[int, ...] = (1, 8, 32)
     seconds: float = 2.0

@@ -19,7 +19,7 @@ from breakthrough.errors import ConfigError, UnknownNameError, expected, unknown
 from breakthrough.exercises.compare import Compare, Difference, choice, close
 
 LADDER = ("concept", "shapes", "pseudocode", "solution")
-ROOMS = ("start", "moe", "scenes", "federated", "quant", "deploy")  # files of this folder that define EXERCISES, in course order
+ROOMS = ("start", "moe", "scenes", "federated", "quant", "deploy", "capstone")  # files of this folder that define EXERCISES, in course order
 
 
 @dataclass(frozen=True)
