@@ -106,7 +106,7 @@ def draw_coverage(counts: Sequence[int], shares: Mapping[str, Sequence[float]], 
             raise ShapeError(expected(f"{len(counts)} shares of {name}", len(found)))
         axes.plot(counts, 100 * np.asarray(found), mark + line, color=colour, lw=1.8, ms=6, label=name)
     axes.axhline(100 * aim, color=INK, lw=1.2, ls=":")
-    axes.annotate("promised", (0, 100 * aim), (4, 3), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=9.5, color=INK, va="bottom")
+    axes.annotate("promised", (1, 100 * aim), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=9.5, color=INK, va="center")
     axes.set(xscale="log", xlabel="pictures measured", ylabel="intervals that hold the truth, %", ylim=(0, 104))
     axes.set_xticks(counts, [f"{count:,}" for count in counts])
     axes.minorticks_off()
@@ -216,6 +216,8 @@ def distance(first: np.ndarray, second: np.ndarray) -> float:
 
 def draw_looks(z: np.ndarray, limit: float, shares: Mapping[str, np.ndarray], aim: float) -> Figure:
     """On the left some streams' statistic, those in red that went beyond the limit; on the right how many have, by the number of looks.
+
+    A look that was not taken is NaN.
 
     Shapes: z (streams, looks), each of shares (looks,)
     Units:  shares from 0 to 1; drawn in per cent
