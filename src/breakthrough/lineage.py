@@ -101,8 +101,10 @@ def _find(name: str) -> Path:
     if (Path(name) / MANIFEST).is_file():
         return Path(name).resolve()
     homes = _homes(artifacts.store() / "x" / "y")
-    found = [place.parent for home in homes for place in home.glob(f"*/{name}/{MANIFEST}")]
-    found = found or sorted((place.parent for home in homes for place in home.glob(f"{name}/[0-9]*/{MANIFEST}")), key=lambda one: one.name)
+    plain = name.replace("_", "").replace("-", "").isalnum()  # an id or a kind, no path
+    found = [place.parent for home in homes for place in home.glob(f"*/{name}/{MANIFEST}")] if plain else []
+    if plain and not found:
+        found = sorted((place.parent for home in homes for place in home.glob(f"{name}/[0-9]*/{MANIFEST}")), key=lambda one: one.name)
     if not found:
         kinds = sorted({place.parents[1].name for home in homes for place in home.glob(f"*/[0-9]*/{MANIFEST}")})
         raise ArtifactError(expected("an artifact's folder, id or kind", repr(name), ", ".join(kinds) or "breakthrough capstone, which makes some"))

@@ -331,3 +331,16 @@ def test_plans_travel_as_json(tmp_path):
     with pytest.raises(ConfigError, match="options of FedAdam"):
         from breakthrough.federated.strategies import Step
         Step(replace(plan, options={"etta": 1.0}), set())
+
+
+def test_a_round_ends_after_so_many_steps(home):
+    folder, _ = home
+    data = load_data(task_of("digits"), folder / "toy" / "node-0.npz")
+    start = initial_state(PLAN)
+    whole = train_round(replace(PLAN, batch_size=20), start, data, "0", 1)  # 60 pictures: 3 steps
+    assert same(train_round(replace(PLAN, batch_size=20, steps=3), start, data, "0", 1)[0], whole[0])
+    assert same(train_round(replace(PLAN, batch_size=20, steps=9), start, data, "0", 1)[0], whole[0])
+    two, one = (train_round(replace(PLAN, batch_size=20, steps=count), start, data, "0", 1)[0] for count in (2, 1))
+    assert not same(two, whole[0]) and not same(one, two)
+    again = train_round(replace(PLAN, batch_size=20, steps=4, epochs=2), start, data, "0", 1)[0]
+    assert not same(again, whole[0])  # the steps go on in the next pass

@@ -21,13 +21,13 @@ from breakthrough.train.recipe import Recipe
 from breakthrough.train.sets import load_set, together
 
 SET = "pictures"  # what a node keeps
+BATCH = 32  # of the control, which takes larger steps than a node can
 
 
 def recipe(spec: Spec) -> Recipe:
-    """How the centralised control is trained: as many steps as all the factories make together, by the best recipe there is."""
-    each = -(-spec.train // spec.batch_size)
-    steps = spec.rounds * each * len(spec.factories)
-    return Recipe(steps=steps, batch_size=spec.batch_size, lr=spec.lr, average=0.995, augmentation=Augmentation(**spec.augmentation), save_every=each)
+    """How the centralised control is trained: as many passes as the factories make, by the best recipe there is."""
+    a_pass = max(1, spec.train * len(spec.factories) // BATCH)
+    return Recipe(steps=spec.rounds * a_pass, batch_size=BATCH, lr=spec.lr, average=0.995, augmentation=Augmentation(**spec.augmentation), save_every=a_pass)
 
 
 def plan(spec: Spec) -> Plan:

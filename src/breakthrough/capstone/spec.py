@@ -18,6 +18,7 @@ from breakthrough.scenes.ranges import Ranges
 from breakthrough.scenes.spec import DEFECTS
 from breakthrough.seeds import derive
 
+TONES = {"exposure": 0.4, "contrast": 0.2, "gamma": 0.2, "temperature": 0.2, "blur": 0.6}  # what another renderer, or a camera, does to a picture
 NUMBERS = ("train", "valid", "test", "traced", "size", "spp", "rounds", "batch_size", "seed", "seconds")
 
 
@@ -39,9 +40,9 @@ class Spec:
     traced: int = 75
     spp: int = 16
     net: Mapping[str, Any] = field(default_factory=lambda: {"experts": 4})
-    augmentation: Mapping[str, Any] = field(default_factory=dict)
-    rounds: int = 15
-    batch_size: int = 32
+    augmentation: Mapping[str, Any] = field(default_factory=lambda: dict(TONES))
+    rounds: int = 16
+    batch_size: int = 16
     lr: float = 0.3
     lr_end: float = 0.02
     protection: str = "masked"

@@ -6,8 +6,9 @@ The same function, on all data at once, is the centralised control.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ CLIP = 1.0  # the largest norm of a gradient: skewed data give steep ones
 
 @dataclass(frozen=True)
 class Passes:
-    """Some passes over the data of a node.
+    """Some passes over the data of a node, of `steps` batches at most, where that is not 0.
 
     Units:  proximal is FedProx's μ; the weight of half the squared distance to the weights it began with
     Source: Li et al. 2020 (FedProx)
@@ -36,6 +37,7 @@ class Passes:
     lr: float
     momentum: float = 0.9
     proximal: float = 0.0
+    steps: int = 0
 
 
 def fit(task: Task, model: nn.Module, data: Data, passes: Passes, generator: torch.Generator) -> float:
@@ -63,12 +65,16 @@ def _train(task: Task, model: nn.Module, data: Data, passes: Passes, optimizer: 
     anchor = [weight.detach().clone() for weight in model.parameters()] if passes.proximal else []
     model.train()
     total, steps = torch.zeros((), device=_device(model)), 0
-    for _ in range(passes.epochs):
-        for chosen in torch.randperm(len(data), generator=generator).split(passes.batch_size):
-            loss = task.loss(model, data, chosen, generator)
-            total, steps = total + loss.detach(), steps + 1
-            _step(model, optimizer, loss + proximal_term(model, anchor, passes.proximal))
+    for chosen in islice(_batches(len(data), passes, generator), passes.steps or None):
+        loss = task.loss(model, data, chosen, generator)
+        total, steps = total + loss.detach(), steps + 1
+        _step(model, optimizer, loss + proximal_term(model, anchor, passes.proximal))
     return float(total) / max(1, steps)
+
+
+def _batches(count: int, passes: Passes, generator: torch.Generator) -> Iterator[Tensor]:
+    for _ in range(passes.epochs):
+        yield from torch.randperm(count, generator=generator).split(passes.batch_size)
 
 
 def _step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -99,7 +105,7 @@ def train_round(plan: Plan, state: State, data: Data, name: int, number: int, pr
     task = task_of(plan.task, plan.task_options)
     model = task.model(plan.seed).to(devices.choose())
     load_state(model, state)
-    passes = Passes(plan.epochs, plan.batch_size, plan.lr_of(number), plan.momentum, proximal)
+    passes = Passes(plan.epochs, plan.batch_size, plan.lr_of(number), plan.momentum, proximal, plan.steps)
     loss = fit(task, model, data, passes, torch_generator(plan.seed, "node", name, "round", number))
     return state_of(model), loss
 
@@ -122,7 +128,7 @@ def centralised(plan: Plan, data: Data, on_pass: Callable[[int, nn.Module], None
     for number in range(1, plan.rounds + 1):
         for group, base in zip(optimizer.param_groups, bases):
             group["lr"] = base * plan.lr_of(number) / plan.lr
-        passes = Passes(plan.epochs, plan.batch_size, plan.lr_of(number), plan.momentum)
+        passes = Passes(plan.epochs, plan.batch_size, plan.lr_of(number), plan.momentum, steps=plan.steps)
         _train(task, model, data, passes, optimizer, generator)
         if on_pass:
             on_pass(number, model)
