@@ -130,6 +130,10 @@ def _link(name: str, folder: Path | None, homes: list[Path], known: dict[str, Li
     except ArtifactError as error:
         state, why, found = ALTERED, str(error), _unverified(folder)
     parents = () if found is None else tuple(_link(one, _place(one, homes), homes, known) for one in found.parents)
+    for parent in parents if state == WHOLE else ():
+        wanted = (found.metrics.get("inputs") or {}).get(parent.name)
+        if parent.artifact is not None and wanted not in (None, parent.artifact.digest):
+            state, why = ALTERED, f"it was made from {parent.name} with content {wanted[:12]}…, its parent's is {parent.artifact.digest[:12]}…"
     known[name] = Link(name, state, why, found, parents)
     return known[name]
 

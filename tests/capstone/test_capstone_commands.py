@@ -87,6 +87,16 @@ def test_lineage_fails_when_a_byte_was_altered(line, tmp_path, capsys):
     assert "spec.json" in capsys.readouterr().out
 
 
+def test_lineage_holds_a_parent_to_the_content_that_its_child_was_made_from(line, tmp_path):
+    copy = tmp_path / "line" / line.id
+    shutil.copytree(line.folder, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["metrics"]["inputs"]["federated"] = 64 * "0"
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    broken = lineage.trace(copy).broken
+    assert [one.id for one in broken] == [line.id] and "made from federated" in broken[0].why
+
+
 def test_an_unfinished_build_hands_nothing_over(told):
     built = pipeline.build("tiny", until="quantized")
     with pytest.raises(ArtifactError, match="without until"):

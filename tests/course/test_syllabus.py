@@ -96,16 +96,17 @@ def test_the_shape_is_kept_by_hours_and_by_points(key):
     assert f"shape.lab: expected 70% of the {key} over the modules that are built" in message
 
 
-PLANNED = [module.get("state") for module in yaml.safe_load(REAL)["modules"]].index("planned")  # the first of them
+NEXT = REAL.replace("\nclaims:\n", '\n  - id: "99_next"\n    title: Next\n    room: next\n    state: planned\n\nclaims:\n')
+PLANNED = [module.get("state") for module in yaml.safe_load(NEXT)["modules"]].index("planned")  # the first of them
 
 
 def test_a_planned_module_carries_no_points():
     assert f"modules[{PLANNED}].points: expected none while the module is planned" in broken(
-        "    state: planned\n", "    state: planned\n    points: {lab: 1}\n")
+        "    state: planned\n", "    state: planned\n    points: {lab: 1}\n", NEXT)
 
 
 def test_a_built_module_has_hours():
-    assert f"modules[{PLANNED}].hours: expected hours for a module that is built" in broken("    state: planned\n", "")
+    assert f"modules[{PLANNED}].hours: expected hours for a module that is built" in broken("    state: planned\n", "", NEXT)
 
 
 def test_points_need_exercises():
@@ -114,7 +115,7 @@ def test_points_need_exercises():
 
 
 def test_all_faults_come_at_once():
-    text = REAL.replace("lab: 7,", "lab: seven,", 1).replace("state: planned", "state: plan", 1)
+    text = NEXT.replace("lab: 7,", "lab: seven,", 1).replace("state: planned", "state: plan", 1)
     with pytest.raises(ConfigError) as caught:
         syllabus.parse(text, Path())
     assert len(str(caught.value).splitlines()) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -13,6 +12,7 @@ from breakthrough.lineage import WHOLE, Link
 
 INK, GOOD, BAD, PALE = "#333333", "#0072B2", "#D55E00", "#bbbbbb"
 SUFFIXES = (".svg", ".png", ".pdf")
+HALF = 0.36  # of a box's width, in columns
 
 
 def draw(link: Link, *, direct: bool = True) -> Figure:
@@ -24,25 +24,24 @@ def draw(link: Link, *, direct: bool = True) -> Figure:
     depth: dict[str, int] = {}
     for one in reversed(_sorted(link)):
         depth[one.id] = 1 + max((depth[parent.id] for parent in one.parents), default=-1)
-    columns = defaultdict(list)
-    for one in sorted(links, key=lambda each: each.name):
-        columns[depth[one.id]].append(one)
-    high = max(map(len, columns.values()))
-    figure = Figure(figsize=(2.1 * len(columns) + 0.6, 0.5 * high + 0.7), layout="constrained")
+    place = _places(links, depth)
+    columns, high = 1 + max(x for x, _ in place.values()), 1 + max(y for _, y in place.values())
+    figure = Figure(figsize=(1.9 * columns + 1.2, 0.58 * high + 0.4), layout="constrained")
     axes = figure.add_subplot()
-    place = {one.id: (column, (i + 0.5) * high / len(those)) for column, those in columns.items() for i, one in enumerate(those)}
     reach = _reach(link) if direct else {}
     for one in links:
         for parent in one.parents:
             if not any(parent.id in reach.get(other.id, ()) for other in one.parents if other.id != parent.id):
                 (x0, y0), (x1, y1) = place[parent.id], place[one.id]
-                axes.annotate("", (x1 - 0.38, y1), (x0 + 0.38, y0), arrowprops={"arrowstyle": "-|>", "color": PALE, "lw": 0.9, "shrinkA": 0, "shrinkB": 0})
+                arrow = {"arrowstyle": "-|>", "color": PALE, "lw": 0.9, "shrinkA": 0, "shrinkB": 0}
+                axes.annotate("", (x1 - HALF, y1), (x0 + HALF, y0), arrowprops=arrow, zorder=1)
     for one in links:
-        x, y = place[one.id]
         colour = GOOD if one.state == WHOLE else BAD
-        text = f"{one.name}\n{one.id[-8:]}" + ("" if one.state == WHOLE else f"\n{one.state}")
-        axes.text(x, y, text, ha="center", va="center", fontsize=8, color=INK, bbox={"boxstyle": "round", "fc": "white", "ec": colour, "lw": 1.4})
-    axes.set(xlim=(-0.6, len(columns) - 0.4), ylim=(high + 0.2, -0.2))
+        text = "\n".join((f"{one.name}  {one.id[-8:]}", *_said(one)))
+        box = {"boxstyle": "round", "fc": "white", "ec": colour, "lw": 1.4}
+        axes.text(*place[one.id], text, ha="center", va="center", fontsize=7.5, color=INK, bbox=box, zorder=2)
+    columns, high = columns - 1, high - 1
+    axes.set(xlim=(-0.6, columns + 0.6), ylim=(high + 0.6, -0.6))
     axes.set_axis_off()
     return figure
 
@@ -56,6 +55,29 @@ def save(link: Link, path: Path) -> None:
         raise InputError(expected(f"a file that ends in {', '.join(SUFFIXES)}", path))
     with files.aside(path) as aside:
         draw(link).savefig(aside, dpi=150)
+
+
+def _places(links: list[Link], depth: dict[str, int]) -> dict[str, tuple[float, float]]:
+    """A column for each depth; in the first, those that are needed first stand above, later ones near their parents."""
+    needed = {one.id: min((depth[child.id] for child in links if one.id in {parent.id for parent in child.parents}), default=0) for one in links}
+    first = sorted((one for one in links if depth[one.id] == 0), key=lambda one: (needed[one.id], one.name))
+    place = {one.id: (0.0, float(i)) for i, one in enumerate(first)}
+    for column in range(1, 1 + max(depth.values())):
+        those = [one for one in links if depth[one.id] == column]
+        near = {one.id: sum(place[parent.id][1] for parent in one.parents) / len(one.parents) for one in those}
+        last = -2.0
+        for one in sorted(those, key=lambda each: (near[each.id], each.name)):
+            last = max(near[one.id] - 0.8 * (len(those) > 1), last + 1.6)
+            place[one.id] = (float(column), last)
+    return place
+
+
+def _said(link: Link) -> list[str]:
+    """A line of what a picture's artifact was drawn from; what is wrong with one that is not whole."""
+    if link.state != WHOLE:
+        return [link.state]
+    drawn = [one for one in link.settings.values() if isinstance(one, dict) and "seed" in one] if not link.parents else []
+    return [f"{one['n']:,} from {len(one.get('ranges', ()))} ranges, seed {str(one['seed'])[:5]}…" for one in drawn[:1]]
 
 
 def _sorted(link: Link) -> list[Link]:

@@ -38,7 +38,7 @@ class Spec:
     valid: int = 250
     test: int = 1250
     traced: int = 75
-    spp: int = 16
+    spp: int = 32
     net: Mapping[str, Any] = field(default_factory=lambda: {"experts": 4})
     augmentation: Mapping[str, Any] = field(default_factory=lambda: dict(TONES))
     rounds: int = 16
@@ -47,7 +47,7 @@ class Spec:
     lr_end: float = 0.02
     protection: str = "masked"
     strategy: str = "fedavgm"
-    server_momentum: float = 0.7
+    server_momentum: float = 0.5
     batches: tuple[int, ...] = (1, 8, 32)
     clients: tuple[int, ...] = (1, 8, 32)
     seconds: float = 2.0

@@ -18,11 +18,11 @@ from breakthrough.scenes.spec import DEFECTS
 
 # the frame: how far anything moves that is bolted down, and what counts as a defect
 FRAME: dict[str, Any] = dict(
-    elevation_rad=degrees(57, 59), azimuth_rad=degrees(-92, -88), distance_m=(0.257, 0.263), roll_rad=degrees(-1, 1),
+    elevation_rad=degrees(62, 64), azimuth_rad=degrees(-92, -88), distance_m=(0.257, 0.263), roll_rad=degrees(-1, 1),
     aim_m=(-0.001, 0.001), part_yaw_rad=degrees(-8, 8), distractors=(0, 1), distractor_gap_m=(0.006, 0.016),
     lights=(2, 2), light_elevation_rad=degrees(55, 75), light_azimuth_rad=degrees(-130, -50), light_distance_m=(0.45, 0.55),
     light_radius_m=(0.12, 0.2), value_factor=(0.85, 1.2), tint_factor=(0.95, 1.05), roughness_factor=(1.3, 1.8),
-    scratch_contrast=(0.05, 0.2), scratch_shines=(0.0, 0.0), hole_shade=(0.03, 0.25),
+    cap_off_m=(0.007, 0.016), scratch_contrast=(0.05, 0.2), scratch_shines=(0.0, 0.0), hole_shade=(0.03, 0.25),
 )  # fmt: skip
 
 
@@ -42,7 +42,7 @@ STATIONS: tuple[Factory, ...] = (
         "east", "dim and cold, a lower camera, bolts often missing", (5, 6, 3, 3, 3),
         light_power=(0.6, 0.8), ambient=(0.2, 0.3), light_warmth_factor=(0.72, 0.88), variants=("b", "c"),
         bracket_kinds=("aluminium", "cast_iron"), bolt_kinds=("steel", "black_oxide"), tray_kinds=("steel", "paint"),
-        elevation_rad=degrees(53, 55),
+        elevation_rad=degrees(60, 62),
     ),
     _station(
         "south", "one lamp, brass and paint on wood, caps often off", (6, 2, 4, 6, 2),
@@ -53,7 +53,7 @@ STATIONS: tuple[Factory, ...] = (
     _station(
         "west", "three lamps, paint and cast iron, cluttered, bolts often raised", (5, 2, 7, 3, 3),
         light_power=(0.7, 1.0), ambient=(0.3, 0.45), light_warmth_factor=(0.88, 1.0), lights=(3, 3),
-        bracket_kinds=("paint", "cast_iron"), cap_kinds=("black_oxide", "plastic", "rubber"), elevation_rad=degrees(61, 63),
+        bracket_kinds=("paint", "cast_iron"), cap_kinds=("black_oxide", "plastic", "rubber"), elevation_rad=degrees(65, 67),
         distance_m=(0.265, 0.272), distractors=(1, 3),
     ),
 )  # fmt: skip
