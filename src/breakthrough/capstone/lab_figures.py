@@ -143,7 +143,7 @@ def draw_watch(shifts: Mapping[str, tuple[np.ndarray, float, tuple[int, int] | N
         axes.axis("off")
     for at, (axes, (name, (distances, limit, alarm))) in enumerate(zip(panels, shifts.items())):
         found = np.asarray(distances, float).reshape(-1, len(features))
-        image = axes.imshow(found.T, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        image = axes.imshow(found.T if len(found) else np.zeros((len(features), 1)), cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for k, f in np.argwhere(found > limit):
             axes.text(k, f, "×", ha="center", va="center", color=RED, fontsize=11)
         said = "no alarm"
@@ -153,7 +153,7 @@ def draw_watch(shifts: Mapping[str, tuple[np.ndarray, float, tuple[int, int] | N
             said = f"alarm after {pictures}: {features[f]}"
         axes.set(xticks=range(len(found)), xticklabels=[window * (k + 1) for k in range(len(found))], yticks=range(len(features)))
         axes.set_yticklabels(features if at % 3 == 0 else [])
-        axes.set_title(f"{name}\nlimit {limit:.2f}: {said}", fontsize=10.5)
+        axes.set_title(f"{name}\nlimit {limit:.2f}: {said}", fontsize=9.5)
         axes.set_xlabel("pictures")
         plain(axes)
         axes.tick_params(length=0)
@@ -172,7 +172,8 @@ def draw_canaries(found: Mapping[str, Mapping[str, Sequence[tuple[str, int]]]], 
             mine = [i for i, (said, _) in enumerate(ends) if said == verdict]
             place = [most if verdict == "go on" else ends[i][1] for i in mine]
             filled = "none" if verdict == "go on" else colour
-            axes.plot(place, y + shift[mine], mark, color=colour, mfc=filled, ms=5, alpha=0.8, clip_on=False, label=verdict if y == 0 else None)
+            (drawn,) = axes.plot(place, y + shift[mine], mark, color=colour, mfc=filled, ms=5, alpha=0.8, clip_on=False, label=verdict if y == 0 else None)
+            drawn.set_in_layout(False)
     for edge in np.cumsum([len(ways) for ways in found.values()])[:-1]:
         axes.axhline(edge - 0.5, color=PALE, lw=1.5)
     axes.set(yticks=range(len(rows)), yticklabels=[f"{candidate}: {way}" for candidate, way, _ in rows], ylim=(len(rows) - 0.5, -0.5))
