@@ -106,6 +106,16 @@ def after(stages: Mapping[str, Stage], name: str) -> set[str]:
     return found
 
 
+def before_the_end(stages: Mapping[str, Stage]) -> dict[str, int]:
+    """How many stages have to be made one after another from each to the end, itself among them."""
+    found = dict.fromkeys(stages, 1)
+    for one in reversed(list(stages.values())):
+        for need in one.needs:
+            if need in found:
+                found[need] = max(found[need], 1 + found[one.name])
+    return found
+
+
 def perform(text: str) -> str:
     """Make one stage from its order, and say in which folder its artifact lies."""
     from breakthrough import devices
