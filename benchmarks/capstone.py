@@ -10,6 +10,7 @@ Run: python benchmarks/capstone.py [--only 1] [--profile quick] [--folder DIR]. 
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import tempfile
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from breakthrough import devices, files
 from breakthrough.capstone import engine, pipeline, wording
 from breakthrough.capstone.facts import facts_of
 from breakthrough.capstone.shrinking import held_out
@@ -77,8 +79,9 @@ def whole(profile: str, home: Path) -> None:
     print(facts["goals"])
 
 
-def ablation(spec: Spec, home: Path) -> None:
-    """Part 2."""
+def ablation(spec: Spec, home: Path, keep: Path | None) -> None:
+    """Part 2; kept as JSON, the report shows it."""
+    rows = []
     print("2. the control under one change at a time; 95% t-intervals over seeds")
     for name, (learned, tested) in variants(spec).items():
         found = {"test": [], "traced": []}
@@ -89,8 +92,14 @@ def ablation(spec: Spec, home: Path) -> None:
                 sets = engine.run(replace(tested, seed=seed), "ablation", home / "ablation", until=part)
                 pictures, _ = held_out([sets.artifacts[f"{part}.{one}"] for one in tested.names], part)
                 found[part].append(float((logits(net, pictures.images).argmax(1).numpy() == pictures.labels).mean()))
-        text = ", ".join(f"{part} {100 * one.mean:.1f} ± {100 * one.half:.1f}%" for part, one in ((part, estimate(values)) for part, values in found.items()))
+        shares = {part: estimate(values) for part, values in found.items()}
+        rows.append({"name": name, **{part: {"mean": one.mean, "half": one.half} for part, one in shares.items()}})
+        text = ", ".join(f"{part} {100 * one.mean:.1f} ± {100 * one.half:.1f}%" for part, one in shares.items())
         print(f"{name:34} {text}   {np.round(100 * np.array(found['traced']), 1).tolist()}", flush=True)
+    if keep:
+        told = {"date": time.strftime("%Y-%m-%d"), "machine": f"{platform.machine()}, {devices.cores()} cores", "seeds": len(SEEDS),
+                "rounds": spec.rounds, "pictures": spec.train * len(spec.factories), "rows": rows}  # fmt: skip
+        files.write_text(keep, json.dumps(told, indent=1) + "\n")
 
 
 def main() -> None:
@@ -99,6 +108,7 @@ def main() -> None:
     parser.add_argument("--profile", default="quick", choices=sorted(PROFILES))
     parser.add_argument("--rounds", type=int, default=8, help="passes of each training of part 2")
     parser.add_argument("--traced", type=int, default=100, help="path-traced pictures a factory and seed of part 2")
+    parser.add_argument("--keep", type=Path, help="where the ablation is kept as JSON: src/breakthrough/capstone/ablation.json")
     parser.add_argument("--folder", type=Path, help="where stages are kept, to go on with; else a temporary one")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -107,7 +117,7 @@ def main() -> None:
         if "1" in chosen.only.split(","):
             whole(chosen.profile, home)
         if "2" in chosen.only.split(","):
-            ablation(replace(PROFILES[chosen.profile], rounds=chosen.rounds, traced=chosen.traced, test=250), home)
+            ablation(replace(PROFILES[chosen.profile], rounds=chosen.rounds, traced=chosen.traced, test=250), home, chosen.keep)
 
 
 if __name__ == "__main__":

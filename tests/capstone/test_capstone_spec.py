@@ -3,7 +3,7 @@ import json
 import pytest
 
 from breakthrough.capstone.spec import PROFILES, Spec, spec_of
-from breakthrough.capstone.stages import after, graph
+from breakthrough.capstone.stages import after, before_the_end, graph
 from breakthrough.capstone.stations import STATIONS
 from breakthrough.errors import ConfigError, InputError, UnknownNameError
 from breakthrough.scenes.spec import DEFECTS
@@ -89,3 +89,9 @@ def test_what_hangs_on_a_stage():
     assert {"test.north", "test.west"} <= after(stages, "test")
     with pytest.raises(UnknownNameError, match="compiled"):
         after(stages, "compile")
+
+
+def test_the_longest_chain_goes_first():
+    chain = before_the_end(graph(PROFILES["tiny"]))
+    assert chain["line"] == 1 and chain["served"] == 2 and chain["compiled"] == 3 and chain["federated"] == 5 and chain["train.east"] == 6
+    assert chain["central"] == chain["traced.west"] == 3

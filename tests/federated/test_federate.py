@@ -344,3 +344,16 @@ def test_a_round_ends_after_so_many_steps(home):
     assert not same(two, whole[0]) and not same(one, two)
     again = train_round(replace(PLAN, batch_size=20, steps=4, epochs=2), start, data, "0", 1)[0]
     assert not same(again, whole[0])  # the steps go on in the next pass
+
+
+def test_a_node_may_send_the_mean_of_its_last_weights(home):
+    folder, _ = home
+    data = load_data(task_of("digits"), folder / "toy" / "node-0.npz")
+    start, plan = initial_state(PLAN), replace(PLAN, batch_size=20)
+    after = [train_round(replace(plan, steps=count), start, data, "0", 1)[0] for count in (1, 2, 3)]
+    mean = train_round(replace(plan, average=0.9), start, data, "0", 1)[0]
+    for name in start:
+        wanted = start[name]
+        for step, one in enumerate(after, 1):
+            wanted = wanted + (1 - min(0.9, step / (step + 10))) * (one[name] - wanted)
+        np.testing.assert_allclose(mean[name], wanted, atol=1e-6)

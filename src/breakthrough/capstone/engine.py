@@ -21,7 +21,7 @@ from breakthrough import artifacts, devices
 from breakthrough.artifacts import Artifact
 from breakthrough.capstone import keys
 from breakthrough.capstone.order import PROGRESS, Order
-from breakthrough.capstone.stages import Stage, after, graph, perform
+from breakthrough.capstone.stages import Stage, after, before_the_end, graph, perform
 from breakthrough.capstone.spec import Spec
 from breakthrough.errors import BreakthroughError, expected
 from breakthrough.federated.simulation import start_ray
@@ -106,6 +106,7 @@ class _State:
     def __init__(self, spec: Spec, profile: str, store: Path, stages: Mapping[str, Stage], again: set[str], watch: Watch) -> None:
         self.plain, self.profile, self.store = json.loads(json.dumps(spec.to_dict())), profile, store
         self.stages, self.again, self.watch = stages, again, watch
+        self.before = before_the_end(stages)
         self.found: dict[str, Artifact] = {}
         self.made_s: dict[str, float] = {}
 
@@ -115,6 +116,7 @@ class _State:
         self.watch.plan(self.stages)
         while waiting or running:
             ready = [stage for stage in waiting.values() if all(need in self.found for need in stage.needs)]
+            ready.sort(key=lambda stage: -self.before[stage.name])  # what most waits for goes first
             for stage in ready[: makers.most - len(running)]:
                 order = self._wanted(waiting.pop(stage.name))
                 if order is None:
@@ -171,9 +173,8 @@ class _Here:
 class _Ray:
     """Ray tasks; Ray is started when there is something to make, and shares out its cores."""
 
-    most = 1000
-
     def __init__(self, workers: int, address: str | None) -> None:
+        self.most = 1000 if address else workers
         self.workers, self.address, self.task, self.ours = workers, address, None, False
 
     def __enter__(self) -> _Ray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TEMPLATE, NAME = "report.html.j2", "report.html"
+ABLATION = Path(__file__).parent / "ablation.json"
 DOTS = 150  # an inch: sharp on screens of two dots a pixel
 
 
@@ -58,7 +60,12 @@ def render(line: Line, lineage: str = "", assumptions: Assumptions | None = None
     assumptions = assumptions or Assumptions()
     found = facts_of(line, assumptions) if facts is None else facts
     page = environment().get_template(TEMPLATE)
-    return page.render(facts=found, measured=found["measured"], images=_images(line, found), assumptions=assumptions.table(), lineage=lineage)
+    return page.render(ablation=ablation(), facts=found, measured=found["measured"], images=_images(line, found), assumptions=assumptions.table(), lineage=lineage)
+
+
+def ablation(path: Path = ABLATION) -> dict[str, Any] | None:
+    """What `benchmarks/capstone.py` measured of where the path-traced accuracy comes from; None where it has not been."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def environment() -> Environment:

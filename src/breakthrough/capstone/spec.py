@@ -28,7 +28,8 @@ class Spec:
 
     Units:  train, valid, test and traced are pictures a factory, traced ones path traced with spp paths a pixel; size in pixels;
             a round is one pass over each factory's pictures; batches are those that are compiled; clients at once and
-            seconds of each load; lr falls to lr_end of itself; server_momentum counts with fedavgm only
+            seconds of each load; lr falls to lr_end of itself; server_momentum counts with fedavgm only; average is the decay of
+            the mean of its weights that a node sends
     Raises: ConfigError for a number that is too small
     """
 
@@ -37,17 +38,18 @@ class Spec:
     train: int = 2000
     valid: int = 250
     test: int = 1250
-    traced: int = 75
+    traced: int = 60
     spp: int = 32
     net: Mapping[str, Any] = field(default_factory=lambda: {"experts": 4})
     augmentation: Mapping[str, Any] = field(default_factory=lambda: dict(TONES))
-    rounds: int = 16
+    rounds: int = 20
     batch_size: int = 16
     lr: float = 0.3
     lr_end: float = 0.02
     protection: str = "masked"
     strategy: str = "fedavgm"
     server_momentum: float = 0.5
+    average: float = 0.97
     batches: tuple[int, ...] = (1, 8, 32)
     clients: tuple[int, ...] = (1, 8, 32)
     seconds: float = 2.0

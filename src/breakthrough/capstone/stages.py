@@ -75,7 +75,7 @@ def graph(spec: Spec) -> dict[str, Stage]:
     """The stages of a line by name, each after those that it needs."""
     train, test, traced = ([f"{part}.{name}" for name in spec.names] for part in ("train", "test", "traced"))
     learned = {name: getattr(spec, name) for name in ("net", "augmentation", "rounds", "batch_size", "lr", "train", "seed")}
-    together = {**learned, **{name: getattr(spec, name) for name in ("lr_end", "protection", "strategy", "server_momentum")}}
+    together = {**learned, **{name: getattr(spec, name) for name in ("lr_end", "protection", "strategy", "server_momentum", "average")}}
     machine = {"batches": list(spec.batches), "processor": keys.processor(), "runs": spec.seconds >= 1}
     stages = [_pictures(spec, name) for part in (train, traced, test) for name in part]
     stages += [
@@ -103,6 +103,16 @@ def after(stages: Mapping[str, Stage], name: str) -> set[str]:
     for one in stages.values():  # each comes after what it needs
         if found & set(one.needs):
             found.add(one.name)
+    return found
+
+
+def before_the_end(stages: Mapping[str, Stage]) -> dict[str, int]:
+    """How many stages have to be made one after another from each to the end, itself among them."""
+    found = dict.fromkeys(stages, 1)
+    for one in reversed(list(stages.values())):
+        for need in one.needs:
+            if need in found:
+                found[need] = max(found[need], 1 + found[one.name])
     return found
 
 

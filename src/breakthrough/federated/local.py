@@ -28,7 +28,7 @@ CLIP = 1.0  # the largest norm of a gradient: skewed data give steep ones
 class Passes:
     """Some passes over the data of a node, of `steps` batches at most, where that is not 0.
 
-    Units:  proximal is FedProx's μ; the weight of half the squared distance to the weights it began with
+    Units:  average is the decay of the running mean of the weights, which the model ends with, 0 for none; proximal is FedProx's μ; the weight of half the squared distance to the weights it began with
     Source: Li et al. 2020 (FedProx)
     """
 
@@ -38,6 +38,7 @@ class Passes:
     momentum: float = 0.9
     proximal: float = 0.0
     steps: int = 0
+    average: float = 0.0
 
 
 def fit(task: Task, model: nn.Module, data: Data, passes: Passes, generator: torch.Generator) -> float:
@@ -64,12 +65,33 @@ def _train(task: Task, model: nn.Module, data: Data, passes: Passes, optimizer: 
     """Make the passes with an optimizer as it stands, and return the mean loss of a step, finite or not."""
     anchor = [weight.detach().clone() for weight in model.parameters()] if passes.proximal else []
     model.train()
-    total, steps = torch.zeros((), device=_device(model)), 0
+    total, steps, mean = torch.zeros((), device=_device(model)), 0, _Mean(model, passes.average)
     for chosen in islice(_batches(len(data), passes, generator), passes.steps or None):
         loss = task.loss(model, data, chosen, generator)
         total, steps = total + loss.detach(), steps + 1
         _step(model, optimizer, loss + proximal_term(model, anchor, passes.proximal))
+        mean.add(steps)
+    mean.put()
     return float(total) / max(1, steps)
+
+
+class _Mean:
+    """The running mean of a model's weights: what is left of the last steps' noise averages out."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.now = [x for x in model.state_dict().values() if x.is_floating_point()] if decay else []
+        self.mean = [x.clone() for x in self.now]
+
+    def add(self, step: int) -> None:
+        """The weights after a step; the mean of few steps forgets where it began."""
+        if self.now:
+            torch._foreach_lerp_(self.mean, self.now, 1 - min(self.decay, step / (step + 10)))
+
+    def put(self) -> None:
+        """Let the model have the mean."""
+        for now, mean in zip(self.now, self.mean):
+            now.copy_(mean)
 
 
 def _batches(count: int, passes: Passes, generator: torch.Generator) -> Iterator[Tensor]:
@@ -105,7 +127,7 @@ def train_round(plan: Plan, state: State, data: Data, name: int, number: int, pr
     task = task_of(plan.task, plan.task_options)
     model = task.model(plan.seed).to(devices.choose())
     load_state(model, state)
-    passes = Passes(plan.epochs, plan.batch_size, plan.lr_of(number), plan.momentum, proximal, plan.steps)
+    passes = Passes(plan.epochs, plan.batch_size, plan.lr_of(number), plan.momentum, proximal, plan.steps, plan.average)
     loss = fit(task, model, data, passes, torch_generator(plan.seed, "node", name, "round", number))
     return state_of(model), loss
 
@@ -128,7 +150,7 @@ def centralised(plan: Plan, data: Data, on_pass: Callable[[int, nn.Module], None
     for number in range(1, plan.rounds + 1):
         for group, base in zip(optimizer.param_groups, bases):
             group["lr"] = base * plan.lr_of(number) / plan.lr
-        passes = Passes(plan.epochs, plan.batch_size, plan.lr_of(number), plan.momentum, steps=plan.steps)
+        passes = Passes(plan.epochs, plan.batch_size, plan.lr_of(number), plan.momentum, steps=plan.steps, average=plan.average)
         _train(task, model, data, passes, optimizer, generator)
         if on_pass:
             on_pass(number, model)

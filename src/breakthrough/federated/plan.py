@@ -26,7 +26,8 @@ class Plan:
     `data` names a set where nodes keep several, as in simulation.
 
     Units:  epochs are passes over the own data in a round, of `steps` batches at most, where that is not 0: nodes that
-            meet more often drift apart less; lr falls along a half cosine over the rounds to
+            meet more often drift apart less; average is the decay of the running mean of a node's weights in a round,
+            which is what it sends, 0 for the last ones; lr falls along a half cosine over the rounds to
             lr_end of itself; fraction of the nodes take part in a round, never fewer than `least`;
             clip is an L2 norm, noise is Gaussian with deviation noise · clip / clients; limit bounds a
             number of an update in fixed point and CKKS, most the examples of a node; timeout_s for one answer
@@ -42,6 +43,7 @@ class Plan:
     lr: float = 0.1
     lr_end: float = 0.1
     momentum: float = 0.9
+    average: float = 0.0
     strategy: str = "fedavg"
     options: dict[str, float] = field(default_factory=dict)
     protection: str = "plain"
@@ -61,7 +63,7 @@ class Plan:
         for name in ("rounds", "epochs", "batch_size", "lr", "limit", "most", "timeout_s"):
             if not getattr(self, name) > 0 or not math.isfinite(getattr(self, name)):
                 raise ConfigError(expected(f"{name} above 0", getattr(self, name)))
-        for name, low, high in (("steps", 0, 1e9), ("fraction", 0.01, 1), ("momentum", 0, 0.9999), ("lr_end", 0, 1), ("noise", 0, 1e6)):
+        for name, low, high in (("steps", 0, 1e9), ("fraction", 0.01, 1), ("momentum", 0, 0.9999), ("average", 0, 0.9999), ("lr_end", 0, 1), ("noise", 0, 1e6)):
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(expected(f"{name} from {low} to {high}", getattr(self, name)))
         if self.least < 1 or (self.protection == "masked" and self.least < 2):
