@@ -38,11 +38,11 @@ class Spec:
     train: int = 2000
     valid: int = 250
     test: int = 1250
-    traced: int = 60
-    spp: int = 32
+    traced: int = 50
+    spp: int = 24
     net: Mapping[str, Any] = field(default_factory=lambda: {"experts": 4})
     augmentation: Mapping[str, Any] = field(default_factory=lambda: dict(TONES))
-    rounds: int = 20
+    rounds: int = 18
     batch_size: int = 16
     lr: float = 0.3
     lr_end: float = 0.02

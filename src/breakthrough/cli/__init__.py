@@ -145,7 +145,7 @@ def release(
 
 @app.command()
 def keep(modules: Modules = None, device: Device = "cpu") -> None:
-    """Execute lessons in place and keep their outputs (maintainers).
+    """Execute lessons in place; keep outputs (maintainers).
 
     \b
     Questions stay unanswered and the parameters as they stand; log and artifacts are fresh, times and
@@ -213,7 +213,7 @@ def hint(
 
 @app.command()
 def progress() -> None:
-    """Show points, attempts, hints, minutes, what to do next."""
+    """Show points, hints, minutes, what to do next."""
     from breakthrough.course import progress as progresses, terminal
 
     terminal.print_damaged()

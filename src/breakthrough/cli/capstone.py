@@ -20,12 +20,13 @@ def capstone(
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where the report goes; build/capstone/<profile> unless given.")] = None,
     stages: Annotated[bool, typer.Option("--stages", help="Only list the stages, what each does and needs.")] = False,
 ) -> None:
-    """Build the inspection line of four factories, from scenes to a served decision, and report.
+    """Build the whole line of four factories, and report.
 
     \b
-    Pictures of every factory, training where they lie, int8, machine code, a service under load. What has
-    not changed is not done again: a stage's key is made of its settings, its code and the content of what
-    it needs. A run that was killed goes on. The same stages run on a Ray cluster by its address.
+    From a scene to a served decision: pictures of every factory, training where they lie, int8, machine
+    code, a service under load. What has not changed is not done again: a stage's key is made of its
+    settings, its code and the content of what it needs. A run that was killed goes on. The same stages
+    run on a Ray cluster by its address.
       breakthrough capstone
       breakthrough capstone --from compiled
       breakthrough capstone --spec mine.yml        train: 3000
@@ -52,10 +53,11 @@ def lineage(
     full: Annotated[bool, typer.Option("--full", help="Every seed and range.")] = False,
     draw: Annotated[Path | None, typer.Option("--draw", metavar="FILE", help="Also draw it: .svg or .png.")] = None,
 ) -> None:
-    """Show what an artifact was made from, back to seeds and ranges, and verify every hash.
+    """Show what an artifact was made from; verify hashes.
 
     \b
-    Exit code 1 when a file was altered or an artifact is missing; it is named.
+    Back to seeds and ranges, a line for each artifact. Exit code 1 when a file was altered or an artifact
+    is missing; it is named.
       breakthrough lineage
       breakthrough lineage compiled
       breakthrough lineage artifacts/inspector/20261121-184532-000001-1a2b3c4d
@@ -81,10 +83,10 @@ def leaderboard(
     seed: Annotated[int, typer.Option(help="Of the pictures that are measured on; an instructor's own is told to nobody.")] = 2026,
     baseline: Annotated[str | None, typer.Option("--baseline", metavar="ARTIFACT", help="What to be better than; the newest line unless given.")] = None,
 ) -> None:
-    """Measure submissions again and rank them: what they print themselves counts for nothing.
+    """Measure submissions again, and rank them.
 
     \b
-    Weights are read from safetensors into the course's own net, compiled here in int8, and asked for pictures
+    What they print themselves counts for nothing. Weights are read from safetensors into the course's own net, compiled here in int8, and asked for pictures
     that nobody has seen, drawn by SEED: rendered, and path traced, as many of every factory and defect. Ranked
     by the accuracy on path-traced pictures; one point better than the baseline, by an interval of paired
     pictures, is what the open project asks for. Speed and bytes stand beside it.
