@@ -32,7 +32,7 @@ def recipe(spec: Spec) -> Recipe:
 
 def plan(spec: Spec) -> Plan:
     """How the factories train together."""
-    options = {"config": dict(spec.net), "augmentation": dict(spec.augmentation)}
+    options = {"config": dict(spec.net), "augmentation": dict(spec.augmentation), "noise_once": True}
     return Plan(task="inspector", data=SET, rounds=spec.rounds, batch_size=spec.batch_size, lr=spec.lr, lr_end=spec.lr_end,
                 average=spec.average, strategy=spec.strategy, options={"server_momentum": spec.server_momentum} if spec.strategy == "fedavgm" else {}, protection=spec.protection, least=len(spec.factories), seed=spec.seed, task_options=options)  # fmt: skip
 

@@ -19,14 +19,15 @@ from breakthrough.scenes.spec import DEFECTS
 from breakthrough.seeds import derive
 
 TONES = {"exposure": 0.4, "contrast": 0.2, "gamma": 0.2, "temperature": 0.2, "blur": 0.6}  # what another renderer, or a camera, does to a picture
-NUMBERS = ("train", "valid", "test", "traced", "size", "spp", "rounds", "batch_size", "seed", "seconds")
+NUMBERS = ("train", "valid", "test", "traced", "size", "spp", "supersample", "rounds", "batch_size", "seed", "seconds")
 
 
 @dataclass(frozen=True)
 class Spec:
     """One line.
 
-    Units:  train, valid, test and traced are pictures a factory, traced ones path traced with spp paths a pixel; size in pixels;
+    Units:  train, valid, test and traced are pictures a factory, traced ones path traced with spp paths a pixel,
+            the others with supersample² samples; size in pixels;
             a round is one pass over each factory's pictures; batches are those that are compiled; clients at once and
             seconds of each load; lr falls to lr_end of itself; server_momentum counts with fedavgm only; average is the decay of
             the mean of its weights that a node sends
@@ -40,9 +41,10 @@ class Spec:
     test: int = 1250
     traced: int = 50
     spp: int = 24
+    supersample: int = 1
     net: Mapping[str, Any] = field(default_factory=lambda: {"experts": 4})
     augmentation: Mapping[str, Any] = field(default_factory=lambda: dict(TONES))
-    rounds: int = 18
+    rounds: int = 20
     batch_size: int = 16
     lr: float = 0.3
     lr_end: float = 0.02
@@ -87,7 +89,7 @@ class Spec:
         """
         count, own = {"train": self.train, "valid": self.valid, "test": self.test, "traced": self.traced}[part], self.factory(name).ranges
         ranges = own if part == "train" else replace(own, defects=DEFECTS)
-        traced: dict[str, Any] = {"renderer": "pathtrace", "spp": self.spp, "shard_images": 25} if part == "traced" else {"supersample": 2, "shard_images": 64}
+        traced: dict[str, Any] = {"renderer": "pathtrace", "spp": self.spp, "shard_images": 25} if part == "traced" else {"supersample": self.supersample, "shard_images": 64}
         return Settings(count, derive(self.seed, "capstone", name, part), ranges, self.size, shots=1, **traced)
 
     def to_dict(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,14 @@ REST = 1 / 30  # the rate of norms, biases and the last layer, in parts of the c
 
 @dataclass(frozen=True)
 class InspectorTask:
-    """Train an `Inspector` on `Pictures`, altered a little in every batch."""
+    """Train an `Inspector` on `Pictures`, altered a little in every batch.
+
+    With `noise_once`, batches share one pool of noise, each beginning somewhere in it: a tenth of the time is drawing it.
+    """
 
     config: Mapping[str, Any] = field(default_factory=dict, hash=False)
     augmentation: Mapping[str, Any] = field(default_factory=lambda: {"noise": 0.0}, hash=False)
+    noise_once: bool = False
 
     def model(self, seed: int) -> Inspector:
         """A new inspector; equal seeds give equal weights."""
@@ -52,7 +57,9 @@ class InspectorTask:
         images = torch.from_numpy(np.ascontiguousarray(data.images[index])).to(device)
         parts = None if data.parts is None else torch.from_numpy(np.ascontiguousarray(data.parts[index])).to(device)
         labels = torch.from_numpy(data.labels[index]).to(device)
-        x, parts = Augmenter(Augmentation(**self.augmentation), generator)(images, parts, generator)
+        how = Augmentation(**self.augmentation)
+        augmenter = _augmenter(how) if self.noise_once else Augmenter(how, generator)
+        x, parts = augmenter(images, parts, generator)
         cells = model.cells(x)
         loss = F.cross_entropy(model.gather(cells), labels, label_smoothing=0.05)
         loss = loss if parts is None else loss + CELLS * cell_loss(cells, parts, len(model.config.classes))
@@ -65,3 +72,8 @@ class InspectorTask:
         loss = F.cross_entropy(logits(model, data.images).cpu(), torch.from_numpy(data.labels))
         recall = {f"recall {n}": r for n, r in zip(data.classes, found.recall) if r == r}
         return {"accuracy": found.accuracy, "loss": float(loss), **recall}
+
+
+@cache
+def _augmenter(how: Augmentation) -> Augmenter:
+    return Augmenter(how, torch_generator(0, "noise"))
