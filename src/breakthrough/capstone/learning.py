@@ -20,14 +20,14 @@ from breakthrough.train.pictures import Augmentation
 from breakthrough.train.recipe import Recipe
 from breakthrough.train.sets import load_set, together
 
-SET = "pictures"  # what a node keeps
+SET, LR = "pictures", 0.3  # what a node keeps; the control's rate, for a node's is its own
 BATCH = 32  # of the control, which takes larger steps than a node can
 
 
 def recipe(spec: Spec) -> Recipe:
     """How the centralised control is trained: as many passes as the factories make, by the best recipe there is."""
     a_pass = max(1, spec.train * len(spec.factories) // BATCH)
-    return Recipe(steps=spec.rounds * a_pass, batch_size=BATCH, lr=spec.lr, average=0.995, augmentation=Augmentation(**spec.augmentation), save_every=a_pass)
+    return Recipe(steps=spec.rounds * a_pass, batch_size=BATCH, lr=LR, average=0.995, augmentation=Augmentation(**spec.augmentation), save_every=a_pass)
 
 
 def plan(spec: Spec) -> Plan:

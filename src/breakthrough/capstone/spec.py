@@ -46,7 +46,7 @@ class Spec:
     augmentation: Mapping[str, Any] = field(default_factory=lambda: dict(TONES))
     rounds: int = 20
     batch_size: int = 16
-    lr: float = 0.3
+    lr: float = 0.2
     lr_end: float = 0.02
     protection: str = "masked"
     strategy: str = "fedavgm"

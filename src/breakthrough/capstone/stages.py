@@ -74,8 +74,8 @@ class Stage:
 def graph(spec: Spec) -> dict[str, Stage]:
     """The stages of a line by name, each after those that it needs."""
     train, test, traced = ([f"{part}.{name}" for name in spec.names] for part in ("train", "test", "traced"))
-    learned = {name: getattr(spec, name) for name in ("net", "augmentation", "rounds", "batch_size", "lr", "train", "seed")}
-    together = {**learned, **{name: getattr(spec, name) for name in ("lr_end", "protection", "strategy", "server_momentum", "average")}}
+    learned = {name: getattr(spec, name) for name in ("net", "augmentation", "rounds", "train", "seed")}
+    together = {**learned, **{name: getattr(spec, name) for name in ("lr", "lr_end", "batch_size", "protection", "strategy", "server_momentum", "average")}}
     machine = {"batches": list(spec.batches), "processor": keys.processor(), "runs": spec.seconds >= 1}
     stages = [_pictures(spec, name) for part in (train, traced, test) for name in part]
     stages += [
