@@ -4,7 +4,7 @@
 2. The ablation: the control trained under one change at a time, tested on rendered and on path-traced pictures, 3 seeds.
 
 Run: python benchmarks/capstone.py [--only 1] [--profile quick] [--folder DIR]. 1 takes about 8 minutes on two quiet cores,
-2 about 40, and goes on where it was stopped when it is given a folder.
+2 about 15, and goes on where it was stopped when it is given a folder.
 """
 
 from __future__ import annotations
@@ -86,10 +86,10 @@ def ablation(spec: Spec, home: Path, keep: Path | None) -> None:
     for name, (learned, tested) in variants(spec).items():
         found = {"test": [], "traced": []}
         for seed in SEEDS:
-            made = engine.run(replace(learned, seed=seed), "ablation", home / "ablation", until="central")
+            made = engine.run(replace(learned, seed=seed), "ablation", home / "ablation", until="central", here=True)
             net = load_inspector(made.artifacts["central"])
             for part in found:
-                sets = engine.run(replace(tested, seed=seed), "ablation", home / "ablation", until=part)
+                sets = engine.run(replace(tested, seed=seed), "ablation", home / "ablation", until=part, here=True)
                 pictures, _ = held_out([sets.artifacts[f"{part}.{one}"] for one in tested.names], part)
                 found[part].append(float((logits(net, pictures.images).argmax(1).numpy() == pictures.labels).mean()))
         shares = {part: estimate(values) for part, values in found.items()}
@@ -107,7 +107,8 @@ def main() -> None:
     parser.add_argument("--only", default="1,2")
     parser.add_argument("--profile", default="quick", choices=sorted(PROFILES))
     parser.add_argument("--rounds", type=int, default=8, help="passes of each training of part 2")
-    parser.add_argument("--traced", type=int, default=100, help="path-traced pictures a factory and seed of part 2")
+    parser.add_argument("--train", type=int, default=1000, help="pictures a factory to learn from, of part 2")
+    parser.add_argument("--traced", type=int, default=50, help="path-traced pictures a factory and seed of part 2")
     parser.add_argument("--keep", type=Path, help="where the ablation is kept as JSON: src/breakthrough/capstone/ablation.json")
     parser.add_argument("--folder", type=Path, help="where stages are kept, to go on with; else a temporary one")
     chosen = parser.parse_args()
@@ -117,7 +118,7 @@ def main() -> None:
         if "1" in chosen.only.split(","):
             whole(chosen.profile, home)
         if "2" in chosen.only.split(","):
-            ablation(replace(PROFILES[chosen.profile], rounds=chosen.rounds, traced=chosen.traced, test=250), home, chosen.keep)
+            ablation(replace(PROFILES[chosen.profile], rounds=chosen.rounds, train=chosen.train, traced=chosen.traced, test=100), home, chosen.keep)
 
 
 if __name__ == "__main__":

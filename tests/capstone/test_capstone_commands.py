@@ -11,6 +11,7 @@ from breakthrough import artifacts, lineage
 from breakthrough.capstone import handover, leaderboard, pipeline, streams
 from breakthrough.capstone.spec import spec_of
 from breakthrough.cli import main
+from breakthrough.deploy import finding
 from breakthrough.errors import ArtifactError, InputError, ShapeError, UnknownNameError
 from breakthrough.train.inspector import Inspector, load_inspector, save_inspector
 
@@ -95,6 +96,11 @@ def test_lineage_holds_a_parent_to_the_content_that_its_child_was_made_from(line
     (copy / "manifest.json").write_text(json.dumps(manifest))
     broken = lineage.trace(copy).broken
     assert [one.id for one in broken] == [line.id] and "made from federated" in broken[0].why
+
+
+def test_the_line_is_served_by_its_name(line):
+    assert finding.find("line", "int8") == line.folder / "int8"
+    assert (finding.find("line") / "model.so").is_file()
 
 
 def test_an_unfinished_build_hands_nothing_over(told):
