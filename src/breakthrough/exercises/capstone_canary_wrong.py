@@ -21,13 +21,15 @@ GO_ON, PROMOTE, BACK = "go on", "promote", "roll back"
 class Rules:
     """How somebody bets; the defaults are right.
 
-    `each`: the factor of one inspection. `counts`: whether an inspection is a bet. `of`: the share that is used.
+    `each`: the factor of one inspection. `counts`: whether an inspection is a bet. `is_new`: whether it is
+    one for the new model. `of`: the share that is used.
     `group`: evidence kept apart by. `sums`: how groups are put together. `limit` of the evidence. `floor` below which it
     does not fall. `at_end`: looked at only there. `number`: what is counted. `end`: the number for "go on".
     """
 
     each: Callable[[bool, float, float], float] = lambda new, s, t: (t if new else 1.0) / (s * t + 1 - s)
     counts: Callable[[str, bool], bool] = lambda model, right: not right
+    is_new: Callable[[str, bool], bool] = lambda model, right: model == "new"
     of: Callable[[Share, str, Stream], float] = lambda share, factory, past: share[factory]
     group: Callable[[str], str] = lambda factory: "all"
     sums: Callable[[Iterable[float]], float] = math.prod
@@ -59,7 +61,7 @@ def _bet(rules: Rules, stream: Stream, share: Share, alpha: float, ratio: float 
         s = rules.of(share, factory, stream[:number])
         for t in ts:
             group = evidence[t]
-            group[rules.group(factory)] = max(rules.floor, group[rules.group(factory)] * rules.each(model == "new", s, t))
+            group[rules.group(factory)] = max(rules.floor, group[rules.group(factory)] * rules.each(rules.is_new(model, right), s, t))
         if not rules.at_end and (verdict := decided()):
             return verdict, {"inspections": number, "errors": errors, "from 0": number - 1}[rules.number]
     return (decided() if rules.at_end else None) or GO_ON, rules.end(stream)
@@ -221,7 +223,7 @@ MISCONCEPTIONS = (
     Misconception(
         "right answers counted",
         says="Right answers were counted as evidence too: only an error is a throw of this coin.",
-        **_ways({"counts": lambda model, right: True}, {"counts": lambda model, right: bool(right)}),
+        **_ways({"counts": lambda model, right: True}, {"counts": lambda model, right: bool(right)}, {"counts": lambda model, right: True, "is_new": lambda model, right: (model == "new") != right}),
     ),
     Misconception(
         "each factory by itself",

@@ -20,7 +20,7 @@ def interval(right: int, n: int, confidence: float = 0.95, claim: float = 0.995)
     """Wilson's interval for the share of pictures that are answered rightly, and how many it takes to show a claim.
 
     Why:    300 right of 300 is no proof of 100%: a line that errs once in a hundred does as well one time in twenty;
-            the usual share ± error shrinks to a point there, and says so much with 3 pictures, too
+            the usual share ± error shrinks to a point there, with 3 pictures as with 300
     Units:  `right` of n pictures are answered rightly, 0 ≤ right ≤ n, n ≥ 1; the seen share is s = right / n. If the
             true share is p, the seen one scatters about it with a standard error of √(p · (1 − p) / n). Believable
             is every p from 0 to 1 with |s − p| ≤ z · √(p · (1 − p) / n): the error is that of p, not of s. low and high

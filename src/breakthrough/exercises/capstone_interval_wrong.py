@@ -244,7 +244,7 @@ MISCONCEPTIONS = (
     Misconception(
         "the rule of three",
         says="`enough` is by 3 / (1 − claim), which is about a one-sided 95% from the binomial: asked for is the first m with m / (m + z²) above the claim.",
-        **_for_claim(*(lambda z, claim, s, c, of=of: of(3 / (1 - claim) - 1e-9) for of in (math.ceil, math.floor, round, lambda x: math.floor(x) + 1))),
+        **_for_claim(*(lambda z, claim, s, c, of=of, less=less: of(3 / (1 - claim) - less) for less in (1e-9, 0.0, -1e-9) for of in (math.ceil, math.floor, round, lambda x: math.floor(x) + 1))),
     ),
     Misconception(
         "enough by the binomial",

@@ -21,7 +21,7 @@ def plan(stages: dict[str, dict], made: list[dict], run: "Callable[[str, dict[st
     Why:    training takes an hour and rendering a night: what would come out as before should not be done again; yet
             what hangs on something that did change must be, or the line serves a model that no code here would make
     Units:  stages: name → {"needs": names of the stages whose outputs it reads, "settings": a dict, "code": hash of its
-            code}, in any order; nothing needs itself, on whatever way. made: what was made earlier, in any order, several
+            code}, in any order; no stage needs itself, not even by way of others. made: what was made earlier, in any order, several
             records of a stage perhaps: {"stage": name, "settings", "code", "inputs": {name of a need: hash of the
             content that was read}, "content": hash of what was made, "on_disk": hash of the file that is there now,
             None if it is gone}. A stage is fresh when one record of it has the settings and the code it has now, as

@@ -19,7 +19,7 @@ def threshold(scores: np.ndarray, faulty: np.ndarray, rate: float, miss_cost: fl
     """The score from which a part is stopped, so that a thousand inspections cost least, and what they cost.
 
     Why:    a validation set has as many faulty parts as we like, so that each defect is seen often; on the line one
-            part in two hundred may be faulty, and its other parts all can give a false alarm
+            part in two hundred may be faulty, and each of the others can give a false alarm
     Shapes: scores (N,), faulty (N,) bool → two numbers
     Units:  a score is any number, the higher the more probably faulty; it need be no probability, and several pictures
             may have the same. A part is stopped when its score ≥ threshold. On the line the share `rate` of parts is

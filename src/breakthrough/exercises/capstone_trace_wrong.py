@@ -43,7 +43,7 @@ class Rules:
     """How somebody goes back; the defaults are right.
 
     `own`: what makes a difference an artifact's own. `turns_back`: the walk, where nothing differs. `felt`: only what differs
-    is a cause. `missing`: what becomes of an artifact without a partner: "cause", "passed", "left out" or "raises".
+    is a cause. `itself`: whether that none of its parents differs counts only where it does. `missing`: what becomes of an artifact without a partner: "cause", "passed", "left out" or "raises".
     """
 
     partners: Callable[[Manifests, str], dict[str, str]] = _by("stage")
@@ -53,6 +53,7 @@ class Rules:
     parents: Callable[[list[str]], list[str]] = lambda parents: parents
     turns_back: bool = True
     felt: bool = True
+    itself: bool = True
     stop_at_cause: bool = False
     missing: str = "cause"
     order: Callable[[list[str], Manifests], list[str]] = lambda causes, artifacts: sorted(causes, key=lambda name: artifacts[name]["created_s"])
@@ -79,7 +80,7 @@ def _trace(rules: Rules, artifacts: Manifests, right: str, wrong: str) -> list[s
     def caused(name: str) -> bool:
         one, twin = artifacts[name], other(name)[0]
         stages = [{artifacts[parent][rules.key] for parent in manifest["parents"]} if manifest else set() for manifest in (one, twin)]
-        alone = differs(name) and not any(map(differs, rules.parents(one["parents"])))
+        alone = (differs(name) or not rules.itself) and not any(map(differs, rules.parents(one["parents"])))
         if rules.felt and not differs(name) or twin is None and rules.missing == "passed":
             return False
         return rules.own is None or any(OWN[what](one, twin, *stages, alone) for what in rules.own)
@@ -225,6 +226,11 @@ MISCONCEPTIONS = (
         "a difference that ended on its way",
         says="A difference was reported from which nothing follows: what was made of it came out the same; go back only through artifacts that differ.",
         **_ways({"turns_back": False}),
+    ),
+    Misconception(
+        "no difference of its own",
+        says="An artifact with its partner's files was reported, as none of its parents differs: neither does it; ask first whether it differs itself.",
+        **_ways({"itself": False, **EVERYWHERE}),
     ),
     Misconception(
         "the whole store",
