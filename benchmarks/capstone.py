@@ -31,7 +31,6 @@ from breakthrough.train.inspection import logits
 from breakthrough.train.inspector import load_inspector
 
 GOAL_S, AGAIN_S = 480, 60
-SEEDS = (0, 1, 2)
 POLISHED = {"light_radius_m": (0.02, 0.06), "roughness_factor": (0.6, 1.0)}
 LOOKS = ("light_power", "ambient", "light_warmth_factor", "light_elevation_rad", "light_azimuth_rad", "light_distance_m", "light_radius_m",
          "value_factor", "tint_factor", "roughness_factor", "scratch_contrast", "hole_shade", "elevation_rad", "azimuth_rad", "distance_m",
@@ -79,13 +78,13 @@ def whole(profile: str, home: Path) -> None:
     print(facts["goals"])
 
 
-def ablation(spec: Spec, home: Path, keep: Path | None) -> None:
+def ablation(spec: Spec, home: Path, keep: Path | None, chosen: list[int], seeds: range) -> None:
     """Part 2; kept as JSON, the report shows it."""
     rows = []
     print("2. the control under one change at a time; 95% t-intervals over seeds")
-    for name, (learned, tested) in variants(spec).items():
+    for name, (learned, tested) in (list(variants(spec).items())[i] for i in chosen):
         found = {"test": [], "traced": []}
-        for seed in SEEDS:
+        for seed in seeds:
             made = engine.run(replace(learned, seed=seed), "ablation", home / "ablation", until="central", here=True)
             net = load_inspector(made.artifacts["central"])
             for part in found:
@@ -97,7 +96,7 @@ def ablation(spec: Spec, home: Path, keep: Path | None) -> None:
         text = ", ".join(f"{part} {100 * one.mean:.1f} ± {100 * one.half:.1f}%" for part, one in shares.items())
         print(f"{name:34} {text}   {np.round(100 * np.array(found['traced']), 1).tolist()}", flush=True)
     if keep:
-        told = {"date": time.strftime("%Y-%m-%d"), "machine": f"{platform.machine()}, {devices.cores()} cores", "seeds": len(SEEDS),
+        told = {"date": time.strftime("%Y-%m-%d"), "machine": f"{platform.machine()}, {devices.cores()} cores", "seeds": len(seeds),
                 "rounds": spec.rounds, "pictures": spec.train * len(spec.factories), "rows": rows}  # fmt: skip
         files.write_text(keep, json.dumps(told, indent=1) + "\n")
 
@@ -109,6 +108,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8, help="passes of each training of part 2")
     parser.add_argument("--train", type=int, default=1000, help="pictures a factory to learn from, of part 2")
     parser.add_argument("--traced", type=int, default=50, help="path-traced pictures a factory and seed of part 2")
+    parser.add_argument("--variants", default="0,1,2,3,4", help="which of part 2's rows, from 0")
+    parser.add_argument("--seeds", type=int, default=3, help="of part 2")
     parser.add_argument("--keep", type=Path, help="where the ablation is kept as JSON: src/breakthrough/capstone/ablation.json")
     parser.add_argument("--folder", type=Path, help="where stages are kept, to go on with; else a temporary one")
     chosen = parser.parse_args()
@@ -118,7 +119,8 @@ def main() -> None:
         if "1" in chosen.only.split(","):
             whole(chosen.profile, home)
         if "2" in chosen.only.split(","):
-            ablation(replace(PROFILES[chosen.profile], rounds=chosen.rounds, train=chosen.train, traced=chosen.traced, test=100), home, chosen.keep)
+            ablation(replace(PROFILES[chosen.profile], rounds=chosen.rounds, train=chosen.train, traced=chosen.traced, test=100), home, chosen.keep,
+                     [int(i) for i in chosen.variants.split(",")], range(chosen.seeds))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from breakthrough.scenes.sampling import sample
 from breakthrough.scenes.spec import DEFECTS
 from breakthrough.seeds import numpy_generator
 from breakthrough.train.pictures import Pictures
+from breakthrough.train.sets import together
 
 PART = np.tile(np.repeat([0, 0, 0, 2, 2, 1], 2), 5)  # of module 2's pictures, by scene
 
