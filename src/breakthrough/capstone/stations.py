@@ -3,7 +3,7 @@
 A station decides a good part of an inspection before any net does: the camera does not move, the lamps are large and
 soft, so that metal does not glare, parts are blasted, not polished, and come to lie in a nest. What differs between
 factories stays: light, materials, variants, where the camera stands. All of it could be ordered from a catalogue, and it
-is worth more than data: `benchmarks/results/capstone-cpu.md` has the ablation. Rare defects cost nothing to simulate, so
+is worth more than data: `benchmarks/results/capstone-cpu.md` shows how much. Rare defects cost nothing to simulate, so
 every factory learns from nearly as many of each.
 """
 
