@@ -55,7 +55,7 @@ def variants(spec: Spec) -> Mapping[str, tuple[Spec, Spec]]:
         "small hard lamps, polished parts": (polished, polished),
         "no alterations of tone": (replace(spec, augmentation={}), spec),
         "nothing randomized": (everywhere(spec, fixed), spec),
-        "half of the pictures": (replace(spec, train=spec.train // 2, rounds=2 * spec.rounds), spec),
+        "half of the pictures": (replace(spec, train=spec.train // 2, passes=2 * spec.passes), spec),
     }
 
 
@@ -97,7 +97,7 @@ def ablation(spec: Spec, home: Path, keep: Path | None, chosen: list[int], seeds
         print(f"{name:34} {text}   {np.round(100 * np.array(found['traced']), 1).tolist()}", flush=True)
     if keep:
         told = {"date": time.strftime("%Y-%m-%d"), "machine": f"{platform.machine()}, {devices.cores()} cores", "seeds": len(seeds),
-                "rounds": spec.rounds, "pictures": spec.train * len(spec.factories), "rows": rows}  # fmt: skip
+                "passes": spec.passes, "pictures": spec.train * len(spec.factories), "rows": rows}  # fmt: skip
         files.write_text(keep, json.dumps(told, indent=1) + "\n")
 
 
@@ -105,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="1,2")
     parser.add_argument("--profile", default="quick", choices=sorted(PROFILES))
-    parser.add_argument("--rounds", type=int, default=8, help="passes of each training of part 2")
+    parser.add_argument("--passes", type=int, default=8, help="passes of each training of part 2")
     parser.add_argument("--train", type=int, default=1000, help="pictures a factory to learn from, of part 2")
     parser.add_argument("--traced", type=int, default=50, help="path-traced pictures a factory and seed of part 2")
     parser.add_argument("--variants", default="0,1,2,3,4", help="which of part 2's rows, from 0")
@@ -119,7 +119,7 @@ def main() -> None:
         if "1" in chosen.only.split(","):
             whole(chosen.profile, home)
         if "2" in chosen.only.split(","):
-            ablation(replace(PROFILES[chosen.profile], rounds=chosen.rounds, train=chosen.train, traced=chosen.traced, test=100), home, chosen.keep,
+            ablation(replace(PROFILES[chosen.profile], passes=chosen.passes, train=chosen.train, traced=chosen.traced, test=100), home, chosen.keep,
                      [int(i) for i in chosen.variants.split(",")], range(chosen.seeds))
 
 

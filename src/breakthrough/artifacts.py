@@ -15,6 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path, PurePosixPath
@@ -66,6 +67,19 @@ def store() -> Path:
     return Path(os.environ.get(VARIABLE) or project_root() / "artifacts")
 
 
+@contextmanager
+def storing_in(folder: Path | str) -> Iterator[None]:
+    """Let a folder be the store while a block runs, in this process and those it starts."""
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(folder)
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE)
+        if before is not None:
+            os.environ[VARIABLE] = before
+
+
 def save(
     kind: str,
     files: Mapping[str, Writer | Path],
@@ -106,7 +120,7 @@ def load(path: Path | str) -> Artifact:
     Raises: ArtifactError that names the file that is missing or differs
     """
     folder = Path(path)
-    artifact = _read_manifest(folder)
+    artifact = read_manifest(folder)
     for name, digest in artifact.files.items():
         if not (folder / name).is_file():
             raise ArtifactError(expected(f"the file {name} in {folder}", "no such file", "saving it again"))
@@ -114,6 +128,20 @@ def load(path: Path | str) -> Artifact:
             got = f"{sha256(folder / name)[:12]}…, so the file was changed after it was saved"
             raise ArtifactError(expected(f"{name} with SHA-256 {digest[:12]}…", got, "saving it again"))
     return artifact
+
+
+def read_manifest(folder: Path) -> Artifact:
+    """What an artifact's manifest says; nothing of it is verified.
+
+    Raises: ArtifactError when there is none, or none that can be read
+    """
+    try:
+        record = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return Artifact(**{**record, "folder": folder, "parents": tuple(record["parents"])})
+    except FileNotFoundError as error:
+        raise ArtifactError(expected(f"a {MANIFEST} in {folder}", "none")) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(expected(f"a readable {MANIFEST} in {folder}", repr(error))) from error
 
 
 def latest(kind: str) -> Artifact:
@@ -191,13 +219,3 @@ def _describe(kind, aside, names, metrics, parents, profile, staff) -> Artifact:
 def _write_manifest(artifact: Artifact, folder: Path) -> None:
     record = {key: value for key, value in asdict(artifact).items() if key != "folder"}
     (folder / MANIFEST).write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
-
-
-def _read_manifest(folder: Path) -> Artifact:
-    try:
-        record = json.loads((folder / MANIFEST).read_text())
-        return Artifact(**{**record, "folder": folder, "parents": tuple(record["parents"])})
-    except FileNotFoundError as error:
-        raise ArtifactError(expected(f"a {MANIFEST} in {folder}", "none")) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(expected(f"a readable {MANIFEST} in {folder}", repr(error))) from error

@@ -143,11 +143,10 @@ def _place(name: str, homes: list[Path]) -> Path | None:
 
 
 def _unverified(folder: Path) -> Artifact | None:
-    """What a manifest says, though its files do not agree."""
+    """What a manifest says, though its files do not agree; None where there is none to read."""
     try:
-        record = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return Artifact(**{**record, "folder": folder, "parents": tuple(record["parents"])})
-    except (OSError, ValueError, KeyError, TypeError):
+        return artifacts.read_manifest(folder)
+    except ArtifactError:
         return None
 
 

@@ -11,7 +11,7 @@ from breakthrough.capstone.spec import PROFILES
 from breakthrough.errors import BreakthroughError, InputError
 from breakthrough.scenes.disk import alone
 
-SPEC = replace(PROFILES["tiny"], factories=PROFILES["tiny"].factories[:2], train=20, valid=4, test=8, size=16, rounds=1)
+SPEC = replace(PROFILES["tiny"], factories=PROFILES["tiny"].factories[:2], train=20, valid=4, test=8, size=16, rounds=1, passes=1)
 
 
 class Seen(engine.Watch):

@@ -70,16 +70,16 @@ def test_every_stage_comes_after_what_it_needs():
 
 def test_a_changed_range_changes_the_keys_of_one_factory_alone():
     before, now = keys_of(spec_of("tiny")), keys_of(spec_of("tiny", {"factories": {"north": {"light_power": [0.7, 0.9]}}}))
-    assert {name for name in before if before[name] != now[name]} == {"train.north", "test.north", "traced.north"}
+    assert {name for name in before if before[name] != now[name]} == {"train.north", "test.north", "traced.north", "line"}
 
 
 @pytest.mark.parametrize("changes, changed", [
-    ({"test": 24}, {"test"}), ({"rounds": 3}, {"central", "federated"}), ({"lr_end": 0.5}, {"federated"}), ({"clients": [2]}, {"served"}),
+    ({"test": 24}, {"test"}), ({"rounds": 3}, {"federated"}), ({"passes": 3}, {"central"}), ({"lr_end": 0.5}, {"federated"}), ({"clients": [2]}, {"served"}),
     ({"batches": [1]}, {"compiled"}), ({"spp": 8}, {"traced"}), ({"protection": "plain"}, {"federated"}),
 ])  # fmt: skip
 def test_a_setting_reaches_the_stages_that_are_made_with_it(changes, changed):
     before, now = keys_of(spec_of("tiny")), keys_of(spec_of("tiny", changes))
-    assert {name.partition(".")[0] for name in before if before[name] != now[name]} == changed
+    assert {name.partition(".")[0] for name in before if before[name] != now[name]} == {*changed, "line"}  # it holds the whole spec
 
 
 def test_what_hangs_on_a_stage():

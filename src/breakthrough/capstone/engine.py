@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from breakthrough import artifacts, devices
 from breakthrough.artifacts import Artifact
 from breakthrough.capstone import keys
 from breakthrough.capstone.order import PROGRESS, Order
-from breakthrough.capstone.stages import Stage, after, before_the_end, graph, perform
+from breakthrough.capstone.stages import Stage, after, before_the_end, graph, leading_to, perform
 from breakthrough.capstone.spec import Spec
 from breakthrough.errors import BreakthroughError, expected
 from breakthrough.federated.simulation import start_ray
@@ -29,7 +29,6 @@ from breakthrough.optional import require
 from breakthrough.scenes.disk import alone
 
 WORK, LOOK_S = "work", 0.5
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -63,7 +62,7 @@ def run(
     """
     stages, watch = graph(spec), watch or Watch()
     again = after(stages, begin) if begin else set()
-    wanted = _leading_to(stages, until) if until else set(stages)
+    wanted = leading_to(stages, until) if until else set(stages)
     store = store.resolve()
     with alone(store):
         _sweep(store)
@@ -234,12 +233,3 @@ def _sweep(store: Path) -> None:
     """Remove what killed runs were writing."""
     for part in store.glob("*/.writing-*"):
         shutil.rmtree(part, ignore_errors=True)
-
-
-def _leading_to(stages: Mapping[str, Stage], name: str) -> set[str]:
-    """A stage and all that it needs."""
-    found = after(stages, name) & {one for one in stages if name in (one, one.partition(".")[0])}
-    for one in reversed(list(stages.values())):
-        if one.name in found:
-            found |= set(one.needs)
-    return found

@@ -181,7 +181,7 @@ def _goals(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _spec(line: Line) -> dict[str, Any]:
-    names = ("size", "train", "valid", "test", "traced", "spp", "rounds", "batch_size", "lr", "lr_end", "protection", "strategy", "server_momentum", "average", "batches", "clients", "seconds", "seed")
+    names = ("size", "train", "valid", "test", "traced", "spp", "rounds", "steps", "passes", "batch_size", "lr", "lr_end", "protection", "strategy", "server_momentum", "average", "batches", "clients", "seconds", "seed")
     told = {name: getattr(line.spec, name) for name in names}
     return told | {"net": dict(line.spec.net), "augmentation": dict(line.spec.augmentation), "mix": {one.name: one.mix for one in line.spec.factories}}
 

@@ -13,13 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from breakthrough import artifacts, devices, lineage
 from breakthrough.capstone import engine
 from breakthrough.capstone.pipeline import Bar, stage_store
-from breakthrough.capstone.shrinking import held_out
+from breakthrough.capstone.shrinking import asker, held_out
 from breakthrough.capstone.spec import Spec, spec_of
 from breakthrough.deploy.conversion import build_net, export_net
 from breakthrough.deploy.latency import measure as timed
@@ -29,7 +28,7 @@ from breakthrough.errors import ArtifactError, InputError, expected
 from breakthrough.quant.inspecting import Share, calibration, change, share
 from breakthrough.seeds import derive, torch_generator
 from breakthrough.train.inspector import CONFIG, WEIGHTS, Inspector, load_inspector
-from breakthrough.train.pictures import Pictures, to_input
+from breakthrough.train.pictures import Pictures
 from breakthrough.train.sets import load_set, together
 
 BASELINE, POINT = "baseline", 0.01
@@ -52,7 +51,6 @@ class Place:
     gained: Share
     slower: float
     bytes: int
-    why: str = ""
 
     @property
     def better(self) -> bool:
@@ -114,29 +112,13 @@ class _Runs:
         build_net(source, export_net(source, (1, 32), "int8"), "int8").save(folder)
         self.engine, self.bytes = Engine(folder), sum(4 * weight.numel() for weight in net.state_dict().values())
         self.x = source.draw(1, torch_generator(0, "leaderboard")).numpy()
-        self.right = {part: self._said(one.images) == one.labels for part, one in tests.items()}
-
-    def _said(self, images: np.ndarray) -> np.ndarray:
-        chunks = torch.from_numpy(np.ascontiguousarray(images)).split(32)
-        return np.concatenate([self.engine(to_input(chunk).numpy())[0].argmax(1) for chunk in chunks])
-
-
-class _Calibrated(Source):
-    """A source with pictures of its own to calibrate with."""
-
-    inputs: tuple[torch.Tensor, ...] = ()
-
-    def calibration(self) -> tuple[torch.Tensor, ...]:
-        """The pictures given."""
-        return self.inputs
+        ask = asker(self.engine)
+        self.right = {part: ask(one.images).argmax(1) == one.labels for part, one in tests.items()}
 
 
 def _source(net: Inspector, spec: Spec, inputs: tuple[torch.Tensor, ...]) -> Source:
     plain = of_model(net, "submission")
-    example = torch.zeros(1, 3, spec.size, spec.size)
-    found = _Calibrated(plain.model, plain.eager, plain.name, example, plain.outputs, {**plain.about, "side": spec.size})
-    object.__setattr__(found, "inputs", inputs)
-    return found
+    return replace(plain, example=torch.zeros(1, 3, spec.size, spec.size), about={**plain.about, "side": spec.size}, inputs=inputs)
 
 
 def _place(name: str, found: _Runs, baseline: _Runs) -> Place:

@@ -25,15 +25,15 @@ BATCH = 32  # of the control, which takes larger steps than a node can
 
 
 def recipe(spec: Spec) -> Recipe:
-    """How the centralised control is trained: as many passes as the factories make, by the best recipe there is."""
+    """How the centralised control is trained: by the best recipe there is."""
     a_pass = max(1, spec.train * len(spec.factories) // BATCH)
-    return Recipe(steps=spec.rounds * a_pass, batch_size=BATCH, lr=LR, average=0.995, augmentation=Augmentation(**spec.augmentation), save_every=a_pass)
+    return Recipe(steps=spec.passes * a_pass, batch_size=BATCH, lr=LR, average=0.995, augmentation=Augmentation(**spec.augmentation), save_every=a_pass)
 
 
 def plan(spec: Spec) -> Plan:
     """How the factories train together."""
     options = {"config": dict(spec.net), "augmentation": dict(spec.augmentation), "noise_once": True}
-    return Plan(task="inspector", data=SET, rounds=spec.rounds, batch_size=spec.batch_size, lr=spec.lr, lr_end=spec.lr_end,
+    return Plan(task="inspector", data=SET, rounds=spec.rounds, steps=spec.steps, batch_size=spec.batch_size, lr=spec.lr, lr_end=spec.lr_end,
                 average=spec.average, strategy=spec.strategy, options={"server_momentum": spec.server_momentum} if spec.strategy == "fedavgm" else {}, protection=spec.protection, least=len(spec.factories), seed=spec.seed, task_options=options)  # fmt: skip
 
 
@@ -63,8 +63,7 @@ def federated(order: Order) -> Artifact:
         return {}
 
     done = {"rounds": 0}
-    with devices.threads(1):
-        trained = simulate({"federated": Job(how, score, order.work / "run")}, data, len(spec.factories), engine="local", progress=False)["federated"]
+    trained = simulate({"federated": Job(how, score, order.work / "run")}, data, len(spec.factories), engine="local", progress=False)["federated"]
     model = task_of(how.task, how.task_options).model(how.seed)
     load_state(model, trained.weights)
     told = {"plan": how.to_dict(), "rounds": [_told(one) for one in trained.history.rounds]}

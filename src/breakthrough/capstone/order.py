@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -81,16 +79,3 @@ class Order:
     def from_json(cls, text: str) -> Order:
         """What `to_json` wrote; its clock begins now."""
         return cls(**json.loads(text))
-
-
-@contextmanager
-def storing_in(store: str) -> Iterator[None]:
-    """Let artifacts be saved in a store while a block runs."""
-    before = os.environ.get(artifacts.VARIABLE)
-    os.environ[artifacts.VARIABLE] = store
-    try:
-        yield
-    finally:
-        os.environ.pop(artifacts.VARIABLE)
-        if before is not None:
-            os.environ[artifacts.VARIABLE] = before

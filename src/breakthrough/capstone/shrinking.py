@@ -14,6 +14,7 @@ from breakthrough.capstone.line import LINE, SYNTHETIC, VALID
 from breakthrough.capstone.order import Order
 from breakthrough.deploy.handover import load_engine, save_compiled
 from breakthrough.deploy.inspecting import compile_inspector
+from breakthrough.deploy.runtime import Engine
 from breakthrough.quant.handover import load_quantized_inspector, save_quantized
 from breakthrough.quant.inspecting import shrink_inspector
 from breakthrough.train.inspection import logits
@@ -74,8 +75,12 @@ def _versions(order: Order) -> dict[str, Ask]:
 
 
 def compiled_asker(artifact: Artifact, version: str = "int8") -> Ask:
-    """A compiled net as a function from pictures to scores. Shapes: (N, H, W, 3) uint8 → (N, C)."""
-    engine = load_engine(artifact, version)
+    """A version of a compiled artifact as a function from pictures to scores. Shapes: (N, H, W, 3) uint8 → (N, C)."""
+    return asker(load_engine(artifact, version))
+
+
+def asker(engine: Engine) -> Ask:
+    """A compiled net as a function from pictures to scores, asked in chunks. Shapes: (N, H, W, 3) uint8 → (N, C)."""
 
     def ask(images: np.ndarray) -> np.ndarray:
         chunks = torch.from_numpy(np.ascontiguousarray(images)).split(CHUNK)

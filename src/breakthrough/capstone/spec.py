@@ -19,7 +19,7 @@ from breakthrough.scenes.spec import DEFECTS
 from breakthrough.seeds import derive
 
 TONES = {"exposure": 0.4, "contrast": 0.2, "gamma": 0.2, "temperature": 0.2, "blur": 0.6}  # what another renderer, or a camera, does to a picture
-NUMBERS = ("train", "valid", "test", "traced", "size", "spp", "supersample", "rounds", "batch_size", "seed", "seconds")
+NUMBERS = ("train", "valid", "test", "traced", "size", "spp", "supersample", "rounds", "steps", "passes", "batch_size", "seed", "seconds")
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Spec:
 
     Units:  train, valid, test and traced are pictures a factory, traced ones path traced with spp paths a pixel,
             the others with supersample² samples; size in pixels;
-            a round is one pass over each factory's pictures; batches are those that are compiled; clients at once and
-            seconds of each load; lr falls to lr_end of itself; server_momentum counts with fedavgm only; average is the decay of
+            a round is `steps` batches at every factory, one pass over its pictures where that is 0; passes are the
+            control's; batches are those that are compiled; clients at once and seconds of each load; lr falls to lr_end of itself; server_momentum counts with fedavgm only; average is the decay of
             the mean of its weights that a node sends
     Raises: ConfigError for a number that is too small
     """
@@ -44,7 +44,9 @@ class Spec:
     supersample: int = 1
     net: Mapping[str, Any] = field(default_factory=lambda: {"experts": 4})
     augmentation: Mapping[str, Any] = field(default_factory=lambda: dict(TONES))
-    rounds: int = 20
+    rounds: int = 40
+    steps: int = 62
+    passes: int = 15
     batch_size: int = 16
     lr: float = 0.2
     lr_end: float = 0.02
@@ -60,7 +62,7 @@ class Spec:
     def __post_init__(self) -> None:
         """Refuse what is no line."""
         for name in NUMBERS:
-            least = 0 if name == "seed" else 1 if name != "seconds" else 0.1
+            least = 0 if name in ("seed", "steps") else 1 if name != "seconds" else 0.1
             if not getattr(self, name) >= least:
                 raise ConfigError(expected(f"{name} of at least {least}", getattr(self, name)))
         names = [one.name for one in self.factories]
@@ -104,9 +106,9 @@ class Spec:
 
 
 PROFILES: Mapping[str, Spec] = {
-    "tiny": Spec(size=32, train=40, valid=10, test=20, traced=5, spp=4, rounds=2, batch_size=8, batches=(1, 8), clients=(1, 4), seconds=0.3),
+    "tiny": Spec(size=32, train=40, valid=10, test=20, traced=5, spp=4, rounds=2, steps=0, passes=2, batch_size=8, batches=(1, 8), clients=(1, 4), seconds=0.3),
     "quick": Spec(),
-    "full": Spec(train=10_000, valid=500, test=2500, traced=500, spp=64, rounds=60, batch_size=64, clients=(1, 8, 32, 64), seconds=5.0),
+    "full": Spec(train=10_000, valid=500, test=2500, traced=500, spp=64, rounds=120, steps=78, passes=60, batch_size=64, clients=(1, 8, 32, 64), seconds=5.0),
 }
 
 

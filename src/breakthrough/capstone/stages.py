@@ -74,12 +74,12 @@ class Stage:
 def graph(spec: Spec) -> dict[str, Stage]:
     """The stages of a line by name, each after those that it needs."""
     train, test, traced = ([f"{part}.{name}" for name in spec.names] for part in ("train", "test", "traced"))
-    learned = {name: getattr(spec, name) for name in ("net", "augmentation", "rounds", "train", "seed")}
-    together = {**learned, **{name: getattr(spec, name) for name in ("lr", "lr_end", "batch_size", "protection", "strategy", "server_momentum", "average")}}
+    learned = {name: getattr(spec, name) for name in ("net", "augmentation", "train", "seed")}
+    together = {**learned, **{name: getattr(spec, name) for name in ("rounds", "steps", "lr", "lr_end", "batch_size", "protection", "strategy", "server_momentum", "average")}}
     machine = {"batches": list(spec.batches), "processor": keys.processor(), "runs": spec.seconds >= 1}
     stages = [_pictures(spec, name) for part in (train, traced, test) for name in part]
     stages += [
-        Stage("central", tuple(train), _plain(learned)),
+        Stage("central", tuple(train), _plain({**learned, "passes": spec.passes})),
         Stage("federated", tuple(train), _plain(together)),
         Stage("quantized", ("federated", *train), {}),
         Stage("compiled", ("quantized", "federated", *train), machine),
@@ -87,19 +87,39 @@ def graph(spec: Spec) -> dict[str, Stage]:
         Stage("served", ("compiled", *test), {"clients": list(spec.clients), "seconds": spec.seconds}),
     ]
     everything = tuple(stage.name for stage in stages)
-    stages.append(Stage("line", everything, {"names": list(spec.names)}))
+    stages.append(Stage("line", everything, {"names": list(spec.names), "spec": keys.digest_of(spec.to_dict())[:12]}))
     return {stage.name: stage for stage in stages}
 
 
-def after(stages: Mapping[str, Stage], name: str) -> set[str]:
-    """A stage and all that hang on it; for a kind of stage, such as `train`, those of all factories.
+def named(stages: Mapping[str, Stage], name: str) -> set[str]:
+    """The stage of a name; for a kind of stage, such as `train`, those of all factories.
 
     Raises: UnknownNameError
     """
-    begin = {one for one in stages if name in (one, _kind(one))}
-    if not begin:
-        raise unknown("stage", name, dict.fromkeys(one for stage in stages for one in (stage.partition(".")[0], stage)))
-    found = set(begin)
+    found = {one for one in stages if name in (one, _kind(one))}
+    if not found:
+        raise unknown("stage", name, dict.fromkeys(one for stage in stages for one in (_kind(stage), stage)))
+    return found
+
+
+def leading_to(stages: Mapping[str, Stage], name: str) -> set[str]:
+    """A stage, or those of a kind, and all that they need.
+
+    Raises: UnknownNameError
+    """
+    found = named(stages, name)
+    for one in reversed(list(stages.values())):
+        if one.name in found:
+            found |= set(one.needs)
+    return found
+
+
+def after(stages: Mapping[str, Stage], name: str) -> set[str]:
+    """A stage, or those of a kind, and all that hang on them.
+
+    Raises: UnknownNameError
+    """
+    found = named(stages, name)
     for one in stages.values():  # each comes after what it needs
         if found & set(one.needs):
             found.add(one.name)
@@ -118,14 +138,14 @@ def before_the_end(stages: Mapping[str, Stage]) -> dict[str, int]:
 
 def perform(text: str) -> str:
     """Make one stage from its order, and say in which folder its artifact lies."""
-    from breakthrough import devices
-    from breakthrough.capstone.order import Order, storing_in
+    from breakthrough import artifacts, devices
+    from breakthrough.capstone.order import Order
 
     order = Order.from_json(text)
     order.work.mkdir(parents=True, exist_ok=True)
     name = _kind(order.stage)
     module = importlib.import_module(f"{__package__}.{KINDS[name].module}")
-    with storing_in(order.store), devices.threads(1):
+    with artifacts.storing_in(order.store), devices.threads(1):
         return str(getattr(module, FUNCTIONS.get(name, name))(order).folder)
 
 

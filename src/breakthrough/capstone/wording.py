@@ -110,12 +110,7 @@ def changed(facts: Facts, domain: str) -> str:
     """What the way from the first version to the last did to accuracy."""
     first, last = facts["versions"][0], facts["versions"][-1]
     gained = facts["accuracy"][domain][last]["gained"]
-    if gained["low"] > 0:
-        said = "more answers became right than wrong"
-    elif gained["high"] < 0:
-        said = "more answers became wrong than right"
-    else:
-        said = "a change for better or worse cannot be told"
+    said = _by_sign(gained, "more answers became right than wrong", "more answers became wrong than right", "a change for better or worse cannot be told")
     return f"On {KIND_OF[domain]} pictures, from {first} to {last}, {said}: {points(gained)} points, in pairs of the same picture."
 
 
@@ -149,13 +144,8 @@ def mistake(facts: Facts, domain: str) -> str:
 
 def gap(facts: Facts) -> str:
     """What the other renderer costs."""
-    told = facts["gap"]["all"]
-    if told["low"] > 0:
-        said = "Fewer path-traced pictures are named rightly than synthetic ones"
-    elif told["high"] < 0:
-        said = "More path-traced pictures are named rightly than synthetic ones"
-    else:
-        said = "Whether path-traced pictures are harder cannot be told from so many"
+    told, compared = facts["gap"]["all"], "{} path-traced pictures are named rightly than synthetic ones"
+    said = _by_sign(told, compared.format("Fewer"), compared.format("More"), "Whether path-traced pictures are harder cannot be told from so many")
     return f"{said}: a gap of {points(told)} points."
 
 
@@ -211,6 +201,11 @@ def loaded(facts: Facts) -> str:
 def summary(facts: Facts) -> list[str]:
     """The report's first three sentences: what was built, and the claim on either domain."""
     return [built(facts), *(answer(facts, domain) for domain in DOMAINS)]
+
+
+def _by_sign(told: Shared, above: str, below: str, neither: str) -> str:
+    """What is said of a difference: by the side of 0 that its whole interval is on, if it is."""
+    return above if told["low"] > 0 else below if told["high"] < 0 else neither
 
 
 def _minus(text: str) -> str:

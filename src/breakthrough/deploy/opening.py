@@ -31,7 +31,7 @@ from breakthrough.train import corpus
 from breakthrough.train.inspector import Inspector
 from breakthrough.train.language import ByteLM
 from breakthrough.train.mixture import every_expert
-from breakthrough.train.sets import parents_set
+from breakthrough.train.sets import parents_side
 
 KINDS = ("inspector", QUANTIZED, "moe_lm")
 SIDE, LENGTH = 64, 64  # pixels of a picture whose dataset is not there; bytes of a text
@@ -61,7 +61,8 @@ class Source:
     `model` is in the form that exports, `eager` as PyTorch runs it: the same function.
 
     Shapes: example (1, …)
-    Units:  `parent` is the artifact with a dataset that an inspector learned from, or None
+    Units:  `parent` is the artifact with a dataset that an inspector learned from, or None; `inputs` are batches to
+            calibrate with, where they are not to come from there
     """
 
     model: nn.Module
@@ -72,6 +73,7 @@ class Source:
     about: Mapping[str, Any] = field(default_factory=dict)
     artifact: Artifact | None = None
     parent: Artifact | None = None
+    inputs: tuple[Tensor, ...] = ()
 
     @property
     def origin(self) -> str:
@@ -98,6 +100,8 @@ class Source:
 
         Raises: ArtifactError for an inspector whose dataset is not there
         """
+        if self.inputs:
+            return self.inputs
         if self.example.dtype.is_floating_point:
             if self.parent is None:
                 raise ArtifactError(expected("training pictures to calibrate with", f"no dataset of {self.name}", "an artifact in its store"))
@@ -187,8 +191,8 @@ def _side(parent: Artifact | None) -> int:
     if parent is None:
         return SIDE
     try:
-        if (sets := parents_set(parent, "train")) is not None:
-            return sets.images.shape[1]
+        if (side := parents_side(parent)) is not None:
+            return side
         return load_scenes(dataset_of(parent)).dataset.settings.size
     except ArtifactError:
         return SIDE

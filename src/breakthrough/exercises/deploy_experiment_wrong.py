@@ -56,11 +56,7 @@ def _home() -> tempfile.TemporaryDirectory:
 @cache
 def _made() -> tuple[Artifact, ...]:
     """Two small inspectors in int8, their parents and the dataset of both beside them, in a store of their own."""
-    import os
-
-    before = os.environ.get(artifacts.VARIABLE)
-    os.environ[artifacts.VARIABLE] = str(Path(_home().name, "store"))
-    try:
+    with artifacts.storing_in(Path(_home().name, "store")):
         dataset = make(Path(_home().name, "scenes"), SMALL)
         found = dataset.arrays()
         part = np.searchsorted((0.7, 0.8), found.scenes / (found.scenes.max() + 1), side="right")
@@ -68,10 +64,6 @@ def _made() -> tuple[Artifact, ...]:
         pictures = Pictures(found.rgb, found.classes, DEFECTS, found.scenes, every(dataset)).take(part == 0)
         inspectors = [save_inspector(_trained(pictures, seed), {}, "tiny", parents=(scenes,)) for seed in SEEDS]
         return tuple(save_quantized(shrink_inspector(one)) for one in inspectors)
-    finally:
-        os.environ.pop(artifacts.VARIABLE)
-        if before is not None:
-            os.environ[artifacts.VARIABLE] = before
 
 
 def _trained(pictures: Pictures, seed: int) -> Inspector:

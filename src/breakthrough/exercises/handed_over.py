@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,7 @@ def examine(
     if fault is not None:
         return fault
     if callable(answer) and not _needs_arguments(answer):
-        with _own_store():
+        with tempfile.TemporaryDirectory() as folder, artifacts.storing_in(folder):
             return examine(answer(), kind, files, judge, instead)
     if not isinstance(answer, (Artifact, str, Path)):
         got = "a function that needs arguments" if callable(answer) else type_of(answer)
@@ -65,16 +63,3 @@ def _found(folder: Path, kind: str, files: Sequence[str]) -> Artifact | Outcome:
         text = f"the artifact has no file {' and no file '.join(missing)}"
         return Outcome("a file is missing", text, " and ".join(files), ", ".join(list(found.files)[:8]))
     return found
-
-
-@contextmanager
-def _own_store() -> Iterator[None]:
-    before = os.environ.get(artifacts.VARIABLE)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ[artifacts.VARIABLE] = folder
-        try:
-            yield
-        finally:
-            os.environ.pop(artifacts.VARIABLE)
-            if before is not None:
-                os.environ[artifacts.VARIABLE] = before

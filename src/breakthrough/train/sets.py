@@ -22,12 +22,15 @@ KIND = "pictures"
 
 
 def save_sets(sets: Mapping[str, Pictures], metrics: Mapping[str, Any], profile: str, *, parents: tuple[Artifact | str, ...] = ()) -> Artifact:
-    """Save sets of pictures as an artifact.
+    """Save sets of pictures of one size as an artifact; its metrics tell their side, in pixels.
 
-    Raises: InputError for a name that cannot be a file's, and for no sets
+    Raises: InputError for a name that cannot be a file's, for no sets, and for pictures of several sizes
     """
+    sides = sorted({one.images.shape[1] for one in sets.values()})
+    if len(sides) != 1:
+        raise InputError(expected("sets of pictures of one size", sides or "no sets"))
     files = {f"{name}.npz": partial(one.save, compressed=True) for name, one in sets.items()}
-    return artifacts.save(KIND, files, metrics=metrics, profile=profile, parents=parents)
+    return artifacts.save(KIND, files, metrics={**metrics, "side": sides[0]}, profile=profile, parents=parents)
 
 
 def load_set(artifact: Artifact | str | Path, name: str) -> Pictures:
@@ -43,9 +46,18 @@ def load_set(artifact: Artifact | str | Path, name: str) -> Pictures:
 
 def parents_set(artifact: Artifact, name: str) -> Pictures | None:
     """The sets of a name of all picture artifacts among an artifact's parents, together; None where there is none."""
-    homes = [artifacts.load(home) for home in artifacts.parent_folders(artifact, KIND)]
-    found = [load_set(home, name) for home in homes if f"{name}.npz" in home.files]
+    homes = [artifacts.read_manifest(home) for home in artifacts.parent_folders(artifact, KIND)]
+    found = [load_set(home, name) for home in homes if f"{name}.npz" in home.files]  # verified there
     return together(found) if found else None
+
+
+def parents_side(artifact: Artifact) -> int | None:
+    """The side of the pictures among an artifact's parents, no picture read; None where there are none.
+
+    Units:  pixels
+    """
+    sides = (artifacts.read_manifest(home).metrics.get("side") for home in artifacts.parent_folders(artifact, KIND))
+    return next((side for side in sides if side), None)
 
 
 def together(sets: Sequence[Pictures]) -> Pictures:
