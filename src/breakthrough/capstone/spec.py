@@ -44,8 +44,8 @@ class Spec:
     supersample: int = 1
     net: Mapping[str, Any] = field(default_factory=lambda: {"experts": 4})
     augmentation: Mapping[str, Any] = field(default_factory=lambda: dict(TONES))
-    rounds: int = 40
-    steps: int = 62
+    rounds: int = 80
+    steps: int = 31
     passes: int = 15
     batch_size: int = 16
     lr: float = 0.2
@@ -53,7 +53,7 @@ class Spec:
     protection: str = "masked"
     strategy: str = "fedavgm"
     server_momentum: float = 0.5
-    average: float = 0.97
+    average: float = 0.93
     batches: tuple[int, ...] = (1, 8, 32)
     clients: tuple[int, ...] = (1, 8, 32)
     seconds: float = 2.0
@@ -108,7 +108,7 @@ class Spec:
 PROFILES: Mapping[str, Spec] = {
     "tiny": Spec(size=32, train=40, valid=10, test=20, traced=5, spp=4, rounds=2, steps=0, passes=2, batch_size=8, batches=(1, 8), clients=(1, 4), seconds=0.3),
     "quick": Spec(),
-    "full": Spec(train=10_000, valid=500, test=2500, traced=500, spp=64, rounds=120, steps=78, passes=60, batch_size=64, clients=(1, 8, 32, 64), seconds=5.0),
+    "full": Spec(train=10_000, valid=500, test=2500, traced=500, spp=64, rounds=240, steps=39, passes=60, batch_size=64, clients=(1, 8, 32, 64), seconds=5.0),
 }
 
 
