@@ -94,6 +94,14 @@ def test_the_page_says_what_the_facts_say(made, page):
     assert "the likeliest class says" in text and "reinspection_eur" in text and "nan" not in text.lower().split() and "None" not in text
 
 
+def test_the_page_tells_what_the_ablation_measured(page):
+    text, told = " ".join(Page(page).texts), report.ablation()
+    assert told["seeds"] >= 3 and len(told["rows"]) >= 4
+    for row in told["rows"]:
+        assert row["name"] in text and f"{100 * row['traced']['mean']:.1f}%" in text
+    assert f"−{-100 * min(row['gained']['mean'] for row in told['rows']):.1f} ±" in text
+
+
 def test_the_page_is_the_same_for_the_same_line(made, page):
     assert report.render(made_line(), "served 1\n└─ compiled <2>") == page
 
@@ -180,4 +188,4 @@ def test_a_cell_stays_one_cell():
 def test_templates_travel_with_the_package():
     home = Path(report.__file__).parent
     listed = tomllib.loads((home.parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]["breakthrough"]
-    assert "capstone/*.j2" in listed and len(list(home.glob("*.j2"))) == 3
+    assert {"capstone/*.j2", "capstone/*.json"} <= set(listed) and len(list(home.glob("*.j2"))) == 3
