@@ -144,8 +144,8 @@ def test_the_leaderboard_measures_again_what_submissions_hold(line, store, tmp_p
     assert same.gained.value == 0 and not same.better and same.traced == places["baseline"].traced
     assert zero.synthetic.value == pytest.approx(0.2, abs=0.05) and zero.traced.n == 20 and zero.bytes == same.bytes
     assert len(board.refused) == 1 and "none" in board.refused[0][0]
-    assert main(["leaderboard", str(line.folder), "--profile", "tiny", "--seed", "5"]) == 0
-    assert "20 path-traced and 80 rendered" in capsys.readouterr().out
+    assert main(["leaderboard", str(line.folder), "--profile", "tiny", "--seed", "5", "--traced", "2"]) == 0
+    assert "8 path-traced and 80 rendered" in capsys.readouterr().out
 
 
 def test_a_submission_may_not_be_huge_nor_another_kind(line, told, tmp_path):

@@ -106,6 +106,13 @@ def test_one_run_at_a_time(store):
         build(store, until="test")
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
+def test_an_address_where_nobody_answers_is_told_at_once(tmp_path, address):
+    pytest.importorskip("ray")
+    with pytest.raises(InputError, match="a Ray cluster at HOST:PORT"):
+        engine.run(SPEC, "tiny", tmp_path / "stages", address=address)
+
+
 def test_what_killed_runs_left_is_swept(store):
     left = store / "pictures" / ".writing-abc"
     left.mkdir()

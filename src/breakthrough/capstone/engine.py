@@ -212,10 +212,7 @@ class _Ray:
         ray = require("ray", "stages in parallel")
         if not ray.is_initialized():
             self.ours = True
-            if self.address:
-                ray.init(address=self.address, log_to_driver=False, logging_level="ERROR")
-            else:
-                start_ray(self.workers)
+            start_ray(self.workers, self.address)
         gpus = 1 / self.workers if devices.choose().type == "cuda" else 0
         return ray.remote(num_cpus=1, num_gpus=gpus, max_retries=1)(perform)
 

@@ -78,17 +78,18 @@ class Board:
         yield from (f"  – {name}: {why}" for name, why in self.refused)
 
 
-def measure(submissions: Sequence[str], profile: str = "quick", seed: int = 2026, baseline: str | None = None, progress: bool = True) -> Board:
+def measure(submissions: Sequence[str], profile: str = "quick", seed: int = 2026, baseline: str | None = None, progress: bool = True, traced: int | None = None) -> Board:
     """Measure submissions beside a baseline, the newest line's net where none is named.
 
-    Raises: InputError for no submissions; ArtifactError when there is no baseline
+    Units:  traced are path-traced pictures a factory, as many as the profile has unless given
+    Raises: InputError for no submissions; ArtifactError when there is no baseline; ConfigError for no pictures
     """
     if not submissions:
         raise InputError(expected("at least one submission", "none", "breakthrough leaderboard artifacts/stages/line/…"))
     first = _net(baseline or "line")
     spec, store = spec_of(profile), stage_store()
     train = engine.run(spec, profile, store, until="train", here=profile == "tiny", watch=Bar(False) if progress else None)
-    hidden = replace(spec, seed=derive(seed, "leaderboard"))
+    hidden = replace(spec, seed=derive(seed, "leaderboard"), traced=spec.traced if traced is None else traced)
     made = [engine.run(hidden, profile, store, until=part, here=profile == "tiny", watch=Bar(False) if progress else None) for part in ("test", "traced")]
     tests = {part: held_out([one.artifacts[f"{part}.{name}"] for name in spec.names], part)[0] for part, one in zip(("test", "traced"), made)}
     inputs = calibration(together([load_set(one, "train") for one in train.artifacts.values()]))

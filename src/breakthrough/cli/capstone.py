@@ -82,19 +82,21 @@ def leaderboard(
     profile: Profile = "quick",
     seed: Annotated[int, typer.Option(help="Of the pictures that are measured on; an instructor's own is told to nobody.")] = 2026,
     baseline: Annotated[str | None, typer.Option("--baseline", metavar="ARTIFACT", help="What to be better than; the newest line unless given.")] = None,
+    traced: Annotated[int | None, typer.Option("--traced", min=1, metavar="N", help="Path-traced pictures a factory, half a second each; the profile's unless given.")] = None,
 ) -> None:
     """Measure submissions again, and rank them.
 
     \b
-    What they print themselves counts for nothing. Weights are read from safetensors into the course's own net, compiled here in int8, and asked for pictures
-    that nobody has seen, drawn by SEED: rendered, and path traced, as many of every factory and defect. Ranked
-    by the accuracy on path-traced pictures; one point better than the baseline, by an interval of paired
-    pictures, is what the open project asks for. Speed and bytes stand beside it.
+    What they print themselves counts for nothing. Weights are read from safetensors into the course's own
+    net, compiled here in int8, and asked for pictures that nobody has seen, drawn by SEED: rendered, and
+    path traced, as many of every factory and defect. Ranked by the accuracy on path-traced pictures; one
+    point better than the baseline, by an interval of paired pictures, is what the open project asks for.
+    Speed and bytes stand beside it.
       breakthrough leaderboard artifacts/stages/line/2026…
-      breakthrough leaderboard cohort/*/line --seed 71234
+      breakthrough leaderboard cohort/*/line --seed 71234 --traced 500
     """
     from breakthrough.capstone import leaderboard as boards
 
-    board = boards.measure(submissions, profile, seed, baseline)
+    board = boards.measure(submissions, profile, seed, baseline, traced=traced)
     for line in board.lines():
         print(line)

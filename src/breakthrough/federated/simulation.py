@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 from tqdm import tqdm
 
 from breakthrough import devices, files
-from breakthrough.errors import BreakthroughError, ConfigError, expected, unknown
+from breakthrough.errors import BreakthroughError, ConfigError, InputError, expected, unknown
 from breakthrough.federated import encryption
 from breakthrough.federated.ckks_parameters import Parameters, choose
 from breakthrough.federated.client import client_app
@@ -30,6 +31,7 @@ from breakthrough.federated.vectors import Layout
 
 ENGINES = ("local", "ray")
 KEYS = "keys"
+KNOCK_S = 5.0  # how long an address may take to answer
 CKKS_ERROR = 1e-6  # of a number of a summed update
 
 
@@ -117,13 +119,28 @@ def write_key(target: Path, key: bytes) -> None:
         path.write_bytes(key)
 
 
-def start_ray(workers: int) -> None:
-    """Start Ray on this machine, once."""
+def start_ray(workers: int, address: str | None = None) -> None:
+    """Start Ray on this machine, or go to a cluster, once.
+
+    Raises: InputError when nothing answers at the address: Ray itself would wait for minutes
+    """
     flower("simulation")
     import ray
 
+    if address:
+        _knock(address)
     if not ray.is_initialized():
-        ray.init(**_ray_settings(workers))
+        ray.init(**({"address": address, "log_to_driver": False, "logging_level": "ERROR"} if address else _ray_settings(workers)))
+
+
+def _knock(address: str) -> None:
+    """See that somebody answers at an address."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), KNOCK_S).close()
+    except (OSError, ValueError) as error:
+        hint = "ray start --head --port 6379 on a machine of the cluster, then its address"
+        raise InputError(expected("a Ray cluster at HOST:PORT", f"{address!r}: {error}", hint)) from error
 
 
 def _all(jobs: Mapping[str, Job], public: bytes | None, bar: tqdm) -> Callable[[Any, int], dict[str, Trained]]:
