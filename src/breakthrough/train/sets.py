@@ -6,7 +6,7 @@ the pictures to calibrate with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,9 @@ def save_sets(sets: Mapping[str, Pictures], metrics: Mapping[str, Any], profile:
 
     Raises: InputError for a name that cannot be a file's, for no sets, and for pictures of several sizes
     """
-    sides = sorted({one.images.shape[1] for one in sets.values()})
-    if len(sides) != 1:
-        raise InputError(expected("sets of pictures of one size", sides or "no sets"))
+    side, _ = _one_size(sets.values())
     files = {f"{name}.npz": partial(one.save, compressed=True) for name, one in sets.items()}
-    return artifacts.save(KIND, files, metrics={**metrics, "side": sides[0]}, profile=profile, parents=parents)
+    return artifacts.save(KIND, files, metrics={**metrics, "side": side}, profile=profile, parents=parents)
 
 
 def load_set(artifact: Artifact | str | Path, name: str) -> Pictures:
@@ -63,13 +61,20 @@ def parents_side(artifact: Artifact) -> int | None:
 def together(sets: Sequence[Pictures]) -> Pictures:
     """All pictures as one set, as a centralised control trains on; scenes keep their numbers.
 
-    Raises: ConfigError for no sets, or sets of other classes; ShapeError for pictures of other sizes
+    Raises: ConfigError for no sets, or sets of other classes; InputError for pictures of other sizes
     """
     if not sets or len({one.classes for one in sets}) > 1:
         raise ConfigError(expected("sets of the same classes", [one.classes for one in sets]))
-    if len({one.images.shape[1:] for one in sets}) > 1:
-        raise InputError(expected("pictures of one size", sorted({one.images.shape[1:] for one in sets})))
+    _one_size(sets)
     arrays = (np.concatenate([getattr(one, name) for one in sets]) for name in ("images", "labels", "scenes"))
     images, labels, scenes = arrays
     parts = None if any(one.parts is None for one in sets) else np.concatenate([one.parts for one in sets])
     return Pictures(images, labels, sets[0].classes, scenes, parts)
+
+
+def _one_size(sets: Iterable[Pictures]) -> tuple[int, int]:
+    """Height and width of all pictures."""
+    sizes = sorted({one.images.shape[1:3] for one in sets})
+    if len(sizes) != 1:
+        raise InputError(expected("pictures of one size", sizes or "no sets"))
+    return sizes[0]
