@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 import warnings
@@ -138,7 +139,7 @@ def test_an_answer_that_does_not_end_is_stopped_and_says_where(warm_up, stubborn
     def endless(logits):
         while True:
             try:
-                logits.sum()
+                all(logits.sum() is not None for _ in itertools.count())  # on one line: it is stopped wherever it is
             except Exception:
                 if not stubborn:
                     raise
@@ -150,7 +151,7 @@ def test_an_answer_that_does_not_end_is_stopped_and_says_where(warm_up, stubborn
     before = signal.getsignal(signal.SIGALRM)
     verdict = judge(replace(warm_up, patience_s=0.3), endless, 0)
     assert (verdict.status, verdict.kind, verdict.diagnosis) == ("wrong", "endless", None)
-    assert "an output within 0.3 s, got none" in card.plain(verdict, 1) and "in endless" in verdict.traceback  # wherever in it
+    assert "an output within 0.3 s, got none" in card.plain(verdict, 1) and "logits.sum()" in verdict.traceback
     assert signal.getsignal(signal.SIGALRM) is before and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
