@@ -1,0 +1,19 @@
+"""Answers that live in another process: the grader's proxies, as the exercises' own judges may meet them.
+
+A judge that only calls an answer with data need not know. One that gives it a net, or watches it at work, asks
+`isinstance(answer, Elsewhere)` and takes `there(name)`: a function of the library's, run where the answer is.
+What such a function says is the other process's word; it is good for what cannot be said without doing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class Elsewhere:
+    """A thing of another process. Truth and equality are not asked of it: they raise."""
+
+    def there(self, name: str) -> Callable[..., Any]:
+        """A function `module:name` of the library, to be called in that process."""
+        raise NotImplementedError

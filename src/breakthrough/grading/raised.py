@@ -1,0 +1,62 @@
+"""Errors between two processes: their class by name, their message, the steps in the learner's cells."""
+
+from __future__ import annotations
+
+import builtins
+import traceback
+from typing import Any
+
+from breakthrough import errors
+
+TEXT = 4000  # characters of a message that cross
+FRAMES = 12
+
+
+def described(error: BaseException, number: int) -> dict[str, Any]:
+    """An error as data."""
+    try:
+        args = [str(arg)[:TEXT] for arg in error.args] if all(type(arg) is str for arg in error.args) else [str(error)[:TEXT]]
+    except BaseException:  # noqa: BLE001 - a learner's error class may raise in its own text
+        args = ["(its message cannot be shown)"]
+    return {
+        "names": [kind.__name__[:80] for kind in type(error).__mro__[:-1]][:20],
+        "args": args[:3],
+        "trace": _trace(error),
+        "home": getattr(error, "_home", None) or 0,
+        "number": number,
+    }
+
+
+def _trace(error: BaseException) -> str:
+    try:
+        frames = errors.own_frames(error)[-FRAMES:]
+        lines = traceback.format_list(frames) + traceback.format_exception_only(error)
+        return "".join(line[:400] for line in lines).rstrip()[:TEXT] if frames else ""
+    except BaseException:  # noqa: BLE001
+        return ""
+
+
+def remade(told: dict[str, Any]) -> BaseException:
+    """An error like the one that was described. One that would end this process becomes one that does not."""
+    names = [str(name)[:80] for name in list(told.get("names") or ["Exception"])[:20]]
+    args = [str(arg)[:TEXT] for arg in list(told.get("args") or [])[:3]]
+    made = _made(names, args)
+    made.__dict__["there"] = str(told.get("trace") or "")[:TEXT]
+    made.__dict__["_home"] = told.get("number")
+    return made
+
+
+def _made(names: list[str], args: list[str]) -> Exception:
+    first, base = names[0], Exception
+    for name in names:
+        kind = getattr(builtins, name, None) or getattr(errors, name, None)
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            base = kind
+            break
+    try:
+        if base.__name__ == first:
+            return base(*args)
+        safe = "".join(c for c in first if c.isidentifier() or c.isdigit()) or "Error"
+        return type(safe, (base,), {})(*args)
+    except Exception:  # noqa: BLE001 - UnicodeDecodeError wants five arguments
+        return Exception(*args)
