@@ -83,6 +83,8 @@ def raised(error: BaseException) -> Difference:
 
 def own_traceback(error: BaseException) -> str:
     """The learner's own lines of a traceback; empty when none of them is theirs."""
+    if isinstance(getattr(error, "there", None), str):  # raised in another process, which told them
+        return error.there
     frames = own_frames(error)
     if not frames:
         return ""

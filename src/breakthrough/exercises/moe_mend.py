@@ -7,15 +7,17 @@ Shapes: T tokens, E experts, k experts a token, d the width
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
+from breakthrough.elsewhere import Elsewhere
 from breakthrough.errors import InputError, expected, type_of
 from breakthrough.exercises import moe_layers as layers
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
+from breakthrough.exercises.moe_building import build, check_class
 from breakthrough.exercises.moe_layers import Expert, Layer
 
 
@@ -50,13 +52,9 @@ def watch(answer: Any, case: Case) -> dict[str, Any]:
 
     Raises: InputError when the layer has other parameters, or forward returns something else or changes x
     """
-    _check_class(answer)
     sizes, weights, x, pull = case.args
-    layer = _build(answer, sizes, weights)
     rows, before = [0] * sizes[2], x.clone()
-    for e, expert in enumerate(layer.experts):
-        expert.register_forward_pre_hook(lambda _, args, e=e: rows.__setitem__(e, rows[e] + args[0].numel()))
-    out = layer(x)
+    out, router = _called_there(answer, case, rows) if isinstance(answer, Elsewhere) else _called(answer, case, rows)
     if not (isinstance(out, tuple) and len(out) == 2 and all(isinstance(part, Tensor) for part in out)):
         raise InputError(expected("forward to return (y, balance loss), two tensors", _in_words(out)))
     if not torch.equal(before, x):
@@ -66,48 +64,43 @@ def watch(answer: Any, case: Case) -> dict[str, Any]:
         "y": y,
         "the balance loss": balance,
         "the rows seen by each expert": torch.tensor(rows) // sizes[0],
-        "the router's gradient": _gradient(layer.router.weight, y, balance, pull),
+        "the router's gradient": _gradient(router, y, balance, pull),
     }
 
 
-def _check_class(answer: Any) -> None:
-    """Say at once what was passed instead of the class."""
-    what = "the class of your layer"
-    if isinstance(answer, nn.Module):
-        name = type(answer).__name__
-        raise InputError(expected(what, f"an instance of it, {name}(…)", f'check("moe.mend", {name}), without calling it'))
-    if not callable(answer):
-        raise InputError(expected(what, type_of(answer), 'check("moe.mend", MendedMoE)'))
-    try:
-        inspect.signature(answer).bind(1, 1, 1, 1)
-    except (TypeError, ValueError) as error:
-        hint = "def __init__(self, d_model, d_hidden, n_experts, top_k)"
-        raise InputError(expected(f"{what}, made from four sizes", f"other arguments ({error})", hint)) from None
+def _called(answer: Any, case: Case, rows: list[int]) -> tuple[Any, Tensor]:
+    """What the layer gives, and the weights of its router; `rows` counts the numbers that each expert gets."""
+    check_class(answer)
+    sizes, weights, x, _ = case.args
+    layer = build(answer, sizes, weights)
+    for e, expert in enumerate(layer.experts):
+        expert.register_forward_pre_hook(lambda _, args, e=e: rows.__setitem__(e, rows[e] + args[0].numel()))
+    return layer(x), layer.router.weight
+
+
+def _called_there(answer: Elsewhere, case: Case, rows: list[int]) -> tuple[Any, Tensor]:
+    """As `_called`, with a layer in another process and experts in this one."""
+    sizes, weights, x, _ = case.args
+    mine = MendedMoE(*sizes).requires_grad_(False)
+    mine.load_state_dict(weights)
+    router = weights["router.weight"].clone().requires_grad_()
+
+    def expert(e: int) -> Callable[[Tensor], Tensor]:
+        def ask(given: Tensor) -> Tensor:
+            rows[e] += given.numel()
+            return mine.experts[e](given)
+
+        return ask
+
+    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    run = answer.there("breakthrough.exercises.moe_there:run")
+    return run(answer, sizes, shapes, router, [expert(e) for e in range(sizes[2])], x), router
 
 
 def _in_words(out: Any) -> str:
     if isinstance(out, Tensor):
         return "y alone"
     return f"{len(out)} of them" if isinstance(out, tuple) else type_of(out)
-
-
-def _build(answer: Any, sizes: tuple[int, ...], weights: dict[str, Tensor]) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        layer = answer(*sizes)
-    if not isinstance(layer, nn.Module):
-        got = f"one that makes {type_of(layer)}"
-        raise InputError(expected("a class that makes an nn.Module", got, "class MendedMoE(nn.Module): …"))
-    names = {name for name, _ in layer.named_parameters()}
-    if names != set(weights):
-        odd = [*(f"without {n}" for n in sorted(set(weights) - names)[:2]), *(f"with {n}" for n in sorted(names - set(weights))[:2])]
-        hint = "self.router = nn.Linear(d_model, n_experts, bias=False) and self.experts = nn.ModuleList(Expert(…) …)"
-        raise InputError(expected("the parameters of `router` and `experts`", ", ".join(odd), hint))
-    wrong = [(name, tuple(p.shape)) for name, p in layer.named_parameters() if p.shape != weights[name].shape]
-    if wrong:
-        name, shape = wrong[0]
-        raise InputError(expected(f"{name} of shape {tuple(weights[name].shape)}", shape))
-    layer.load_state_dict(weights, strict=False)
-    return layer
 
 
 def _gradient(router: Tensor, y: Tensor, balance: Tensor, pull: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from breakthrough.elsewhere import Elsewhere
 from breakthrough.errors import type_of
 from breakthrough.exercises.compare import Outcome
 from breakthrough.exercises.exercise import Case
@@ -73,7 +74,7 @@ class _Trial:
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(torch_generator(self.seed, "test").get_state())
             try:
-                value = self.test(copy.deepcopy(layer))
+                value = _tested_there(self.test, layer) if isinstance(self.test, Elsewhere) else self.test(copy.deepcopy(layer))
             except AssertionError:
                 return ASSERTED
             except Exception as error:  # noqa: BLE001 - a learner's code may raise anything
@@ -127,6 +128,37 @@ class _Trial:
 
     def says(self, fault: str, text: str) -> Outcome:
         return Outcome(fault, f"the test for {self.name!r}: {text}")
+
+
+class _Part(nn.Module):
+    """A router or an expert that is elsewhere, with the weights it is to be called with."""
+
+    def __init__(self, name: str, part: Callable, weights: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.__dict__.update(name=name, part=part, given=weights)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.part(self.name, self.given, rows)
+
+
+def _tested_there(test: Elsewhere, layer: nn.Module) -> Any:
+    """Let a test of another process judge a layer of this one; router and experts are there, the rest is here."""
+    rounded = isinstance(layer, _Rounded)
+    inner = copy.deepcopy(layer.layer if rounded else layer)
+    state, n_experts = inner.state_dict(), len(inner.experts)
+    sizes = (inner.router.in_features, inner.experts[0].gate.out_features, n_experts, inner.top_k)
+
+    def ask(x: Tensor, weights: dict[str, Tensor], part: Callable) -> tuple[Tensor, Tensor]:
+        def mine(prefix: str) -> dict[str, Tensor]:
+            return {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
+
+        inner.router = _Part("router", part, mine("router."))
+        inner.experts = nn.ModuleList(_Part(str(e), part, mine(f"experts.{e}.")) for e in range(n_experts))
+        y, balance = inner(x)
+        return (y.round(decimals=DECIMALS), balance.round(decimals=DECIMALS)) if rounded else (y, balance)
+
+    ask.changes_nothing = True
+    return test.there("breakthrough.exercises.moe_there:shell")(sizes, state, DECIMALS if rounded else None, ask)(test)
 
 
 @lru_cache(maxsize=2 * len(BROKEN))

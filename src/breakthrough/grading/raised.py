@@ -15,7 +15,8 @@ FRAMES = 12
 def described(error: BaseException, number: int) -> dict[str, Any]:
     """An error as data."""
     try:
-        args = [str(arg)[:TEXT] for arg in error.args] if all(type(arg) is str for arg in error.args) else [str(error)[:TEXT]]
+        plain = all(type(arg) in (str, int, float, bool) for arg in error.args)
+        args = [arg[:TEXT] if type(arg) is str else arg for arg in error.args] if plain else [str(error)[:TEXT]]
     except BaseException:  # noqa: BLE001 - a learner's error class may raise in its own text
         args = ["(its message cannot be shown)"]
     return {
@@ -39,14 +40,14 @@ def _trace(error: BaseException) -> str:
 def remade(told: dict[str, Any]) -> BaseException:
     """An error like the one that was described. One that would end this process becomes one that does not."""
     names = [str(name)[:80] for name in list(told.get("names") or ["Exception"])[:20]]
-    args = [str(arg)[:TEXT] for arg in list(told.get("args") or [])[:3]]
+    args = [arg if type(arg) in (int, float, bool) else str(arg)[:TEXT] for arg in list(told.get("args") or [])[:3]]
     made = _made(names, args)
     made.__dict__["there"] = str(told.get("trace") or "")[:TEXT]
     made.__dict__["_home"] = told.get("number")
     return made
 
 
-def _made(names: list[str], args: list[str]) -> Exception:
+def _made(names: list[str], args: list[Any]) -> Exception:
     first, base = names[0], Exception
     for name in names:
         kind = getattr(builtins, name, None) or getattr(errors, name, None)

@@ -18,6 +18,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from breakthrough.elsewhere import Elsewhere
 from breakthrough.errors import BreakthroughError, expected
 from breakthrough.grading import raised
 from breakthrough.grading.wire import HEAD, Limits, Node, Reader, WireError, Writer, head, opaque
@@ -98,6 +99,8 @@ class Peer:
 
     def handle(self, value: Any) -> Node | None:
         """The handle of something that is no data; None when nothing may be asked of it."""
+        if isinstance(value, Elsewhere) and value.__dict__.get("_peer") is self:  # theirs: it goes home
+            return ["H", not self.trusted, value.__dict__["_number"], "", False, None]
         callable_, ops = self._allowed(value)
         if not callable_ and not ops:
             return None

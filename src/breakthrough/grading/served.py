@@ -52,13 +52,14 @@ def _method(peer: Peer, number: int, name: str, args: tuple, kwargs: dict, modes
 def _called(peer: Peer, target: Any, args: tuple, kwargs: dict, modes: dict) -> Any:
     import torch
 
-    before = Writer(peer.handle).frame([args, kwargs])
+    watched = not getattr(target, "changes_nothing", False)
+    before = Writer(peer.handle).frame([args, kwargs]) if watched else b""
     inputs = [tensor for tensor in tensors_in([args, kwargs]) if tensor.requires_grad]
     if peer.trusted:  # random numbers that nobody seeded are the same in every call
         torch.manual_seed(0)
     with torch.set_grad_enabled(bool(modes.get("grad", True))):
         output = target(*args, **kwargs)
-    changed = [args, kwargs] if Writer(peer.handle).frame([args, kwargs]) != before else None
+    changed = [args, kwargs] if watched and Writer(peer.handle).frame([args, kwargs]) != before else None
     return {"value": output, "changed": changed, "graph": _keep(peer, inputs, output) if modes.get("graph") else 0}
 
 

@@ -36,7 +36,7 @@ class Limits:
 
 
 class Record:
-    """A dataclass or a namedtuple of the other side: its fields as attributes."""
+    """A dataclass of the other side: its fields as attributes."""
 
     def __init__(self, name: str, values: dict[str, Any]) -> None:
         self.__dict__.update(values)
@@ -88,10 +88,13 @@ class Writer:
             return value
         if kind is int:
             return value if abs(value) < 1 << 62 else ["i", _hex(value)]
-        if kind in SEQUENCES:
-            return [SEQUENCES[kind], [self.node(part, depth + 1) for part in value]]
-        if kind is dict:
-            return ["d", [[self.node(k, depth + 1), self.node(v, depth + 1)] for k, v in value.items()]]
+        base = next((one for one in BASES if isinstance(value, one)), None)
+        if base in SEQUENCES:  # a namedtuple, too, is its values
+            return [SEQUENCES[base], [self.node(part, depth + 1) for part in base.__iter__(value)]]
+        if base is dict:
+            return ["d", [[self.node(k, depth + 1), self.node(v, depth + 1)] for k, v in dict.items(value)]]
+        if base is not None and kind.__module__.partition(".")[0] != "numpy":
+            return self.node(base(value), depth + 1)
         if kind in (bytes, bytearray):
             return ["b", kind is bytearray, self.blob(bytes(value))]
         if kind is complex:
@@ -117,6 +120,7 @@ class Writer:
         return ["o", kind.__name__[:80]]
 
 
+BASES = (list, tuple, set, frozenset, dict, int, str)  # whose subclasses cross as what they are made of
 SEQUENCES = {list: "l", tuple: "t", set: "s", frozenset: "z"}
 MAKERS = {"l": list, "t": tuple, "s": set, "z": frozenset}
 
@@ -130,9 +134,6 @@ def _hex(value: int) -> str:
 def _fields(value: Any) -> dict[str, Any] | None:
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: getattr(value, f.name, None) for f in fields(value)}
-    names = getattr(type(value), "_fields", None)
-    if isinstance(value, tuple) and isinstance(names, tuple):
-        return dict(zip(names, value))
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import torch
 
     from breakthrough.grading.wire import Node, Reader, Writer
+
+
+MOST = 1 << 28  # values of a tensor
 
 
 def node(writer: Writer, value: Any, depth: int) -> Node | None:
@@ -69,10 +73,13 @@ def _tensor(writer: Writer, value: torch.Tensor) -> Node:
     dtype = str(plain.dtype).removeprefix("torch.")
     if dtype not in TENSORS or plain.layout != torch.strided:
         return ["o", f"Tensor_of_{dtype}"]
-    where = plain.device.type
-    data = plain.cpu().contiguous().reshape(-1)
-    blob = writer.blob(data.view(torch.uint8).numpy().tobytes() if data.numel() else b"")
-    return ["T", dtype, list(plain.shape), blob, value.requires_grad, plain.is_contiguous(), where]
+    where, shape = plain.device.type, list(plain.shape)
+    spread = [axis for axis, (step, size) in enumerate(zip(plain.stride(), shape)) if step == 0 and size > 1]
+    for axis in spread:  # expanded: one memory for many values, and so it stays
+        plain = plain.narrow(axis, 0, 1)
+    data = plain.cpu().clone(memory_format=torch.contiguous_format)
+    blob = writer.blob((data.view(torch.int16) if dtype == "bfloat16" else data).numpy().tobytes())
+    return ["T", dtype, list(plain.shape), blob, value.requires_grad, plain.is_contiguous(), where, [[axis, shape[axis]] for axis in spread]]
 
 
 def _array(writer: Writer, value: np.ndarray) -> Node:
@@ -95,7 +102,7 @@ def _shape(given: Any, size: int, width: int) -> tuple[int, ...]:
 def _read_tensor(reader: Reader, node: list, depth: int) -> torch.Tensor:
     import torch
 
-    _, name, given, size, wants, contiguous, where = node
+    _, name, given, size, wants, contiguous, where, spread = node
     if name not in TENSORS:
         raise WireError(expected("a known dtype", name))
     dtype = getattr(torch, name)
@@ -103,9 +110,21 @@ def _read_tensor(reader: Reader, node: list, depth: int) -> torch.Tensor:
     data = torch.frombuffer(bytearray(reader.take(size)), dtype=dtype).reshape(shape) if size else torch.empty(shape, dtype=dtype)
     if not contiguous and data.ndim:
         data = torch.stack([data, data], dim=-1)[..., 0]  # as far from contiguous as it was
+    data = _expanded(data, spread)
     if where != "cpu" and torch.cuda.is_available():
         data = data.to("cuda")
     return data.requires_grad_(bool(wants) and (dtype.is_floating_point or dtype.is_complex))
+
+
+def _expanded(data: torch.Tensor, spread: list) -> torch.Tensor:
+    shape = list(data.shape)
+    for axis, size in spread:
+        if type(axis) is not int or type(size) is not int or not 0 <= axis < len(shape) or shape[axis] != 1 or size < 1:
+            raise WireError(expected("an axis of one value to expand", (axis, size)))
+        shape[axis] = size
+    if math.prod(shape) > MOST:
+        raise WireError(expected(f"up to {MOST:,} values", math.prod(shape)))
+    return data.expand(shape) if spread else data
 
 
 def _dtype(name: Any) -> np.dtype:
