@@ -38,14 +38,25 @@ DECIMALS = 3  # with so few, every right way to compute gives the same bits
 
 
 def try_out(answer: Any, case: Case) -> Outcome:
-    """Let every test judge layers with its defect and healthy ones, up to the first bad test."""
+    """Let every test judge layers with its defect and healthy ones, up to the first bad test.
+
+    Tests of another process do so there; what they say of layers that they cannot look into then has to be the same.
+    """
+    if isinstance(answer, Elsewhere):
+        found = Outcome(*answer.there("breakthrough.exercises.moe_there:told")(answer, case.args[0]))
+        return found if found.fault else unseen(answer(), case.args[0])
+    return tried(answer, case.args[0])
+
+
+def tried(answer: Any, seed: int) -> Outcome:
+    """What `try_out` finds of tests in this process."""
     tests = answer if isinstance(answer, Mapping) else answer()
     if not isinstance(tests, Mapping):
         return Outcome("no dict", f"expected a dict of functions, got {type_of(tests)}")
     missing = [name for name in BROKEN if not callable(tests.get(name))]
     if missing:
         return Outcome("one missing", f"there is no function for {', '.join(missing)}")
-    found = (_Trial(name, tests[name], case.args[0]).outcome() for name in BROKEN)
+    found = (_Trial(name, tests[name], seed).outcome() for name in BROKEN)
     return next((outcome for outcome in found if outcome.fault), Outcome())
 
 
@@ -74,7 +85,7 @@ class _Trial:
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(torch_generator(self.seed, "test").get_state())
             try:
-                value = _tested_there(self.test, layer) if isinstance(self.test, Elsewhere) else self.test(copy.deepcopy(layer))
+                value = self.test(copy.deepcopy(layer))
             except AssertionError:
                 return ASSERTED
             except Exception as error:  # noqa: BLE001 - a learner's code may raise anything
@@ -130,37 +141,6 @@ class _Trial:
         return Outcome(fault, f"the test for {self.name!r}: {text}")
 
 
-class _Part(nn.Module):
-    """A router or an expert that is elsewhere, with the weights it is to be called with."""
-
-    def __init__(self, name: str, part: Callable, weights: dict[str, Tensor]) -> None:
-        super().__init__()
-        self.__dict__.update(name=name, part=part, given=weights)
-
-    def forward(self, rows: Tensor) -> Tensor:
-        return self.part(self.name, self.given, rows)
-
-
-def _tested_there(test: Elsewhere, layer: nn.Module) -> Any:
-    """Let a test of another process judge a layer of this one; router and experts are there, the rest is here."""
-    rounded = isinstance(layer, _Rounded)
-    inner = copy.deepcopy(layer.layer if rounded else layer)
-    state, n_experts = inner.state_dict(), len(inner.experts)
-    sizes = (inner.router.in_features, inner.experts[0].gate.out_features, n_experts, inner.top_k)
-
-    def ask(x: Tensor, weights: dict[str, Tensor], part: Callable) -> tuple[Tensor, Tensor]:
-        def mine(prefix: str) -> dict[str, Tensor]:
-            return {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
-
-        inner.router = _Part("router", part, mine("router."))
-        inner.experts = nn.ModuleList(_Part(str(e), part, mine(f"experts.{e}.")) for e in range(n_experts))
-        y, balance = inner(x)
-        return (y.round(decimals=DECIMALS), balance.round(decimals=DECIMALS)) if rounded else (y, balance)
-
-    ask.changes_nothing = True
-    return test.there("breakthrough.exercises.moe_there:shell")(sizes, state, DECIMALS if rounded else None, ask)(test)
-
-
 @lru_cache(maxsize=2 * len(BROKEN))
 def _broken_layers(defect: str, seed: int) -> tuple[Layer, ...]:
     return tuple(make_layer(defect, *sizes, seed + i) for i, sizes in enumerate(SIZES))
@@ -182,6 +162,20 @@ def healthy_layers(seed: int) -> tuple[Layer, ...]:
         make_layer(None, 20, 32, 5, 2, seed + 3, BlockwiseLayer),
         lopsided,
     )
+
+
+def unseen(tests: Any, seed: int) -> Outcome:
+    """Whether tests of another process tell a broken layer from a healthy one when both look alike from outside."""
+    from breakthrough.exercises.moe_afar import tested
+
+    for at, name in enumerate(BROKEN):
+        sizes = SIZES[(seed + at) % len(SIZES)]
+        for defect in (name, None):
+            result = tested(tests[name], make_layer(defect, *sizes, seed + 10 + at))
+            if (result == ASSERTED) != (defect is not None):
+                text = f"the test for {name!r}, on {'the broken' if defect else 'a healthy'} layer of {sizes[0]} numbers: {result}"
+                return Outcome("another layer", text, ASSERTED if defect else PASSED, result)
+    return Outcome()
 
 
 class _Alarm(Layer):
