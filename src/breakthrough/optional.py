@@ -42,6 +42,7 @@ EXTRAS = {
     "xdist": "test",
     "nbval": "test",
     "jupytext": "test",
+    "cosmic_ray": "test",
 }
 
 

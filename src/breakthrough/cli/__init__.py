@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakthrough.cli import capstone as capstones, compile as compiling, federate, quantize, scenes, serve
+from breakthrough.cli import capstone as capstones, compile as compiling, federate, gate, quantize, scenes, serve
 from breakthrough.cli.groups import group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
@@ -257,7 +257,7 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
     _exit(benches.run(_course().root, room, context.args))
 
 
-ROOMS = (quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard)
+ROOMS = (quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, gate.gate)
 commands = [app.command()(one) for one in ROOMS]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from itertools import accumulate
 from typing import Any
 
@@ -83,6 +84,25 @@ def _by_counting(stream, share, alpha, ratio=2.0):
             if evidence(errors, t) * alpha >= 1:
                 return [verdict, number]
     return ["go on", len(stream)]
+
+
+def _in_fractions(stream, share, alpha, ratio=2.0):
+    """Exactly, in whole numbers; the chance of what happened is asked for by name."""
+
+    def chance(model: str, s: Fraction, t: Fraction) -> Fraction:
+        new = s * t / (s * t + 1 - s)
+        return new if model == "new" else 1 - new
+
+    likely = {"promote": 1 / Fraction(ratio), "roll back": Fraction(ratio)}
+    evidence = dict.fromkeys(likely, Fraction(1))
+    for i in range(len(stream)):
+        factory, model, right = stream[i]
+        s = Fraction(share[factory])
+        for verdict, t in likely.items() if not right else ():
+            evidence[verdict] *= chance(model, s, t) / chance(model, s, Fraction(1))
+            if evidence[verdict] * Fraction(alpha) >= 1:
+                return verdict, i + 1
+    return "go on", len(stream)
 
 
 FACTORIES = ("north", "east", "south", "west")
@@ -168,7 +188,7 @@ EXERCISES = (
         reference=canary,
         cases=_cases,
         compare=close(rtol=0, atol=0, parts=PARTS),
-        alternatives=(_in_arrays, _by_counting),
+        alternatives=(_in_arrays, _by_counting, _in_fractions),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "The lot decides which model gets a picture. So if both err equally often, an error belongs to the new one as often as the lot gave it pictures of that factory: a coin whose bias you know. Bet on this coin, once as if the new model were better, once as if it were worse. Who bets on a fair game seldom gets rich: if you do, the game was not fair.",

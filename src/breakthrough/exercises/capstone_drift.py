@@ -99,6 +99,24 @@ def _all_at_once(reference, stream, window, alpha, streak=2):
     return distances, limit, ((i + 1) * window, np.flatnonzero(held)[distances[i][held].argmax()])
 
 
+def _by_comparing(reference, stream, window, alpha, streak=2):
+    """Every value with every value; a run of windows as a product of shifted tables."""
+    (n, features), looks = reference.shape, len(stream) // window
+    table = np.zeros((looks, features))
+    for i, f in np.ndindex(looks, features):
+        old, new = reference[:, f], stream[i * window : (i + 1) * window, f]
+        points = np.concatenate([new, old])[:, None]
+        table[i, f] = max(abs((old <= points).mean(axis=1) - (new <= points).mean(axis=1)))
+    if looks == 0:
+        return table, float("inf"), None
+    limit = ((1 / window + 1 / n) * (math.log(2) + math.log(looks) + math.log(features) - math.log(alpha)) / 2) ** 0.5
+    above = np.vstack([np.zeros((streak - 1, features), dtype=bool), table > limit])
+    held = np.prod([above[j : j + looks] for j in range(streak)], axis=0)  # (K, F)
+    for i in np.flatnonzero(held.any(axis=1))[:1]:
+        return table, limit, (window * (int(i) + 1), int((held[i] * table[i]).argmax()))
+    return table, limit, None
+
+
 def _looked(features: int) -> Callable[[Any], Any]:
     """The parts by name, the alarm in words."""
 
@@ -187,7 +205,7 @@ EXERCISES = (
         reference=monitor,
         cases=_cases,
         compare=close(rtol=1e-9, atol=1e-12),
-        alternatives=(_in_loops, _all_at_once),
+        alternatives=(_in_loops, _all_at_once, _by_comparing),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Draw two stairs: each climbs from 0 to 1, the reference's in N steps and the window's in w. Where they lie furthest apart is the distance, and it sees a change of any kind: of the mean, of the spread, of the shape. It can only be at a value that one of them has. How far apart is too far depends on how often you look.",

@@ -117,6 +117,33 @@ def _from_the_beginning(artifacts, right, wrong):
     return [name for name in own if name in felt]
 
 
+def _until_nothing_is_new(artifacts, right, wrong):
+    """Sets that grow until they stay: the good lineage, then what the difference reaches from."""
+
+    def grown(start, allowed):
+        found = {name for name in start if allowed(name)}
+        while more := {parent for name in found for parent in artifacts[name]["parents"] if allowed(parent)} - found:
+            found |= more
+        return found
+
+    good = {artifacts[name]["stage"]: name for name in grown({right}, lambda name: True)}
+
+    def other(name):
+        return artifacts.get(good.get(artifacts[name]["stage"]), {})
+
+    bad = grown({wrong}, lambda name: other(name).get("disk") != artifacts[name]["disk"])
+
+    def wiring(manifest):
+        return sorted(artifacts[parent]["stage"] for parent in manifest.get("parents", []))
+
+    facts = {
+        name: (not other(name), one["disk"] != one["files"], one["settings"] != other(name).get("settings"),
+               wiring(one) != wiring(other(name)), bad.isdisjoint(one["parents"]))
+        for name, one in artifacts.items() if name in bad
+    }
+    return [name for _, name in sorted((artifacts[name]["created_s"], name) for name in bad if any(facts[name]))]
+
+
 def _by_hand() -> tuple[dict[str, dict[str, Any]], str, str]:
     def one(stage: str, at: float, parents: list[str], digest: str, **settings: Any) -> dict[str, Any]:
         files = {f"{stage}.npz": digest}
@@ -201,7 +228,7 @@ EXERCISES = (
         reference=root_causes,
         cases=_cases,
         compare=_alike,
-        alternatives=(_recursively, _from_the_beginning),
+        alternatives=(_recursively, _from_the_beginning, _until_nothing_is_new),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Go back from the bad model as long as things differ. At each artifact ask: would the same change have come of its parents alone? Where the parents are as they were, or something of its own was changed as well, you have found a cause; but go on, there may be others before it. Where nothing differs, turn back: whatever lies before it was of no consequence.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -70,6 +71,22 @@ def _halving(w, low, high, bits):
     return torch.tensor(codes, dtype=torch.int8), torch.tensor(scales)
 
 
+def _against_the_worst_inputs(w, low, high, bits):
+    """For every top the inputs that look most like the codes, and least, and the sums that they give."""
+    rows = w.double().numpy()
+    codes, scales = np.zeros(rows.shape, dtype=np.int8), np.ones(len(rows), dtype=np.float32)
+
+    def fits(whole):
+        alike = np.where(whole > 0, high, low)
+        return whole @ alike < 1 << (bits - 1) and whole @ (low + high - alike) >= -(1 << (bits - 1))
+
+    for o in np.flatnonzero(np.abs(rows).sum(axis=1)):
+        unit = rows[o] / np.abs(rows[o]).max()
+        top = next(t for t in range(127, 0, -1) if fits(np.rint(unit * t).astype(np.int64)))
+        codes[o], scales[o] = np.rint(unit * top), np.abs(rows[o]).max() / top
+    return torch.from_numpy(codes), torch.from_numpy(scales)
+
+
 def _drawn(generator: Generator, rows: int, size: int, sparse: float = 0.0, lean: float = 0.0) -> Tensor:
     """Weights on an odd grid; `sparse` of a row are small, and signs lean to one side."""
     steps = torch.randint(GRID // 10, GRID, (rows, size), generator=generator).double()
@@ -113,7 +130,7 @@ EXERCISES = (
         reference=fit_codes,
         cases=_cases,
         compare=coded(),
-        alternatives=(_all_tops_at_once, _halving),
+        alternatives=(_all_tops_at_once, _halving, _against_the_worst_inputs),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Be the attacker: you may choose every input. For a weight above zero you send the largest, for one below zero the smallest; nothing cancels then. If that sum fits, every sum does. And the smaller the codes, the smaller the sum.",

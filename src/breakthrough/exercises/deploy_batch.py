@@ -89,6 +89,23 @@ def _by_events(arrivals_ms, max_size, max_wait_ms, max_queue, service_ms):
     return found, away
 
 
+def _by_jumps(arrivals_ms, max_size, max_wait_ms, max_queue, service_ms):
+    """From one moment at which something can happen to the next."""
+    requests, started, turned_away = list(enumerate(arrivals_ms)), [], []
+    queue, now, free = [], 0, 0
+    while requests or queue:
+        while requests and requests[0][1] <= now:
+            (queue if len(queue) < max_queue else turned_away).append(requests.pop(0))
+        if queue and now >= free and (len(queue) >= max_size or now >= queue[0][1] + max_wait_ms):
+            taken = [queue.pop(0) for _ in queue[:max_size]]
+            started.append((now, [number for number, _ in taken]))
+            free = now + service_ms[len(taken)]
+            continue
+        moments = [free, *(at for _, at in requests[:1]), *(at + max_wait_ms for _, at in queue[:1])]
+        now = min((moment for moment in moments if moment > now), default=now)
+    return started, [number for number, _ in turned_away]
+
+
 def _arrivals(generator: Generator, n: int, gap_ms: float) -> list[int]:
     """As they come at random: gaps of `gap_ms` on average, now and then several at once."""
     gaps = -gap_ms * torch.log1p(-torch.rand(n, generator=generator, dtype=torch.float64))
@@ -139,7 +156,7 @@ EXERCISES = (
         cases=_cases,
         compare=alike,
         patience_s=10,  # a simulated clock that stands still is the likeliest slip
-        alternatives=(_tick_by_tick, _by_events),
+        alternatives=(_tick_by_tick, _by_events, _by_jumps),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Between two arrivals nothing new can happen: the next batch's start is already known. So go from arrival to arrival. Before you let a request in, start all batches that are due before it; then look whether there is room for it.",

@@ -67,6 +67,23 @@ def _by_groups(layer, shape, number_bytes=4):
     return flops, moved * number_bytes
 
 
+def _by_counting_places(layer, shape, number_bytes=4):
+    """Where a window can stand, counted; what it meets there, from the layer's settings."""
+    if isinstance(layer, nn.Conv2d):
+        numbers, out = shape[0], layer.out_channels
+        for axis in (0, 1):
+            last = shape[2 + axis] + 2 * layer.padding[axis] - layer.dilation[axis] * (layer.kernel_size[axis] - 1)
+            numbers *= len(range(0, last, layer.stride[axis]))
+        met = layer.in_channels // layer.groups * layer.kernel_size[0] * layer.kernel_size[1]
+    else:
+        numbers, out, met = 1, layer.out_features, layer.in_features
+        for size in shape[:-1]:
+            numbers *= size
+    each = met + met + (layer.bias is not None)  # products, sums
+    stored = sum(value.numel() for value in layer.state_dict().values())
+    return numbers * out * each, number_bytes * (torch.Size(shape).numel() + stored + numbers * out)
+
+
 def _cases(generator: Generator) -> Iterator[Case]:
     def draw(low: int, high: int) -> int:
         return int(torch.randint(low, high, (), generator=generator))
@@ -106,7 +123,7 @@ EXERCISES = (
         reference=layer_cost,
         cases=_cases,
         compare=close(rtol=0, atol=0, parts=("the FLOPs", "the bytes")),
-        alternatives=(_by_running, _by_groups),
+        alternatives=(_by_running, _by_groups, _by_counting_places),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Start from one number of the output: how many multiply-adds does it take? Then, how many such numbers are there? For the bytes, nothing is multiplied: list the arrays that the layer meets, and add up their sizes.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import reduce
 
 import numpy as np
 import torch
@@ -74,6 +75,25 @@ def _row_by_row(scores, values, block):
     return np.array(summed) / total
 
 
+def _merged(scores, values, block):
+    """Each block by itself, in powers of two; then what has come so far and the block become one."""
+
+    def alone(i):
+        j = min(i + block, len(scores))
+        s, v = scores[i:j] / math.log(2), values[i:j]
+        top = max(float(s.max()), -1e30)  # of a block of −∞ all weights are 0
+        weights = np.exp2(s.astype(float) - top)
+        return top, weights.sum(), np.einsum("n,nd->d", weights, v)
+
+    def merge(one, other):
+        top = max(one[0], other[0])
+        left, right = 2.0 ** max(one[0] - top, -1100), 2.0 ** max(other[0] - top, -1100)
+        return top, left * one[1] + right * other[1], left * one[2] + right * other[2]
+
+    _, total, summed = reduce(merge, map(alone, range(0, len(scores), block)))
+    return summed / total
+
+
 def _cases(generator: Generator) -> Iterator[Case]:
     def draw(low: int, high: int) -> int:
         return int(torch.randint(low, high, (), generator=generator))
@@ -117,7 +137,7 @@ EXERCISES = (
         call=outcome,
         expected=Outcome(),
         compare=by_fault,
-        alternatives=(_logarithms, _row_by_row),
+        alternatives=(_logarithms, _row_by_row, _merged),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "A softmax needs the largest score, and the largest may come last. So work with the largest so far. When a larger one turns up, all that was summed up was too large by the same factor, exp(old − new): two running sums can be put right at once.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator
 
@@ -65,6 +66,15 @@ def _by_bound(layers, peak, bandwidth):
             found[name].append(part)
         found["net_s"] += least_s
     return found
+
+
+def _in_arrays(layers, peak, bandwidth):
+    flops, moved = np.array(layers, dtype=float).reshape(-1, 2).T
+    allowed = np.minimum(np.divide(flops, moved) * bandwidth, peak)
+    seconds = np.maximum(flops / peak, moved / bandwidth)
+    side = np.array(["compute", "memory"])[(flops * bandwidth < peak * moved).astype(int)]
+    found = {"net_s": float(np.sum(seconds)), "bound": side.tolist(), "least_s": seconds.tolist()}
+    return found | {"attainable": allowed.tolist(), "intensity": (flops / moved).tolist()}
 
 
 def _intensity(flops, moved):
@@ -265,7 +275,7 @@ EXERCISES = (
         reference=roofline,
         cases=_cases,
         compare=close(rtol=1e-9, atol=0),
-        alternatives=(_by_tensors, _by_bound),
+        alternatives=(_by_tensors, _by_bound, _in_arrays),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "A kitchen with one cook and one waiter: a dish is ready when it is cooked and its ingredients are there. Who is slower sets the pace, and which of them that is depends on how much cooking an ingredient needs. Dishes are made one after another.",

@@ -73,6 +73,18 @@ def _on_all_threads(sch):
     sch.decompose_reduction(c, d0)
 
 
+def _depth_cut(sch):
+    """Narrow tiles of six rows, the depth cut in eights and unrolled by the compiler."""
+    product = sch.get_sblock("C")
+    loops = dict(zip("ijk", sch.get_loops(product)))
+    parts = {name: sch.split(loops[name], factors=[None, size]) for name, size in (("k", 8), ("j", 32), ("i", 6))}
+    order = [parts["i"][0], parts["j"][0], *parts["k"], parts["i"][1], parts["j"][1]]
+    sch.reorder(*order)
+    sch.vectorize(order[-1])
+    sch.unroll(order[-2])
+    sch.decompose_reduction(product, order[2])
+
+
 def _cases(generator: Generator) -> Iterator[Case]:
     def draw(low: int, high: int) -> int:
         return int(torch.randint(low, high, (), generator=generator))
@@ -100,7 +112,7 @@ EXERCISES = (
         call=outcome,
         expected=Outcome(),
         compare=by_fault,
-        alternatives=(_summed_aside, _on_all_threads),
+        alternatives=(_summed_aside, _on_all_threads, _depth_cut),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Think of deploy.tile, with registers for the fast memory. A small tile of C is summed up; for each step of k, a few numbers of A and a run of B are loaded, and every pair of them is used. The run of B is a vector, because its numbers lie side by side. `print(sch.mod.script())` shows the loops after every step.",

@@ -87,6 +87,27 @@ def _by_ranks(one, other, what, tolerance):
     return ("holds" if low > 1 else "does not hold" if high < 1 else "not shown"), middle
 
 
+def _throw_by_throw(one, other, what, tolerance):
+    """The coin's chances by Pascal's triangle; the middle of the ratios by logarithms."""
+    same = ["threads", *(["batch"] if what == "latency" else [])]
+    fair = all(one[name] == other[name] for name in same) and len(one["seconds"]) == len(other["seconds"])
+    if not fair or any(not row["max_error"] <= tolerance for row in (one, other)):
+        return "unfair", None
+    gains, row = [], [1.0]
+    for call, (mine, theirs) in enumerate(zip(one["seconds"], other["seconds"])):
+        if call < one["warmup"] or call < other["warmup"]:
+            continue
+        if what == "throughput":
+            mine, theirs = mine / one["batch"], theirs / other["batch"]
+        gains.append(math.log(theirs) - math.log(mine))
+        row = [(a + b) / 2 for a, b in zip([0.0, *row], [*row, 0.0])]
+    wins = len([gain for gain in gains if gain > 0])
+    at_least, at_most = sum(row[wins:]), sum(row[: wins + 1])
+    gains.sort()
+    ratio = (math.exp(gains[len(gains) // 2]) + math.exp(gains[(len(gains) - 1) // 2])) / 2
+    return {(True, False): "holds", (False, True): "does not hold"}.get((at_least <= 0.025, at_most <= 0.025), "not shown"), ratio
+
+
 def _looked(aside: str = "") -> Callable[[Any], Any]:
     """The parts by name. `aside` is said when the rows are not called unfair: a fault that says nothing of the rest."""
 
@@ -173,7 +194,7 @@ EXERCISES = (
         reference=read,
         cases=_cases,
         compare=coded(rtol=1e-9),
-        alternatives=(_in_arrays, _by_ranks),
+        alternatives=(_in_arrays, _by_ranks, _throw_by_throw),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "First ask whether the rows may be compared at all: the same work, on the same threads, with right answers. Then compare what was measured side by side, pair by pair, since both of a pair met the same machine. If the two were equally fast, each pair would be the throw of a coin: would a coin do as well as `one`?",

@@ -6,6 +6,8 @@ Shapes: m rows of a, n columns of b, k the depth that is summed over
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
+from itertools import product
 
 import numpy as np
 import torch
@@ -70,6 +72,18 @@ def _written_out(a, b, c, tile):
         c[i : i + height, j : j + width] = np.array(total)
 
 
+def _by_einsum(a, b, c, tile):
+    starts = [range(0, size, tile) for size in (a.shape[0], b.shape[1], a.shape[1])]
+    for top, left in product(starts[0], starts[1]):
+        bottom, right = min(top + tile, a.shape[0]), min(left + tile, b.shape[1])
+
+        def share(at, top=top, left=left, bottom=bottom, right=right):
+            end = min(at + tile, a.shape[1])
+            return np.einsum("mk,kn->mn", a[top:bottom, at:end], b[at:end, left:right])
+
+        c[top:bottom, left:right] = reduce(np.add, map(share, starts[2]))
+
+
 def _cases(generator: Generator) -> Iterator[Case]:
     def draw(low: int, high: int) -> int:
         return int(torch.randint(low, high, (), generator=generator))
@@ -101,7 +115,7 @@ EXERCISES = (
         call=outcome,
         expected=Outcome(),
         compare=by_fault,
-        alternatives=(_columns_first, _written_out),
+        alternatives=(_columns_first, _written_out, _by_einsum),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Three loops as ever, but each goes from tile to tile. Inside stands a small matrix product of two blocks, added to a block of c that stays in fast memory until its sum is complete. At the edges a block ends where the matrix does.",

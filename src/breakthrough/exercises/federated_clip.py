@@ -14,6 +14,7 @@ from torch import Generator
 
 from breakthrough.exercises.compare import close
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
+from breakthrough.exercises.federated_otherwise import private_mean_by_renorm
 from breakthrough.exercises.scenes_inputs import numpy_from
 
 Update = Mapping[str, np.ndarray]
@@ -187,7 +188,7 @@ EXERCISES = (
         reference=private_mean,
         cases=_cases,
         compare=close(rtol=1e-5, atol=1e-7, dtype=False),
-        alternatives=(_flat, _with_an_epsilon),
+        alternatives=(_flat, _with_an_epsilon, private_mean_by_renorm),
         misconceptions=(
             Misconception(
                 "each array on its own",

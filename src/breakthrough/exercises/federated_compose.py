@@ -47,6 +47,11 @@ def _nearest_to_the_best(multiplier, rounds, delta, orders):
     return np.min([order * rate + log / (order - 1) for order in ends])
 
 
+def _all_rounds_in_a_table(multiplier, rounds, delta, orders):
+    spent = np.add.accumulate(np.tile(0.5 * orders / np.square(multiplier), (rounds, 1)), axis=0)[-1]  # (A,)
+    return sorted(spent + np.log1p(1 / delta - 1) / (orders - 1))[0]
+
+
 Cost = Callable[[float, int, np.ndarray], np.ndarray]
 Tail = Callable[[float, np.ndarray], np.ndarray]
 
@@ -115,7 +120,7 @@ EXERCISES = (
         reference=epsilon,
         cases=_cases,
         compare=close(rtol=1e-5, atol=1e-9),
-        alternatives=(_one_by_one, _nearest_to_the_best),
+        alternatives=(_one_by_one, _nearest_to_the_best, _all_rounds_in_a_table),
         misconceptions=(
             Misconception(
                 "ε added up",

@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Generator
 
 from breakthrough.errors import InputError, expected, type_of
@@ -73,6 +74,18 @@ class _NumberByNumber:
 
     def decode(self, total, count):
         return np.array([(int(code) - count * self.n) * self.limit / self.n for code in total])
+
+
+class _InTorch:
+    def __init__(self, limit, parties, bits):
+        self.limit, self.half = limit, ((1 << bits) - 1) // parties >> 1
+
+    def encode(self, x):
+        codes = torch.as_tensor(x, dtype=torch.float64).mul(self.half / self.limit).round() + self.half
+        return codes.clamp(0, 2 * self.half).long().numpy().astype(np.uint32)
+
+    def decode(self, total, count):
+        return self.limit * (total / self.half - count)
 
 
 def _sum(answer: Any, case: Case) -> Any:
@@ -141,7 +154,7 @@ EXERCISES = (
         cases=_cases,
         compare=close(rtol=0, atol=1e-7),  # codes are whole numbers: they have to be equal
         call=_sum,
-        alternatives=(_ClippedFirst, _NumberByNumber),
+        alternatives=(_ClippedFirst, _NumberByNumber, _InTorch),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Think of a ruler with 2n + 1 marks from −limit to limit. Everyone reports the nearest mark, counted from the left end. Added up, the counts must fit: with everyone at the right end they are parties · 2n. Going back, each report was counted from the left end, n marks too far.",

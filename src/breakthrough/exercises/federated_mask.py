@@ -57,6 +57,15 @@ def _entry_by_entry(codes, me, names, own_seed, pair_seeds, stream):
     return np.array(out, dtype=np.uint32)
 
 
+def _added_then_subtracted(codes, me, names, own_seed, pair_seeds, stream):
+    def total(seeds):
+        rows = [np.zeros_like(codes), *(stream(seed, codes.size) for seed in seeds)]
+        return np.sum(rows, axis=0, dtype=np.uint32)
+
+    above, below = (pair_seeds[name] for name in names if name > me), (pair_seeds[name] for name in names if name < me)
+    return np.subtract(codes + total([own_seed, *above]), total(below))
+
+
 def _bit_by_bit(want: Any, got: Any) -> Difference | None:
     """Codes as they are; a wrong dtype is named as such only where the codes are right in it."""
     difference = close(rtol=0, atol=0.5)(want, got)
@@ -103,7 +112,8 @@ def _whole_round(label: str, rng: np.random.Generator, names: list[int], size: i
         others -= _stream(own[name], size)  # the server takes these off, once it may know the seeds
         if name != me:
             others += mask(codes[name], name, names, own[name], book[name], _stream)
-    return Case(label, (codes[me], me, names, own[me], book[me], _stream), look=_with_the_others(others))
+    one = int(str(me))  # equal to its name in the list, and another object: as names are that came by message
+    return Case(label, (codes[me], one, names, own[me], book[me], _stream), look=_with_the_others(others))
 
 
 def _cases(generator: Generator):
@@ -111,6 +121,7 @@ def _cases(generator: Generator):
     yield Case("three members, by hand", (np.array([5, 7], np.uint32), 2, [2, 3, 1], 1, {1: 100, 3: 30}, _counting))
     yield _whole_round("five members, their sum", rng, [4, 0, 2, 1, 3], 6)
     yield _whole_round("names 2, 9, 10 and 33", rng, [10, 2, 33, 9], 5)
+    yield _whole_round("names beyond 256", rng, [900, 300, 1200, 301], 4)
     yield _whole_round("two have left", rng, [3, 1, 6, 4], 4, gone=(0, 5))
     yield _whole_round("two members", rng, [8, 7], 3)
     last = np.array([0, 1, MODULUS - 1, MODULUS - 1], np.uint32)
@@ -129,7 +140,7 @@ EXERCISES = (
         reference=mask,
         cases=_cases,
         compare=_bit_by_bit,
-        alternatives=(_with_signs, _entry_by_entry),
+        alternatives=(_with_signs, _entry_by_entry, _added_then_subtracted),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Two members know a number that nobody else knows. One adds it, the other subtracts it: each vector alone is noise, and in the sum the number is gone. To agree on who adds without talking, compare names.",

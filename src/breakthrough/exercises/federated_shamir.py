@@ -91,6 +91,27 @@ class _Interpolated:
         return values[0]
 
 
+class _Solved:
+    """Shares by recursion, and the coefficients as the solution of a system of linear equations."""
+
+    def __init__(self, prime):
+        self.prime = prime
+
+    def share(self, secret, coefficients, names):
+        def value(x, numbers):
+            return (numbers[0] + x * value(x, numbers[1:])) % self.prime if numbers else 0
+
+        return {name: value(name + 1, [secret, *coefficients]) for name in names}
+
+    def recover(self, shares):
+        rows = [[*((name + 1) ** i % self.prime for i in range(len(shares))), share] for name, share in shares.items()]
+        for i in range(len(rows)):
+            inverse = pow(rows[i][i], -1, self.prime)
+            pivot = [number * inverse % self.prime for number in rows[i]]
+            rows = [pivot if j == i else [(a - row[i] * b) % self.prime for a, b in zip(row, pivot)] for j, row in enumerate(rows)]
+        return rows[0][-1]
+
+
 def _call(answer: Any, case: Case) -> Any:
     """The shares of a secret, or the secret of shares; those to recover from were shared rightly.
 
@@ -137,7 +158,7 @@ EXERCISES = (
         cases=_cases,
         compare=close(rtol=0, atol=0),
         call=_call,
-        alternatives=(_Horner, _Interpolated),
+        alternatives=(_Horner, _Interpolated, _Solved),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Two points fix a line, three a parabola. The secret is where the curve meets x = 0; every share is another point of it, and with one point too few every secret still fits. Modulo a prime the same algebra holds, and nothing is rounded.",

@@ -58,6 +58,20 @@ def _by_gamma(labels, parts, alpha, generator):
     return hands
 
 
+def _by_breaking_a_stick(labels, parts, alpha, generator):
+    """Dirichlet by beta variates, each of what is left; a sample's part by where its drawn rank falls."""
+    owner = np.empty(len(labels), dtype=np.int64)
+    for kind in set(labels.tolist()):
+        left, ends = 1.0, []
+        for k in range(parts - 1):
+            left *= 1 - generator.beta(alpha, alpha * (parts - k - 1))
+            ends.append(1 - left)
+        mine = np.nonzero(labels == kind)[0]
+        rank = np.argsort(generator.random(len(mine)))
+        owner[mine] = np.searchsorted(ends, (rank + 0.5) / len(mine))
+    return [np.arange(len(labels))[owner == k] for k in range(parts)]
+
+
 def outcome(answer, case: Case) -> Outcome:
     """How a split does.
 
@@ -90,7 +104,7 @@ EXERCISES = (
         call=outcome,
         expected=Outcome(),
         compare=by_fault,
-        alternatives=(_by_lots, _by_gamma),
+        alternatives=(_by_lots, _by_gamma, _by_breaking_a_stick),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Take one class at a time, shuffle it like a deck of cards and cut the deck in K places. Where the cuts fall is drawn: K shares from a Dirichlet distribution, new ones for each class.",

@@ -71,6 +71,22 @@ def _on_a_copy(message, context, model, parts, fit):
     return Message(RecordDict({"arrays": ArrayRecord(local.state_dict()), "metrics": metrics}), reply_to=message)
 
 
+def _tensor_by_tensor(message, context, model, parts, fit):
+    from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+
+    came = message.content["arrays"]
+    with torch.no_grad():
+        for name, array in zip(came.keys(), came.to_numpy_ndarrays()):
+            model.state_dict()[name].copy_(torch.tensor(array))
+    asked = message.content["config"]
+    how = {"mu": asked["proximal-mu"] if "proximal-mu" in asked.keys() else 0, "epochs": asked["epochs"], "lr": asked["lr"]}
+    report = MetricRecord()
+    report["train-loss"] = float(fit(model, parts[context.node_config["partition-id"]], **how))
+    report["num-examples"] = len(parts[context.node_config["partition-id"]])
+    trained = ArrayRecord({name: value.clone() for name, value in model.state_dict().items()})
+    return Message(RecordDict({"metrics": report, "arrays": trained}), reply_to=message)
+
+
 def _cases(generator: Generator):
     def seed():
         return int(torch.randint(2**31, (), generator=generator))
@@ -92,7 +108,7 @@ EXERCISES = (
         call=outcome,
         expected=Outcome(),
         compare=by_fault,
-        alternatives=(_by_numpy, _on_a_copy),
+        alternatives=(_by_numpy, _on_a_copy, _tensor_by_tensor),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "A round on a node is a letter answered: read the weights and the settings out of it, train on what only this node has, and write back the weights, how many samples stand behind them, and how it went.",

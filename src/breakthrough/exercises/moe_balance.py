@@ -59,6 +59,13 @@ def _summed_by_assignment(probs, experts):
     return probs.shape[1] * probs.mean(0)[experts].mean()
 
 
+def _by_einsum(probs, experts):
+    # Σₑ countₑ · Σₜ probability, in float64, divided at the end
+    chosen = (experts[:, :, None] == torch.arange(probs.shape[1], device=probs.device)).double()  # (T, k, E)
+    pairs = torch.einsum("tke,se->", chosen, probs.double())
+    return (pairs * probs.shape[1] / (max(len(probs), 1) * max(experts.numel(), 1))).to(probs.dtype)
+
+
 def _shares(probs, experts):
     counts = torch.bincount(experts.flatten(), minlength=probs.shape[1])
     return counts.to(probs.dtype) / max(experts.numel(), 1)
@@ -135,6 +142,7 @@ def _balance_cases(generator: Generator):
     yield case("float64, one token, k = E", 1, 6, 6, torch.float64)
     probs = torch.randn(7, 10, generator=generator).softmax(0).t()
     yield Case("not contiguous", (probs, choices(10, 7, 3, generator).t().contiguous().t()))
+    yield case("one token, k = 1: a single assignment", 1, 5, 1)
     yield case("no tokens", 0, 4, 2)
 
 
@@ -148,7 +156,7 @@ EXERCISES = (
         reference=balance,
         cases=_balance_cases,
         call=loss_and_gradient,
-        alternatives=(_one_hot_balance, _summed_by_assignment),
+        alternatives=(_one_hot_balance, _summed_by_assignment, _by_einsum),
         misconceptions=(
             Misconception(
                 "without the factor E",

@@ -5,6 +5,7 @@ Shapes: T tokens, E experts, k experts a token
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -45,6 +46,18 @@ def _expert_by_expert(logits, bias, k, rate):
         over = int((experts == e).sum()) * len(bias) - experts.numel()
         new[e] += rate if over < 0 else -rate if over > 0 else 0.0
     return weights / weights.sum(1, keepdim=True), experts, new
+
+
+def _in_numpy(logits, bias, k, rate):
+    scores, offset = logits.double().cpu().numpy(), bias.double().cpu().numpy()
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares = powers / powers.sum(axis=1, keepdims=True)
+    experts = np.argsort(-(shares + offset), axis=1)[:, :k]
+    picked = np.take_along_axis(shares, experts, axis=1)
+    load = np.array([(experts == e).sum() for e in range(len(offset))])
+    new = offset + rate * np.sign(experts.size - len(offset) * load)  # T·k against E · load: whole numbers
+    weights = torch.from_numpy(picked / picked.sum(axis=1, keepdims=True)).to(logits)
+    return weights, torch.from_numpy(experts).to(logits.device), torch.from_numpy(new).to(bias)
 
 
 def _load(experts, bias):
@@ -152,7 +165,7 @@ EXERCISES = (
         reference=route_with_bias,
         cases=_cases,
         compare=close(parts=("weights", "experts", "the new bias"), order=(1, 0, 2)),
-        alternatives=(_in_two_steps, _expert_by_expert),
+        alternatives=(_in_two_steps, _expert_by_expert, _in_numpy),
         misconceptions=(
             Misconception(
                 "bias in the weights",

@@ -48,6 +48,14 @@ def _by_counting(experts, n_experts, factor):
     return kept
 
 
+def _by_pairs(experts, n_experts, factor):
+    """How many of the same expert came before, from all pairs of assignments."""
+    flat = experts.reshape(-1)
+    before = torch.ones(len(flat), len(flat), dtype=torch.bool, device=flat.device).tril(-1)
+    rank = ((flat[:, None] == flat[None, :]) & before).sum(1)
+    return (rank < math.ceil(len(flat) * factor / n_experts)).reshape(experts.shape)
+
+
 def _within(experts, n_experts, capacity):
     mine = torch.nn.functional.one_hot(experts.flatten(), n_experts)
     return ((mine.cumsum(0) * mine).sum(-1) <= capacity).view(experts.shape)
@@ -116,7 +124,7 @@ EXERCISES = (
         difficulty=2,
         reference=keep,
         cases=_keep_cases,
-        alternatives=(_by_sorting, _by_counting),
+        alternatives=(_by_sorting, _by_counting, _by_pairs),
         misconceptions=(
             Misconception(
                 "rounded down",

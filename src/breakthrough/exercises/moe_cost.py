@@ -46,6 +46,18 @@ def _by_parts(d_model, d_hidden, n_experts, top_k, n_shared, tokens):
     return active + idle, active, flops
 
 
+def _expert_by_expert(d_model, d_hidden, n_experts, top_k, n_shared, tokens):
+    total = active = sum(d_model for _ in range(n_experts))
+    for expert in range(-n_shared, n_experts):  # shared ones first, then as if every token chose the first k
+        size = 0
+        for rows, columns in ((d_hidden, d_model), (d_hidden, d_model), (d_model, d_hidden)):
+            size += rows * columns
+        total += size
+        if expert < top_k:
+            active += size
+    return total, active, tokens * (active + active)
+
+
 def _without_router(d, h, n_experts, k, shared, tokens):
     total, active, flops = cost(d, h, n_experts, k, shared, tokens)
     return total - n_experts * d, active - n_experts * d, flops - 2 * tokens * n_experts * d
@@ -134,7 +146,7 @@ EXERCISES = (
         reference=cost,
         cases=_cases,
         compare=close(rtol=0, atol=0.5, parts=("the total", "the active parameters", "the FLOPs")),
-        alternatives=(_by_building, _by_parts),
+        alternatives=(_by_building, _by_parts, _expert_by_expert),
         misconceptions=(
             Misconception(
                 "without the router",

@@ -19,6 +19,7 @@ from breakthrough.exercises import moe_layers as layers
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 from breakthrough.exercises.moe_building import build, check_class
 from breakthrough.exercises.moe_layers import Expert, Layer
+from breakthrough.exercises.moe_otherwise import MaskedLayer
 
 
 class MendedMoE(nn.Module):
@@ -184,6 +185,7 @@ def _cases(generator: Generator):
         yield case("6 tokens, d = 8, 4 experts, k = 2", 6, 8, 16, 4, 2)
         yield case("40 tokens, d = 12, 8 experts, k = 3", 40, 12, 10, 8, 3)
         yield case("one token", 1, 8, 8, 5, 2)
+        yield case("one token, k = 1", 1, 6, 8, 3, 1)
         yield case("k = E", 5, 6, 8, 3, 3)
         yield case("no tokens", 0, 8, 8, 4, 2)
 
@@ -198,7 +200,7 @@ EXERCISES = (
         reference=MendedMoE,
         cases=_cases,
         call=watch,
-        alternatives=(_Rewritten, _TokenByToken),
+        alternatives=(_Rewritten, _TokenByToken, MaskedLayer),
         misconceptions=(
             Misconception(
                 "router not used",

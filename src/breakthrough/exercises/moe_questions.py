@@ -48,7 +48,7 @@ EXERCISES = (
         "How many assignments are dropped",
         points=2,
         answer=4,
-        alternatives=(4.0, "4"),
+        alternatives=(4.0, "4", "4 assignments"),
         wrong={
             14: "That is a capacity of 5, from the 16 tokens: every token makes k = 2 assignments, so 32 are shared out.",
             7: "That is a capacity of 8, an exactly even share: the capacity factor 1.25 leaves room for a quarter more.",
@@ -86,7 +86,7 @@ EXERCISES = (
         "How often tokens travel",
         points=1,
         answer=2,
-        alternatives=(2.0, "2"),
+        alternatives=(2.0, "2", "2 exchanges"),
         wrong={
             1: "One exchange brings the tokens to their experts, but the outputs must also come back to the tokens' own GPU.",
             4: "That is forward and backward together: the backward pass makes the same two journeys again; the question is about forward.",

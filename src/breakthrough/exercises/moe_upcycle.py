@@ -49,6 +49,16 @@ def _cloned(dense, n_experts, generator):
     return {"gate_up": gate_up, "down": down, "router": router * 0.01}
 
 
+def _expert_by_expert(dense, n_experts, generator):
+    weights = {name: weight.new_empty((n_experts, *weight.shape)) for name, weight in dense.items()}
+    for name, weight in dense.items():
+        for expert in range(n_experts):
+            weights[name][expert].copy_(weight)
+    uniform = torch.rand(n_experts, dense["gate_up"].shape[-1], generator=generator)
+    weights["router"] = ((uniform - 0.5) / 10).to(dense["gate_up"])
+    return weights
+
+
 def _shared_memory(dense, n_experts, generator):
     weights = upcycle(dense, n_experts, generator)
     return weights | {name: w.expand(n_experts, -1, -1) for name, w in dense.items()}
@@ -204,7 +214,7 @@ EXERCISES = (
         reference=upcycle,
         cases=_cases,
         call=start_up,
-        alternatives=(_stacked, _cloned),
+        alternatives=(_stacked, _cloned, _expert_by_expert),
         misconceptions=(
             Misconception(
                 "shared memory",

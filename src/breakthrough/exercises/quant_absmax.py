@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 from breakthrough.exercises.quant_inputs import CODES, SCALE, coded, drawn_levels, drawn_steps, looked
+from breakthrough.exercises.quant_otherwise import absmax_in_numpy
 
 
 def absmax(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -282,7 +283,7 @@ EXERCISES = (
         reference=absmax,
         cases=_cases,
         compare=coded(),
-        alternatives=(_in_float64, _by_norm),
+        alternatives=(_in_float64, _by_norm, absmax_in_numpy),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Think of a ruler with 127 marks on either side of zero, stretched until its end lies on the number that is furthest out. Every number is written down as its nearest mark; the distance between marks gives the numbers back.",

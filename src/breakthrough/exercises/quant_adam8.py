@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
@@ -87,6 +88,22 @@ def _searched(w, gradient, state, tables, step, lr, block):
     m, v = m * 0.9 + gradient * 0.1, v * 0.999 + gradient.square() * 0.001
     update = m / (1 - 0.9**step) / (torch.sqrt(v / (1 - 0.999**step)) + 1e-8)
     return torch.add(w, update, alpha=-lr), {"m": code(m, tables["m"]), "v": code(v, tables["v"])}
+
+
+def _in_numpy(w, gradient, state, tables, step, lr, block):
+    """Starts of blocks and `reduceat`, wide in between; `searchsorted` among the middles of levels."""
+    n, starts, g = len(w), np.arange(0, len(w), block), gradient.double().cpu().numpy()
+    moments, new = [], {}
+    for name, beta, seen in (("m", 0.9, g), ("v", 0.999, g * g)):
+        table = tables[name].double().cpu().numpy()
+        codes, largest = (part.cpu().numpy() for part in state[name])
+        x = beta * table[codes] * np.repeat(largest.astype(float), block)[:n] + (1 - beta) * seen
+        top = np.maximum.reduceat(np.abs(x), starts)
+        unit = x / np.repeat(np.where(top > 0, top, 1), block)[:n]
+        found = np.searchsorted((table[:-1] + table[1:]) / 2, unit).astype(np.uint8)
+        new[name] = torch.from_numpy(found).to(w.device), torch.from_numpy(top).to(w)
+        moments.append(x / (1 - beta**step))
+    return w - lr * torch.from_numpy(moments[0] / (np.sqrt(moments[1]) + 1e-8)).to(w), new
 
 
 def dynamic_levels(signed: bool) -> Tensor:
@@ -188,7 +205,7 @@ EXERCISES = (
         reference=adam8_step,
         cases=_cases,
         compare=close(rtol=1e-4, atol=1e-7),
-        alternatives=(_block_by_block, _searched),
+        alternatives=(_block_by_block, _searched, _in_numpy),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Between two steps the moments sleep in 8 bits, and wake up for one: decode, do what Adam does in float32, encode. Encoding finds the nearest mark on a ruler of 256 marks that is stretched to the largest number of each block.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -50,6 +51,16 @@ def _number_by_number(x, bits=8):
     codes = [min(max(round(number / scale) + zero, 0), 2**bits - 1) for number in numbers]
     back = torch.tensor([(code - zero) * scale for code in codes], device=x.device).reshape(x.shape)
     return torch.tensor(codes, dtype=torch.uint8, device=x.device).reshape(x.shape), torch.tensor(scale), torch.tensor(zero), back
+
+
+def _in_numpy(x, bits=8):
+    numbers = x.cpu().numpy()
+    ends = np.append(numbers, np.float32(0))
+    scale = np.float32(np.ptp(ends) / (2**bits - 1)) or np.float32(1)
+    zero = int(np.rint(-ends.min() / scale))
+    codes = np.clip(np.rint(numbers / scale) + zero, 0, 2**bits - 1).astype(np.uint8)
+    back = scale * (codes.astype(np.int16) - zero)
+    return torch.from_numpy(codes).to(x.device), torch.tensor(scale), zero, torch.from_numpy(back.astype(np.float32)).to(x.device)
 
 
 def _drawn(generator: Generator, below: int, bits: int, size: int = 40) -> Tensor:
@@ -107,7 +118,7 @@ EXERCISES = (
         reference=affine,
         cases=_cases,
         compare=coded(),
-        alternatives=(_as_torch_has_it, _number_by_number),
+        alternatives=(_as_torch_has_it, _number_by_number, _in_numpy),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Lay a ruler with marks 0 … 2^bits − 1 along the numbers, its ends on the smallest and the largest. Then shift it by less than a step, so that one mark falls exactly on zero. For that, zero has to lie under the ruler at all.",

@@ -98,6 +98,32 @@ def _by_sets(model, optimizer, x, y):
     return {name: sum(size for _, size in found) for name, found in sets.items()}
 
 
+def _in_one_book(model, optimizer, x, y):
+    """A book by heading and storage, which holds on to the tensors, so that no storage is given away twice."""
+    book = {"weights": {}, "activations": {}, "gradients": {}, "state": {}}
+
+    def enter(heading, *tensors):
+        for t in filter(torch.is_tensor, tensors):
+            book[heading].setdefault(t.untyped_storage().data_ptr(), t)
+
+    def note(t):
+        enter("activations", t)
+        return t
+
+    enter("weights", *model.state_dict(keep_vars=True).values(), *model.parameters(), *model.buffers())
+    optimizer.zero_grad(set_to_none=True)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+        loss = F.cross_entropy(model(x), y, reduction="mean")
+    torch.autograd.backward(loss)
+    enter("gradients", *(p.grad for p in model.parameters()))
+    optimizer.step()
+    for values in optimizer.state.values():
+        enter("state", *values.values())
+    for place in book["weights"].keys() & book["activations"].keys():
+        del book["activations"][place]
+    return {heading: sum(t.untyped_storage().nbytes() for t in held.values()) for heading, held in book.items()}
+
+
 def _cases(generator: Generator) -> Iterator[Case]:
     for label in RECIPES:
         seed = int(torch.randint(2**31, (), generator=generator))
@@ -116,7 +142,7 @@ EXERCISES = (
         cases=_cases,
         call=step_of,
         compare=close(rtol=0, atol=0),
-        alternatives=(_as_they_come, _by_sets),
+        alternatives=(_as_they_come, _by_sets, _in_one_book),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Memory is a set of storages, and tensors are windows on them. So make four lists of windows, find the storage behind each, and add up every storage once. What the backward pass needs, autograd tells you itself as it puts it away.",

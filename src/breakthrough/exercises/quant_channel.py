@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 from breakthrough.exercises.quant_absmax import absmax
 from breakthrough.exercises.quant_inputs import CODES, SCALES, coded, drawn_levels, drawn_steps, looked
+from breakthrough.exercises.quant_otherwise import per_channel_in_numpy
 
 
 def per_channel(w: Tensor, axis: int) -> tuple[Tensor, Tensor]:
@@ -273,7 +274,7 @@ EXERCISES = (
         reference=per_channel,
         cases=_cases,
         compare=coded(),
-        alternatives=(_channel_by_channel, _moved_in_front),
+        alternatives=(_channel_by_channel, _moved_in_front, per_channel_in_numpy),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "A channel is what is left when you fix one index along `axis`. Its largest number is over everything else: so the dimensions that disappear are all but `axis`.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -58,6 +59,18 @@ def _eliminated(w, hessian, scale, bits):
         inverse = inverse - inverse[:, j : j + 1] @ inverse[j : j + 1, :] / inverse[j, j]
         q[:, j] = rounded
     return q
+
+
+def _looking_back(w, hessian, scale, bits):
+    """Nothing is taken from later columns: each one sums up what the errors before it have left for it."""
+    n, weights, step = 2 ** (bits - 1) - 1, w.cpu().numpy(), scale.cpu().numpy()[:, 0]
+    lower = np.linalg.cholesky(np.linalg.inv(hessian.cpu().numpy()))  # Uᵀ
+    errors, out = np.zeros_like(weights), np.zeros_like(weights)
+    for j in range(weights.shape[1]):
+        now = weights[:, j] - errors[:, :j] @ lower[j, :j]
+        out[:, j] = np.clip(np.rint(now / step), -n, n) * step
+        errors[:, j] = (now - out[:, j]) / lower[j, j]
+    return torch.from_numpy(out).to(w.device)
 
 
 def _factor(hessian: Tensor) -> Tensor:
@@ -140,7 +153,7 @@ EXERCISES = (
         reference=gptq,
         cases=_cases,
         compare=close(rtol=1e-6, atol=1e-6, dtype=False),
-        alternatives=(_inverse_each_time, _eliminated),
+        alternatives=(_inverse_each_time, _eliminated, _looking_back),
         misconceptions=(
             Misconception(
                 "nothing carried on",

@@ -56,6 +56,20 @@ def _in_groups(model, lr):
     return optim.AdamW8bit(groups, lr, betas=(0.9, 0.999), eps=1e-8)
 
 
+def _by_recursion(model, lr):
+    import bitsandbytes as bnb
+
+    def mark(module):
+        if isinstance(module, nn.Embedding):
+            bnb.optim.GlobalOptimManager.get_instance().register_module_override(module, "weight", {"optim_bits": 32})
+        for child in module.children():
+            mark(child)
+
+    optimizer = bnb.optim.AdamW8bit([{"params": list(model.parameters()), "weight_decay": 1e-2}], lr=lr)
+    mark(model)  # read at the first step
+    return optimizer
+
+
 def _cases(generator: Generator) -> Iterator[Case]:
     for label in NETS:
         seed = int(torch.randint(2**31, (), generator=generator))
@@ -75,7 +89,7 @@ EXERCISES = (
         call=outcome,
         expected=Outcome(),
         compare=by_fault,
-        alternatives=(_by_parameter, _in_groups),
+        alternatives=(_by_parameter, _in_groups, _by_recursion),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Ask three things of the set-up. Does the class that it imports exist (`dir(bnb.optim)` tells)? An optimizer is made from parameters: what would one do with another optimizer? And which parameters would suffer from 8 bits, and who is told so?",

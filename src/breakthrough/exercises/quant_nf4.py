@@ -5,6 +5,7 @@ Shapes: N numbers, B = ⌈N / block⌉ blocks
 
 from __future__ import annotations
 
+import math
 from bisect import bisect
 from statistics import NormalDist
 
@@ -74,6 +75,26 @@ def _number_by_number(x, block):
     return levels, codes.to(torch.uint8).reshape(x.shape), scales, back.reshape(x.shape)
 
 
+def _by_thresholds(x, block):
+    """Quantiles by halving, from the error function; a code is how many of the fifteen middles lie below."""
+
+    def quantile(p):
+        low, high = 0.0, 8.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if (1 + math.erf(middle / math.sqrt(2))) / 2 < p else (low, middle)
+        return low
+
+    up, down = ([quantile(0.5 + (OFFSET - 0.5) * i / n) for i in range(n + 1)] for n in (8, 7))
+    levels = x.new_tensor([*(-q for q in reversed(down[1:])), *up]) / up[-1]
+    at = torch.arange(x.numel(), device=x.device).div(block, rounding_mode="floor")
+    scales = torch.stack([part.abs().max() for part in x.flatten().split(block)])
+    scales = scales + (scales == 0)
+    unit = x.flatten() / scales[at]
+    codes = sum((unit > (a + b) / 2).int() for a, b in zip(levels, levels[1:]))
+    return levels, codes.to(torch.uint8).view(x.shape), scales, (levels[codes] * scales[at]).view(x.shape)
+
+
 def _clear(x: Tensor, block: int) -> Tensor:
     """With numbers moved that lie on a level, or halfway between two: to a quarter of the way."""
     levels, codes, scales, back = nf4(x, block)
@@ -118,7 +139,7 @@ EXERCISES = (
         reference=nf4,
         cases=_cases,
         compare=coded(atol=1e-5),
-        alternatives=(_by_distance, _number_by_number),
+        alternatives=(_by_distance, _number_by_number, _by_thresholds),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "Pour a thousand normal numbers into sixteen bins that hold equally many: the bins are narrow in the middle and wide outside. Quantiles say where. A grid that is even on both sides has no level at 0, so one side gets seven levels, the other eight, and 0 stands between them.",

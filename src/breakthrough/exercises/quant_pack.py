@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
@@ -65,6 +66,17 @@ class _ByteByByte:
         return torch.tensor([int(digit, 16) for digit in digits[:count]], dtype=torch.uint8, device=packed.device)
 
 
+class _BitByBit:
+    def pack(self, codes):
+        bits = np.unpackbits(codes.cpu().numpy()).reshape(-1, 8)[:, 4:]  # (N, 4): the high four are 0
+        return torch.from_numpy(np.packbits(bits.ravel())).to(codes.device)  # packbits fills the last byte with zeros
+
+    def unpack(self, packed, count):
+        bits = np.unpackbits(packed.cpu().numpy()).reshape(-1, 4)
+        codes = (bits @ np.array([8, 4, 2, 1])).astype(np.uint8)
+        return torch.from_numpy(codes[:count]).to(packed.device)
+
+
 def _there_and_back(answer: Any, case: Case) -> Any:
     """What pack makes of codes, and unpack of bytes that are packed rightly: each on its own.
 
@@ -116,7 +128,7 @@ EXERCISES = (
         cases=_cases,
         compare=_bit_by_bit,
         call=_there_and_back,
-        alternatives=(_ByArithmetic, _ByteByByte),
+        alternatives=(_ByArithmetic, _ByteByByte, _BitByBit),
         misconceptions=MISCONCEPTIONS,
         hints=(
             "A byte has eight bits, a code four. Written in hexadecimal a byte is two digits, and every digit is a code: moving a code one digit to the left multiplies it by 16, which is a shift by four bits.",

@@ -5,6 +5,7 @@ Shapes: N shots that could be made, d features of each
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -77,6 +78,21 @@ def _sorted_candidates(features, scene, cost_scene, cost_shot, budget):
         _, best, price = min(rows)
         chosen.append(best)
         spent += price
+
+
+def _by_recursion(features, scene, cost_scene, cost_shot, budget):
+    places, scenes = features.tolist(), scene.tolist()
+
+    def go_on(chosen, left, near):
+        paid = {scenes[i] for i in chosen}
+        prices = [cost_shot + (0 if s in paid else cost_scene) for s in scenes]
+        possible = [i for i in range(len(places)) if near[i] > 0 and prices[i] <= left]
+        if not possible:
+            return chosen
+        best = max(possible, key=lambda i: (near[i] / prices[i], -i))
+        return go_on([*chosen, best], left - prices[best], [min(d, math.dist(p, places[best])) for d, p in zip(near, places)])
+
+    return go_on([], budget, [math.inf] * len(places))
 
 
 def _greedy(
@@ -184,7 +200,7 @@ EXERCISES = (
         reference=choose,
         cases=_cases,
         compare=same_choices,
-        alternatives=(_one_by_one, _sorted_candidates),
+        alternatives=(_one_by_one, _sorted_candidates, _by_recursion),
         misconceptions=(
             Misconception(
                 "cost ignored in the choice",

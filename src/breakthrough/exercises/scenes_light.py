@@ -56,6 +56,16 @@ def _one_by_one(generator, n, max_angle_rad):
     return directions, colours
 
 
+def _on_a_disc(generator, n, max_angle_rad):
+    """Lambert's map of the sphere keeps areas: a disc of radius 2 · sin(angle / 2), drawn evenly, is the cap."""
+    radius = 2 * math.sin(max_angle_rad / 2) * generator.random(n) ** 0.5
+    place = radius * np.exp(2j * math.pi * generator.random(n))
+    shrink = (1 - radius**2 / 4) ** 0.5
+    colours = np.piecewise(
+        srgb := generator.uniform(0, 255, (n, 3)) / 255, [srgb > 0.04045], [lambda c: ((c + 0.055) / 1.055) ** 2.4, lambda c: c / 12.92])
+    return np.column_stack([place.real * shrink, place.imag * shrink, 1 - radius**2 / 2]), colours
+
+
 def _aimed(angle, azimuth):
     return np.stack([np.sin(angle) * np.cos(azimuth), np.sin(angle) * np.sin(azimuth), np.cos(angle)], axis=1)
 
@@ -139,7 +149,7 @@ EXERCISES = (
         reference=draw_look,
         cases=_cases,
         call=look_at,
-        alternatives=(_by_normals, _one_by_one),
+        alternatives=(_by_normals, _one_by_one, _on_a_disc),
         misconceptions=(
             Misconception(
                 "uniform angle",
@@ -200,6 +210,12 @@ EXERCISES = (
                 _with_colours(lambda g, n: g.random((n, 3)) ** 2.2),
                 "That is a power of 2.2, and dark colours come out too dark: sRGB's curve is a line, c / 12.92, up to 0.04045, and ((c + 0.055) / 1.055) ** 2.4 above.",
                 seen=is_false("the curve is sRGB's, not a power of 2.2"),
+            ),
+            Misconception(
+                "no line near black",
+                _with_colours(lambda g, n: ((g.random((n, 3)) + 0.055) / 1.055) ** 2.4),
+                "The power is used near black too, so nothing is ever quite black: up to 0.04045 sRGB's curve is a line, c / 12.92.",
+                seen=is_false("near black the curve is straight"),
             ),
             Misconception(
                 "uniform in linear",

@@ -59,6 +59,7 @@ def _of_the_colours(colours: np.ndarray) -> Iterator[Fact]:
     yield "the curve leads from sRGB to linear", lambda: far_from_uniform(to_linear(linear))
     yield "the curve is sRGB's, not a power of 2.2", lambda: far_from_uniform(linear ** (1 / 2.2))
     yield "colours are uniform in sRGB", lambda: not far_from_uniform(srgb.ravel())
+    yield "near black the curve is straight", lambda: linear.min() < 4e-4  # the power's part alone begins at 8e-4
     yield "red, green and blue are drawn apart", lambda: not any(linked(srgb[:, i], srgb[:, i - 1]) for i in range(3))
 
 

@@ -31,6 +31,15 @@ def jitter(position_m: np.ndarray, draw: np.random.Generator, size_m: float = 4e
     return position_m + draw.uniform(-size_m, size_m, size=position_m.shape)
 
 
+def fenceposts(draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Six moments, jumps of 1 cm: one within the last three steps, one just before them."""
+    inside = np.repeat(draw.uniform(-0.1, 0.1, size=(1, 2, 3)), 6, axis=0)
+    before = inside.copy()
+    inside[:3] += 0.01
+    before[:2] += 0.01
+    return inside, before
+
+
 def slide(draw: np.random.Generator, n: int, seconds: float, dt_s: float = STEP_S, speed_m_s: float = SLOW_M_S) -> np.ndarray:
     """One body of n slides over the tray at a constant speed, the others rest."""
     position = rest(draw, n, seconds, dt_s)

@@ -5,11 +5,10 @@ Shapes: H × W pixels
 
 from __future__ import annotations
 
-from itertools import groupby
-
 import numpy as np
 
 from breakthrough.exercises.exercise import Exercise, Misconception
+from breakthrough.exercises.scenes_otherwise import encode_as_text, encode_with_groupby
 from breakthrough.exercises.scenes_rle_cases import masks, whole_numbers
 
 Box = tuple[int, int, int, int]
@@ -33,17 +32,6 @@ def encode(mask: np.ndarray) -> tuple[Box, list[int]]:
         return (0, 0, 0, 0), counts
     x, y = int(columns[0]), int(rows[0])
     return (x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1), counts
-
-
-def _with_groupby(mask):
-    runs = [(bool(value), len(list(run))) for value, run in groupby(mask.ravel(order="F"))]
-    counts = [length for _, length in runs]
-    if runs[0][0]:
-        counts.insert(0, 0)
-    if not mask.any():
-        return (0, 0, 0, 0), counts
-    ys, xs = np.nonzero(mask)
-    return (xs.min(), ys.min(), np.ptp(xs) + 1, np.ptp(ys) + 1), counts
 
 
 def _pixel_by_pixel(mask):
@@ -209,7 +197,7 @@ EXERCISES = (
         reference=encode,
         cases=masks,
         compare=whole_numbers,
-        alternatives=(_with_groupby, _pixel_by_pixel),
+        alternatives=(encode_with_groupby, _pixel_by_pixel, encode_as_text),
         misconceptions=(
             Misconception(
                 "corners",

@@ -14,6 +14,7 @@ import torch
 
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 from breakthrough.exercises.scenes_chance import is_false
+from breakthrough.exercises.scenes_otherwise import sample_by_recursion
 from breakthrough.exercises.scenes_sample_trial import Ranges, draw_many
 
 
@@ -173,7 +174,7 @@ def _cases(generator: torch.Generator):
     height = number(0.1, 0.3)
     fixed = {"height_m": (height, height), "yaw_rad": (0.0, 0.0), "power_factor": (1.0, 1.0)}
     yield Case("four ranges", (ranges, ("distance_m", ranges | {"distance_m": (0.6, 0.2)}), fixed, seed()))
-    whole = {"texture": ("none",), "aim_m": (-2, 5), "warmth_factor": (number(0.4, 0.6), number(4, 8))}
+    whole = {"texture": ("none",), "aim_m": (-2, 5), "warmth_factor": (number(0.4, 0.6), number(4, 8)), "tint_factor": (1.0, number(2.7, 2.9))}
     upside_down = whole | {"warmth_factor": (2.0, 0.5)}
     yield Case("one choice, whole numbers", (whole, ("warmth_factor", upside_down), {"aim_m": (3, 3)}, seed()))
 
@@ -188,7 +189,7 @@ EXERCISES = (
         reference=sample,
         cases=_cases,
         call=draw_many,
-        alternatives=(_one_block, _numpys_own),
+        alternatives=(_one_block, _numpys_own, sample_by_recursion),
         misconceptions=(
             Misconception(
                 "not from the generator",

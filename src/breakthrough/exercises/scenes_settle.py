@@ -6,7 +6,6 @@ Units:  metres, seconds
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 
 import numpy as np
@@ -14,7 +13,8 @@ import torch
 from torch import Generator
 
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
-from breakthrough.exercises.scenes_motion import STEP_S, apex, drifting, jitter, rest, rocking, slide, stacked
+from breakthrough.exercises.scenes_motion import STEP_S, apex, drifting, fenceposts, jitter, rest, rocking, slide, stacked
+from breakthrough.exercises.scenes_otherwise import at_rest_body_by_body, at_rest_moment_by_moment
 from breakthrough.seeds import numpy_generator
 
 WINDOW_S, TOLERANCE_M = 0.25, 5e-5
@@ -42,18 +42,6 @@ def _from_the_last_place(position_m, dt_s, window_s=WINDOW_S, tolerance_m=TOLERA
         return False
     away = np.linalg.norm(position_m[-back - 1 :] - position_m[-1], axis=-1)
     return not (~(away <= tolerance_m)).any()
-
-
-def _body_by_body(position_m, dt_s, window_s=WINDOW_S, tolerance_m=TOLERANCE_M):
-    if (len(position_m) - 1) * dt_s < window_s - dt_s / 2:
-        return False
-    first = len(position_m) - 1 - math.ceil(window_s / dt_s - 0.5)
-    for body in range(position_m.shape[1]):
-        for axis in range(3):
-            track = position_m[first:, body, axis].tolist()
-            if any(math.isnan(p) for p in track) or max(track) - min(track) > tolerance_m:
-                return False
-    return True
 
 
 def _window(position_m, dt_s, window_s):
@@ -132,6 +120,11 @@ def _sixty_frames(position_m, dt_s, window_s=WINDOW_S, tolerance_m=TOLERANCE_M):
     return at_rest(position_m, window_s / 60, window_s, tolerance_m)
 
 
+def _a_step_too_few(position_m, dt_s, window_s=WINDOW_S, tolerance_m=TOLERANCE_M):
+    steps = round(window_s / dt_s)
+    return len(position_m) > steps and _still(position_m[-steps:], tolerance_m)
+
+
 def _any_body(position_m, dt_s, window_s=WINDOW_S, tolerance_m=TOLERANCE_M):
     window = _window(position_m, dt_s, window_s)
     if window is None:
@@ -166,6 +159,7 @@ def _recordings(seed: int) -> tuple[Case, ...]:
     landed = slide(draw, 1, 0.5, coarse_s, speed_m_s=0.05)
     blown_up = rest(draw, 2, 1.0)
     blown_up[-40:, 1] = np.nan
+    inside, before = fenceposts(draw)
     cases = [
         Case("two bodies that do not move at all", (rest(draw, 2, 0.5), STEP_S)),
         Case("a slide of 0.5 mm/s, 125 µm in the window", (moving, STEP_S)),
@@ -183,6 +177,10 @@ def _recordings(seed: int) -> tuple[Case, ...]:
         Case("a slide within a wider tolerance", (slide(draw, 2, 2.0), STEP_S, 1.0, 2e-3)),
         Case("a recording shorter than the window", (rest(draw, 2, 0.1), STEP_S)),
         Case("a simulation that blew up, with NaN", (blown_up, STEP_S)),
+        Case("a jump in the window's first step", (inside, 0.1, 0.3)),
+        Case("a jump just before the window", (before, 0.1, 0.3)),
+        Case("one moment too few", (before[-3:], 0.1, 0.3)),
+        Case("as far as the tolerance allows", (np.array([[[0.0, 0.0, 0.0]], [[0.0, 0.25, 0.0]]]), 0.5, 0.5, 0.25)),
         Case("no bodies", (np.zeros((100, 0, 3)), STEP_S)),
     ]
     return (*cases[:2], *(cases[i] for i in 2 + draw.permutation(len(cases) - 2)))  # no order to learn by heart
@@ -201,7 +199,7 @@ EXERCISES = (
         difficulty=3,
         reference=at_rest,
         cases=_cases,
-        alternatives=(_from_the_last_place, _body_by_body),
+        alternatives=(_from_the_last_place, at_rest_body_by_body, at_rest_moment_by_moment),
         misconceptions=(
             Misconception(
                 "speed of this moment",
@@ -250,6 +248,11 @@ EXERCISES = (
                 "first window",
                 _first_window,
                 "The window is at the start of the recording: rest is asked for at its end, `position_m[-steps - 1:]`.",
+            ),
+            Misconception(
+                "a step too few",
+                _a_step_too_few,
+                "The window is a step short: between n + 1 moments lie n steps, so window_s takes round(window_s / dt_s) + 1 moments.",
             ),
             Misconception(
                 "a window in steps",

@@ -196,6 +196,7 @@ def _cases(generator: Generator):
     yield Case("a tower whose contacts come from the top", (*_contacts((3, 4, 0.1), (3, 2, 0.2), (2, 1, 0.0), (1, 0, 0.1)), 5))
     yield Case("a block just over the tray, and its own load", (*_contacts((0, 1, 0.8), (1, 2, 0.1)), 3))
     yield Case("a wider tolerance", (*_contacts((0, 1, 0.8), (1, 2, 0.1), (2, 3, 1.5)), 4, 1e-3))
+    yield Case("a gap of just the tolerance", (*_contacts((0, 1, 0.25), (1, 2, 0.3)), 3, 1e-3 * 0.25))
     yield Case("a bolt deep in a plate", (*_contacts((0, 1, -0.1), (1, 2, -2.5), (0, 3, 4.0)), 4))
     yield Case("a pile and a heap in the air", (*_pile(draw, 14), 14))
     yield Case("thirty bodies", (*_pile(draw, 30), 30))

@@ -11,6 +11,7 @@ from torch import Generator
 from breakthrough.exercises.compare import close
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 from breakthrough.exercises.scenes_inputs import numpy_from
+from breakthrough.exercises.scenes_otherwise import visible_pixel_by_pixel
 
 
 def visible_fraction(depth_alone: np.ndarray) -> np.ndarray:
@@ -188,6 +189,7 @@ def _cases(generator: Generator):
     hidden = np.stack([_disc(20, 20, 10, 10, 4, 0.4), _disc(20, 20, 9, 10, 7, 0.3)])
     yield Case("one body wholly hidden", (hidden,))
     yield Case("two that go through each other", (_crossing(rng),))
+    yield Case("bodies of one pixel", (np.array([[[1, np.inf, np.inf]], [[np.inf, 3, np.inf]], [[np.inf, 2, np.inf]]]),))
     flat = np.stack([_disc(20, 20, 8, 10, 6, 0.5), _disc(20, 20, 12, 10, 6, 0.5)])
     yield Case("two at the same depth", (flat,))
     yield Case("alone, float32", (_heap(rng, 1).astype(np.float32),))
@@ -204,7 +206,7 @@ EXERCISES = (
         reference=visible_fraction,
         cases=_cases,
         compare=close(rtol=1e-5, atol=1e-6, dtype=False),
-        alternatives=(_body_by_body, _painted),
+        alternatives=(_body_by_body, _painted, visible_pixel_by_pixel),
         misconceptions=(
             Misconception(
                 "share of the image",

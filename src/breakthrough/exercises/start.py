@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Generator, Tensor
 
@@ -27,6 +29,14 @@ def _library(logits: Tensor) -> Tensor:
 
 def _through_logsumexp(logits: Tensor) -> Tensor:
     return (logits - logits.logsumexp(dim=-1, keepdim=True)).exp()
+
+
+def _number_by_number(logits: Tensor) -> Tensor:
+    rows = []
+    for scores in logits.tolist():
+        powers = [math.exp(score - max(scores)) for score in scores]
+        rows.append([power / sum(powers) for power in powers])
+    return torch.tensor(rows, dtype=logits.dtype, device=logits.device)
 
 
 def _over_tokens(logits: Tensor) -> Tensor:
@@ -72,7 +82,7 @@ EXERCISES = (
         lesson=True,
         reference=softmax,
         cases=_cases,
-        alternatives=(_library, _through_logsumexp),
+        alternatives=(_library, _through_logsumexp, _number_by_number),
         misconceptions=(
             Misconception(
                 "over tokens",
