@@ -90,7 +90,8 @@ def _facts(verdict: Verdict) -> list[str]:
     found = verdict.difference
     if found is None:
         return []
-    case = f"{verdict.case} (seed {verdict.seed})" if verdict.case and not verdict.exercise.question else ""
+    seed = "" if verdict.seed is None else f" (seed {verdict.seed})"  # a grader's seed is not told
+    case = f"{verdict.case}{seed}" if verdict.case and not verdict.exercise.question else ""
     rows = [("what", found.text if verdict.diagnosis else ""), ("case", case)]
     rows += [("expected", found.expected), ("got", found.got), ("first at", found.where), ("also", verdict.also)]
     return [f"{name}: {text}" for name, text in rows if text]

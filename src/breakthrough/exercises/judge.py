@@ -43,7 +43,7 @@ class Verdict:
 
     exercise: Exercise
     status: str
-    seed: int
+    seed: int | None
     kind: str = ""
     diagnosis: Misconception | None = None
     difference: Difference | None = None

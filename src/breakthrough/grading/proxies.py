@@ -28,7 +28,19 @@ class Proxy(Elsewhere):
 
     def there(self, name: str) -> Callable[..., Any]:
         """A function `module:name` of the library, to be called in that process."""
+        self._live()
         return self._peer.request("there", name)
+
+    def renewed_by(self, again: Callable[[], Any]) -> None:
+        """Let a function find this thing again when its process was started anew."""
+        self.__dict__["_again"] = again
+
+    def _live(self) -> None:
+        again = self.__dict__.get("_again")
+        if again is not None and getattr(self._peer, "dead", ""):
+            found = again()
+            if isinstance(found, Proxy):
+                self.__dict__.update(_peer=found._peer, _number=found._number)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "REMOTE":
@@ -73,6 +85,7 @@ class CallableProxy(Proxy):
     """A function, class or other callable of the other process."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._live()
         return invoke(self._peer, "call", (self._number,), args, kwargs)
 
 
