@@ -23,8 +23,8 @@ from breakthrough.capstone import keys
 from breakthrough.capstone.order import PROGRESS, Order
 from breakthrough.capstone.stages import Stage, after, before_the_end, graph, leading_to, perform
 from breakthrough.capstone.spec import Spec
+from breakthrough.cluster import start_ray
 from breakthrough.errors import BreakthroughError, expected
-from breakthrough.federated.simulation import start_ray
 from breakthrough.optional import require
 from breakthrough.scenes.disk import alone
 

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +15,8 @@ from typing import Any
 from tqdm import tqdm
 
 from breakthrough import devices, files
-from breakthrough.errors import BreakthroughError, ConfigError, InputError, expected, unknown
+from breakthrough.cluster import start_ray
+from breakthrough.errors import BreakthroughError, ConfigError, expected, unknown
 from breakthrough.federated import encryption
 from breakthrough.federated.ckks_parameters import Parameters, choose
 from breakthrough.federated.client import client_app
@@ -31,7 +30,6 @@ from breakthrough.federated.vectors import Layout
 
 ENGINES = ("local", "ray")
 KEYS = "keys"
-KNOCK_S = 5.0  # how long an address may take to answer
 CKKS_ERROR = 1e-6  # of a number of a summed update
 
 
@@ -119,30 +117,6 @@ def write_key(target: Path, key: bytes) -> None:
         path.write_bytes(key)
 
 
-def start_ray(workers: int, address: str | None = None) -> None:
-    """Start Ray on this machine, or go to a cluster, once.
-
-    Raises: InputError when nothing answers at the address: Ray itself would wait for minutes
-    """
-    flower("simulation")
-    import ray
-
-    if address:
-        _knock(address)
-    if not ray.is_initialized():
-        ray.init(**({"address": address, "log_to_driver": False, "logging_level": "ERROR"} if address else _ray_settings(workers)))
-
-
-def _knock(address: str) -> None:
-    """See that somebody answers at an address."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), KNOCK_S).close()
-    except (OSError, ValueError) as error:
-        hint = "ray start --head --port 6379 on a machine of the cluster, then its address"
-        raise InputError(expected("a Ray cluster at HOST:PORT", f"{address!r}: {error}", hint)) from error
-
-
 def _all(jobs: Mapping[str, Job], public: bytes | None, bar: tqdm) -> Callable[[Any, int], dict[str, Trained]]:
     def run(grid: Any, nodes: int) -> dict[str, Trained]:
         found = {}
@@ -178,6 +152,7 @@ def _by_ray(run: Callable[[Any, int], dict[str, Trained]], app: Any, nodes: int,
         except Exception as error:  # told apart from the engine's own failures
             errors.append(error)
 
+    flower("simulation")
     start_ray(workers)
     gpus = 1 / workers if devices.choose().type == "cuda" else 0.0
     # Flower puts a worker that died back among the idle ones, where it fails whatever it is given: Ray starts it anew
@@ -188,16 +163,3 @@ def _by_ray(run: Callable[[Any, int], dict[str, Trained]], app: Any, nodes: int,
     if not results:
         raise BreakthroughError(expected("a run that ends", "a simulation that stopped", "engine='local' to see where"))
     return results[0]
-
-
-def _ray_settings(workers: int) -> dict[str, Any]:
-    environment = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    gpus = 1 if devices.choose().type == "cuda" else 0
-    return {
-        "num_cpus": workers,
-        "num_gpus": gpus,
-        "include_dashboard": False,
-        "log_to_driver": False,
-        "logging_level": "ERROR",
-        "runtime_env": {"env_vars": environment},
-    }

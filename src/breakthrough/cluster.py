@@ -1,0 +1,48 @@
+"""Ray: started on this machine, or found at an address."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import Any
+
+from breakthrough import devices, optional
+from breakthrough.errors import InputError, expected
+
+KNOCK_S = 4.0  # Ray itself would wait for minutes
+
+
+def start_ray(workers: int, address: str | None = None) -> None:
+    """Start Ray on this machine, or go to a cluster, once.
+
+    Raises: InputError when nothing answers at the address; MissingDependency without ray
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray = optional.require("ray", "runs tasks in parallel, here and on a cluster")
+    if address:
+        _knock(address)
+    if not ray.is_initialized():
+        ray.init(**({"address": address, "log_to_driver": False, "logging_level": "ERROR"} if address else _here(workers)))
+
+
+def _knock(address: str) -> None:
+    """See that somebody answers at an address."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), KNOCK_S).close()
+    except (OSError, ValueError) as error:
+        hint = "ray start --head --port 6379 on a machine of the cluster, then its address"
+        raise InputError(expected("a Ray cluster at HOST:PORT", f"{address!r}: {error}", hint)) from error
+
+
+def _here(workers: int) -> dict[str, Any]:
+    environment = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return {
+        "num_cpus": workers,
+        "num_gpus": 1 if devices.choose().type == "cuda" else 0,
+        "include_dashboard": False,
+        "log_to_driver": False,
+        "logging_level": "ERROR",
+        "runtime_env": {"env_vars": environment},
+    }
