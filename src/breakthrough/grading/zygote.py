@@ -95,14 +95,15 @@ class Zygote:
         """End students whose processes have more memory together than they may."""
         used = _memory(self.students)
         for number, caps in self.students.items():
-            if used.get(number, 0) > caps.all_memory_bytes:
+            # forks share most pages with this process: what each has of them is counted only when it may matter
+            if used.get(number, 0) > caps.all_memory_bytes and _memory({number: caps}, exactly=True)[number] > caps.all_memory_bytes:
                 self.killed[number] = f"more than {caps.all_memory_bytes >> 20} MiB of memory in all"
                 os.kill(number, signal.SIGKILL)
 
 
-def _memory(students: dict[int, Caps]) -> dict[int, int]:
-    """Memory of each student's processes that is not shared with this one. Units: bytes."""
-    used: dict[int, int] = {}
+def _memory(students: dict[int, Caps], exactly: bool = False) -> dict[int, int]:
+    """Memory of each student's processes, in bytes; with `exactly` what is shared is divided by those who share it."""
+    used: dict[int, int] = dict.fromkeys(students, 0)
     spaces_of = {os.stat(f"/proc/{number}/ns/pid").st_ino: number for number in students if Path(f"/proc/{number}/ns").exists()} if students else {}
     page = os.sysconf("SC_PAGE_SIZE")
     for name in os.listdir("/proc"):
@@ -111,11 +112,17 @@ def _memory(students: dict[int, Caps]) -> dict[int, int]:
         try:
             owner = spaces_of.get(os.stat(f"/proc/{name}/ns/pid").st_ino)
             if owner is not None:
-                fields = Path(f"/proc/{name}/statm").read_text().split()
-                used[owner] = used.get(owner, 0) + int(fields[1]) * page
+                used[owner] += _share(name) if exactly else int(Path(f"/proc/{name}/statm").read_text().split()[1]) * page
         except OSError:  # gone meanwhile
             continue
     return used
+
+
+def _share(name: str) -> int:
+    for line in Path(f"/proc/{name}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return 1024 * int(line.split()[1])
+    return 0
 
 
 def _in_words(status: int) -> str:

@@ -1,0 +1,143 @@
+"""Feedback for learners: one page a submission, where nbgrader looks for it. Nothing on it can run."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from breakthrough import files
+from breakthrough.course import notebooks
+from breakthrough.course.notebooks import Cell
+from breakthrough.errors import InputError, NotebookError, expected
+from breakthrough.grading import course_config
+from breakthrough.grading.clean_html import clean
+from breakthrough.grading.cohort import Cohort
+from breakthrough.grading.executed import grade_id, without_seed
+from breakthrough.grading.gradebook import KEPT, graded_of
+from breakthrough.grading.records import ANSWER, Graded, Mark
+
+TEMPLATE = "feedback.html.j2"
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One graded cell as the gradebook has it: people may have changed its score, or written to it.
+
+    Units: `points` of `of`
+    """
+
+    name: str
+    points: float
+    of: float
+    comment: str
+    pending: bool
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One output as the page shows it: text, clean HTML, or a picture's data."""
+
+    kind: str
+    content: str
+
+
+def write(cohort: Cohort, module: str, students: Sequence[str] = ()) -> list[Path]:
+    """Write the feedback of a module's graded submissions, of all when no student is named; the pages.
+
+    Raises: InputError when none is graded, or one of the named is not
+    """
+    graded = [one for one in graded_of(cohort, module) if not students or one.student in students]
+    missing = sorted(set(students) - {one.student for one in graded})
+    if missing or not graded:
+        got = f"none for {', '.join(missing)}" if missing else "none"
+        raise InputError(expected(f"graded submissions of {module}", got, f"breakthrough cohort grade {module}"))
+    with course_config.gradebook(cohort) as gradebook:
+        return [_write(cohort, gradebook, one) for one in graded]
+
+
+def render(graded: Graded, cells: Sequence[Cell], scores: dict[str, Scored], late_penalty: float) -> str:
+    """The page as text: only what the learner may know, and all of it cleaned or escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    jinja = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+                        trim_blocks=True, lstrip_blocks=True)
+    jinja.filters.update(
+        plain=lambda number: f"{number:g}", cleaned=lambda text: Markup(clean(without_seed(text)) or ""), seedless=without_seed,
+        shown=lambda cell: list(_shown(cell)), when=lambda time_s: time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(time_s)))
+    answers = {cell.exercise.replace(".", "-"): cell for cell in graded.program.cells if cell.kind == ANSWER}
+    rows = [(mark, _scored(mark, scores), answers.get(grade_id(mark.exercise))) for mark in graded.marks]
+    checks = {grade_id(mark.exercise) for mark in graded.marks}
+    return jinja.get_template(TEMPLATE).render(
+        graded=graded, rows=rows,
+        written=[(cell, scores[name]) for name, cell in _named(cells) if name in scores and name not in checks],
+        rest=[cell for cell in cells if cell["cell_type"] == "code" and _name(cell).removesuffix("-answer") not in checks],
+        total=max(0.0, sum(score.points for score in scores.values()) - late_penalty), late_penalty=late_penalty,
+        of=sum(score.of for score in scores.values()), outputs={name: cell for name, cell in _named(cells)})
+
+
+def _write(cohort: Cohort, gradebook: Any, graded: Graded) -> Path:
+    folder = cohort.autograded(graded.student, graded.module)
+    try:
+        cells = notebooks.read(folder / f"{graded.module}.ipynb")["cells"]
+    except NotebookError:
+        raise InputError(expected(f"the graded notebook of {graded.student}", "none", f"breakthrough cohort regrade {graded.module}")) from None
+    row = gradebook.find_submission_notebook(graded.module, graded.module, graded.student)
+    page = render(graded, cells, _scores(row), row.late_submission_penalty or 0.0)
+    target = cohort.feedback(graded.student, graded.module)
+    with files.folder_aside(target) as made:
+        (made / f"{graded.module}.html").write_text(page, encoding="utf-8")
+        for name in KEPT:  # nbgrader releases feedback by them
+            if (folder / name).is_file():
+                shutil.copyfile(folder / name, made / name)
+            else:
+                (made / name).write_text(secrets.token_hex(64) if "secret" in name else "", encoding="utf-8")
+    return target / f"{graded.module}.html"
+
+
+def _scores(row: Any) -> dict[str, Scored]:
+    comments = {comment.name: comment.comment or "" for comment in row.comments}
+    scores = {
+        grade.name: Scored(grade.name, grade.score, grade.max_score, comments.get(grade.name, ""), bool(grade.needs_manual_grade))
+        for grade in row.grades}
+    for name, comment in comments.items():  # comments stand at the answer, scores at the check
+        check = name.removesuffix("-answer")
+        if check != name and check in scores and comment:
+            scores[check] = Scored(check, scores[check].points, scores[check].of, comment, scores[check].pending)
+    return scores
+
+
+def _scored(mark: Mark, scores: dict[str, Scored]) -> Scored:
+    name = grade_id(mark.exercise)
+    return scores.get(name) or Scored(name, mark.points, mark.of, "", False)
+
+
+def _name(cell: Cell) -> str:
+    return cell["metadata"].get("nbgrader", {}).get("grade_id", "")
+
+
+def _named(cells: Sequence[Cell]) -> Iterator[tuple[str, Cell]]:
+    return ((_name(cell), cell) for cell in cells if _name(cell))
+
+
+def _shown(cell: Cell) -> Iterator[Shown]:
+    for output in cell.get("outputs", []):
+        data = output.get("data", {})
+        picture = next((mime for mime in ("image/png", "image/jpeg") if mime in data), None)
+        if output["output_type"] == "stream":
+            yield Shown("text", _ANSI.sub("", output["text"]))
+        elif output["output_type"] == "error":
+            yield Shown("text", _ANSI.sub("", "\n".join(output["traceback"]) or f"{output['ename']}: {output['evalue']}"))
+        elif picture:
+            yield Shown("picture", f"data:{picture};base64," + re.sub(r"\s+", "", data[picture]))
+        elif html := clean(data.get("text/html", "")):
+            yield Shown("html", html)
+        elif data.get("text/plain"):
+            yield Shown("text", _ANSI.sub("", data["text/plain"]))
