@@ -158,10 +158,11 @@ def fork_apart(main: Callable[[], None], caps: Caps, kept: set[int]) -> int:
     os.close(writing)
     os.waitpid(first, 0)
     with os.fdopen(reading) as pipe:
-        said = pipe.read().split("\n")
-    if len(said) < 2 or not said[0].isdigit() or said[1] != "ready":
-        raise OSError(" ".join(said).strip() or "the new process said nothing")
-    return int(said[0])
+        said = pipe.read().split()
+    number = next((int(word) for word in said if word.isdigit()), 0)  # either may be quicker to say its word
+    if "ready" not in said or not number:
+        raise OSError(" ".join(said) or "the new process said nothing")
+    return number
 
 
 def _between(main: Callable[[], None], caps: Caps, kept: set[int], writing: int) -> None:
