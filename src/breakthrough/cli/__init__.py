@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakthrough.cli import capstone as capstones, compile as compiling, federate, gate, quantize, scenes, serve
+from breakthrough.cli import capstone as capstones, cohort, compile as compiling, federate, gate as gates, quantize, scenes, serve
 from breakthrough.cli.groups import group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
@@ -21,6 +21,7 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 def _with_groups(app: typer.Typer) -> typer.Typer:
     app.add_typer(scenes.app, name="scenes")
     app.add_typer(federate.app, name="federate")
+    app.add_typer(cohort.app, name="cohort")
     return app
 
 
@@ -42,6 +43,7 @@ def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks 
       breakthrough hint moe.route      stuck? the next hint of the ladder
       breakthrough check 01            run your lab from the top: points by exercise
       breakthrough progress            how far, and what to do next
+      breakthrough handin 01           pack it for your instructor: breakthrough cohort --help
     \b
     The whole course:
       breakthrough run                 execute every lesson and every solved lab, then report
@@ -257,7 +259,7 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
     _exit(benches.run(_course().root, room, context.args))
 
 
-ROOMS = (quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, gate.gate)
+ROOMS = (quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, cohort.handin, gates.gate)
 commands = [app.command()(one) for one in ROOMS]
 
 

@@ -81,7 +81,7 @@ def run(
 
     Raises: InputError without a release, without submissions, without a sandbox, or for an unknown student
     """
-    rules = _rules(cohort, way)
+    rules = rules_of(cohort, way)
     todo, before = _todo(cohort, module, rules, students, again)
     done = Done(before=before)
     with gradebook.GradebookWriter(cohort) as writer:
@@ -142,16 +142,29 @@ def _by_ray(todo: Sequence[Task], rules: Rules, way: Way) -> Iterator[Graded]:
             ray.kill(grader)
 
 
-def _rules(cohort: Cohort, way: Way) -> Rules:
+def rules_of(cohort: Cohort, way: Way) -> Rules:
+    """How a cohort's submissions are graded on this machine.
+
+    Raises: InputError without the cohort's seed, or without a sandbox
+    """
     secret = seeds.seed_of(cohort)
     return Rules(secret, seeds.seed_id(secret), sandbox.require_sandbox(way.unsandboxed))
 
 
-def _todo(cohort: Cohort, module: str, rules: Rules, students: Sequence[str] | None, again: bool) -> tuple[list[Task], list[str]]:
-    """What is to be graded, and whose submission was graded before as it is now."""
+def lab_of(cohort: Cohort, module: str) -> Path:
+    """The lab as it was released last.
+
+    Raises: InputError when it was not
+    """
     lab = cohort.release / module / f"{module}.ipynb"
     if not lab.is_file():
         raise InputError(expected(f"a release of {module}", "none", f"breakthrough cohort release {module}"))
+    return lab
+
+
+def _todo(cohort: Cohort, module: str, rules: Rules, students: Sequence[str] | None, again: bool) -> tuple[list[Task], list[str]]:
+    """What is to be graded, and whose submission was graded before as it is now."""
+    lab = lab_of(cohort, module)
     there = sorted(path.parent.name for path in (cohort.folder / "submitted").glob(f"*/{module}") if path.is_dir())
     unknown = sorted(set(students or ()) - set(there))
     if unknown or not there:

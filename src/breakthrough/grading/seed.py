@@ -56,10 +56,10 @@ def seed_of(cohort: Cohort) -> int:
     _check_private(path, 0o600)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        seed = record["seed"]
+        owner, seed = record["cohort"], record["seed"]
     except (ValueError, KeyError, TypeError):
-        seed = None
-    if not isinstance(seed, int) or not 0 <= seed < 1 << 63 or record["cohort"] != cohort.id:
+        owner = seed = None
+    if owner != cohort.id or not isinstance(seed, int) or not 0 <= seed < 1 << 63:
         raise InputError(expected(f"the seed of cohort {cohort.id} in {path}", "something else", "the file from a backup"))
     return seed
 

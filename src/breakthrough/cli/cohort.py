@@ -1,0 +1,220 @@
+"""`breakthrough cohort`: release labs to a cohort, collect and grade its submissions, hand grades and feedback back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from breakthrough.cli import cohort_grade
+from breakthrough.cli.groups import group
+from breakthrough.errors import InputError, expected
+
+if TYPE_CHECKING:
+    from breakthrough.grading.cohort import Cohort
+
+app = group(help="Teach a cohort: release, collect, grade, give back.")
+Module = Annotated[str, typer.Argument(metavar="MODULE", help="01, moe or 01_moe.")]
+Modules = Annotated[list[str], typer.Argument(metavar="MODULE...", help="01, moe or 01_moe; one or more.")]
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder, or a cohort's to add to.")],
+    from_csv: Annotated[Path | None, typer.Option("--from-csv", metavar="FILE", help="Students: id, and any of first_name, last_name, email, lms_user_id.")] = None,
+    db_url: Annotated[str | None, typer.Option("--db-url", metavar="URL", help="The gradebook, postgresql://user@host/name; SQLite in DIR unless given.")] = None,
+    course_id: Annotated[str | None, typer.Option("--course-id", metavar="NAME", help="As nbgrader and its exchange know the course.")] = None,
+) -> None:
+    """Make a cohort's course folder, which nbgrader works on.
+
+    \b
+    DIR gets nbgrader_config.py, source/ (the masters of this project), a gradebook with the assignments
+    and the students, and cohort.json. Run it inside the project. Again on the same DIR it adds what is
+    new and leaves what is yours. The secret seed that the grader draws cases from lies outside DIR, in
+    $BREAKTHROUGH_SEEDS or ~/.config/breakthrough/seeds: keep a copy of it.
+      breakthrough cohort init ~/moe-2027 --from-csv students.csv
+      breakthrough cohort init ~/moe-2027 --from-csv late.csv
+      breakthrough cohort init /srv/course --course-id moe27 --db-url postgresql://nb@db/grades
+    """
+    from breakthrough.course import syllabus
+    from breakthrough.grading import setting_up
+
+    made = setting_up.init(folder, syllabus.load(), course_id=course_id, students_csv=from_csv, db_url=db_url)
+    for line in made.lines():
+        print(line)
+    print(f"next: cd {folder} && breakthrough cohort release 01")
+
+
+@app.command()
+def release(modules: Modules) -> None:
+    """Release labs from the cohort's masters.
+
+    \b
+    The lab goes to release/, its cells into the gradebook, itself into nbgrader's exchange when one is
+    set. Every version is kept by its hash: a submission is graded against what it was given.
+      breakthrough cohort release 01
+      breakthrough cohort release 01 02 03
+    """
+    from breakthrough.grading import releasing
+
+    cohort = _cohort()
+    for module in modules:
+        print(releasing.release(cohort, _module(cohort, module)).line(), flush=True)
+
+
+@app.command()
+def collect(
+    module: Module,
+    source: Annotated[Path | None, typer.Option("--from", metavar="DIR|ZIP", help="A folder, or a zip of a learning platform; nbgrader's exchange unless given.")] = None,
+    update: Annotated[bool, typer.Option("--update", help="Take a newer submission in the place of one that is there.")] = False,
+) -> None:
+    """Collect submissions: the newest of each student.
+
+    \b
+    A folder or zip holds a folder or file a student, named by id, name, e-mail or the platform's number,
+    as Moodle and Canvas name them, each with the notebook or with the zip of `breakthrough handin`.
+    What fits no student, or more than one, is listed and never guessed. Archives are not unpacked by the
+    names in them, links are not followed, and what comes out is counted. Exit code 1 when something was
+    not taken.
+      breakthrough cohort collect 01
+      breakthrough cohort collect 01 --from ~/Downloads/submissions.zip
+      breakthrough cohort collect 01 --from handed-in/ --update
+    """
+    from breakthrough.grading import collecting
+
+    cohort = _cohort()
+    found = collecting.collect(cohort, _module(cohort, module), source, update=update)
+    for one in sorted(found, key=lambda one: (one.state, one.student, one.label)):
+        print(one.line())
+    taken = sum(one.state in ("collected", "updated") for one in found)
+    lost = [one for one in found if one.state in ("unmatched", "refused")]
+    print(f"{taken} collected, {len(found) - taken - len(lost)} kept, {len(lost)} not taken")
+    if lost:
+        raise typer.Exit(1)
+
+
+for command in (cohort_grade.grade, cohort_grade.regrade, cohort_grade.canary):
+    app.command()(command)
+
+
+@app.command()
+def feedback(
+    module: Module,
+    students: Annotated[list[str] | None, typer.Option("--student", metavar="ID", help="Only this one; may be given again.")] = None,
+) -> None:
+    """Write feedback pages for learners.
+
+    \b
+    One page a graded submission, in feedback/<student>/<module>/, for nbgrader release_feedback or for
+    the platform: scores and comments as they stand in the gradebook, the diagnosis and the failing case
+    of each exercise, the notebook as it ran. No seed and no other input; nothing on it runs.
+      breakthrough cohort feedback 01
+      breakthrough cohort feedback 01 --student ada
+      nbgrader release_feedback 01_moe
+    """
+    from breakthrough.grading import feedback as pages
+
+    cohort = _cohort()
+    written = pages.write(cohort, _module(cohort, module), students or ())
+    print(f"{len(written)} pages, as {written[0]}")
+
+
+@app.command()
+def grades(
+    modules: Modules,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="A row for every student.")] = None,
+    lti_csv: Annotated[Path | None, typer.Option("--lti-csv", metavar="FILE", help="A row for every score, named as LTI's grade service names it.")] = None,
+) -> None:
+    """Write grades as tables.
+
+    \b
+    Late penalties are taken off and manual scores count. --lti-csv has userId (lms_user_id), resourceId,
+    scoreGiven, scoreMaximum, timestamp, activityProgress and gradingProgress; students without an
+    lms_user_id are left out, and named.
+      breakthrough cohort grades 01 02 --csv grades.csv
+      breakthrough cohort grades 01 --lti-csv scores.csv
+    """
+    from breakthrough.grading import grades as tables
+
+    if csv is None and lti_csv is None:
+        raise InputError(expected("a file to write", "none", "--csv grades.csv or --lti-csv scores.csv"))
+    cohort = _cohort()
+    found = tables.results(cohort, [_module(cohort, module) for module in modules])
+    if csv is not None:
+        print(f"{csv}: {tables.write_csv(csv, found)} students")
+    if lti_csv is not None:
+        rows, without = tables.write_lti_csv(lti_csv, found)
+        print(f"{lti_csv}: {rows} scores")
+        if without:
+            print(f"left out, without lms_user_id: {', '.join(without)}", file=sys.stderr)
+
+
+@app.command()
+def items(
+    module: Module,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the table there too.")] = None,
+) -> None:
+    """Analyse a lab's exercises, without names.
+
+    \b
+    Per exercise: the share passed, discrimination, hints, minutes and attempts from the logs that were
+    handed in, and the misconceptions met. Low discrimination: those who know the rest fail it too, or
+    all pass.
+      breakthrough cohort items 01
+      breakthrough cohort items 01 --csv items.csv
+    """
+    from breakthrough.grading import items as analysis, tables
+
+    cohort = _cohort()
+    found = analysis.analyse(cohort, _module(cohort, module))
+    tables.print_items(found)
+    if csv is not None:
+        analysis.to_csv(csv, found)
+        print(csv)
+
+
+def handin(
+    module: Module,
+    log: Annotated[bool, typer.Option("--log/--no-log", help="With your checks, hints and times for this module, or without.")] = True,
+) -> None:
+    """Pack your lab to hand it in: one folder, one zip.
+
+    \b
+    build/handin/<module>/ and build/handin/<module>.zip get your notebook, your newest artifact of each
+    kind that the lab makes, and this module's lines of your log (attempts, hints, times), which help to
+    mend the course and change no grade. Upload the zip, or use nbgrader.
+      breakthrough handin 01
+      breakthrough handin moe --no-log
+      cd build/handin && nbgrader submit 01_moe
+    """
+    from breakthrough.course import syllabus
+    from breakthrough.grading import handin as packing
+
+    course = syllabus.load()
+    for line in packing.pack(course, course.find_built(module, offer=course.labs), log=log).lines():
+        print(line)
+
+
+def named(module: str) -> tuple[Cohort, str]:
+    """The cohort of the current folder, and the id of one of its modules."""
+    cohort = _cohort()
+    return cohort, _module(cohort, module)
+
+
+def _cohort() -> Cohort:
+    from breakthrough.grading import cohort as cohorts
+
+    return cohorts.find()
+
+
+def _module(cohort: Cohort, name: str) -> str:
+    """The id of a module of the cohort's project, or of a master that only the cohort has."""
+    from breakthrough.course import syllabus
+
+    own = sorted(path.name for path in cohort.source.iterdir() if path.is_dir())
+    if name in own:
+        return name
+    course = syllabus.load(cohort.project)
+    return course.find_built(name, offer=[module for module in course.labs if module.id in own]).id
