@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from breakthrough.exercises import load
 from breakthrough.grading.proxies import make_proxy
 from breakthrough.grading.remote import Peer
-from breakthrough.grading.wire import Limits
+from breakthrough.grading.frames import Limits
 
 
 def answers(name):

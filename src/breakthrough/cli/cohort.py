@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from breakthrough.cli import cohort_grade
+from breakthrough.cli.cohort_folder import current, module_of
 from breakthrough.cli.groups import group
 from breakthrough.errors import InputError, expected
-
-if TYPE_CHECKING:
-    from breakthrough.grading.cohort import Cohort
 
 app = group(help="Teach a cohort: release, collect, grade, give back.")
 Module = Annotated[str, typer.Argument(metavar="MODULE", help="01, moe or 01_moe.")]
@@ -59,9 +57,9 @@ def release(modules: Modules) -> None:
     """
     from breakthrough.grading import releasing
 
-    cohort = _cohort()
+    cohort = current()
     for module in modules:
-        print(releasing.release(cohort, _module(cohort, module)).line(), flush=True)
+        print(releasing.release(cohort, module_of(cohort, module)).line(), flush=True)
 
 
 @app.command()
@@ -84,8 +82,8 @@ def collect(
     """
     from breakthrough.grading import collecting
 
-    cohort = _cohort()
-    found = collecting.collect(cohort, _module(cohort, module), source, update=update)
+    cohort = current()
+    found = collecting.collect(cohort, module_of(cohort, module), source, update=update)
     for one in sorted(found, key=lambda one: (one.state, one.student, one.label)):
         print(one.line())
     taken = sum(one.state in ("collected", "updated") for one in found)
@@ -95,8 +93,7 @@ def collect(
         raise typer.Exit(1)
 
 
-for command in (cohort_grade.grade, cohort_grade.regrade, cohort_grade.canary):
-    app.command()(command)
+graders = [app.command()(one) for one in (cohort_grade.grade, cohort_grade.regrade, cohort_grade.canary)]
 
 
 @app.command()
@@ -116,8 +113,8 @@ def feedback(
     """
     from breakthrough.grading import feedback as pages
 
-    cohort = _cohort()
-    written = pages.write(cohort, _module(cohort, module), students or ())
+    cohort = current()
+    written = pages.write(cohort, module_of(cohort, module), students or ())
     print(f"{len(written)} pages, as {written[0]}")
 
 
@@ -140,8 +137,8 @@ def grades(
 
     if csv is None and lti_csv is None:
         raise InputError(expected("a file to write", "none", "--csv grades.csv or --lti-csv scores.csv"))
-    cohort = _cohort()
-    found = tables.results(cohort, [_module(cohort, module) for module in modules])
+    cohort = current()
+    found = tables.results(cohort, [module_of(cohort, module) for module in modules])
     if csv is not None:
         print(f"{csv}: {tables.write_csv(csv, found)} students")
     if lti_csv is not None:
@@ -167,8 +164,8 @@ def items(
     """
     from breakthrough.grading import items as analysis, tables
 
-    cohort = _cohort()
-    found = analysis.analyse(cohort, _module(cohort, module))
+    cohort = current()
+    found = analysis.analyse(cohort, module_of(cohort, module))
     tables.print_items(found)
     if csv is not None:
         analysis.to_csv(csv, found)
@@ -195,26 +192,3 @@ def handin(
     course = syllabus.load()
     for line in packing.pack(course, course.find_built(module, offer=course.labs), log=log).lines():
         print(line)
-
-
-def named(module: str) -> tuple[Cohort, str]:
-    """The cohort of the current folder, and the id of one of its modules."""
-    cohort = _cohort()
-    return cohort, _module(cohort, module)
-
-
-def _cohort() -> Cohort:
-    from breakthrough.grading import cohort as cohorts
-
-    return cohorts.find()
-
-
-def _module(cohort: Cohort, name: str) -> str:
-    """The id of a module of the cohort's project, or of a master that only the cohort has."""
-    from breakthrough.course import syllabus
-
-    own = sorted(path.name for path in cohort.source.iterdir() if path.is_dir())
-    if name in own:
-        return name
-    course = syllabus.load(cohort.project)
-    return course.find_built(name, offer=[module for module in course.labs if module.id in own]).id

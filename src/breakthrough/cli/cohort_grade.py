@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from breakthrough.cli.cohort_folder import named
+
 if TYPE_CHECKING:
-    from breakthrough.grading.cohort import Cohort
     from breakthrough.grading.run import Done
 
 Module = Annotated[str, typer.Argument(metavar="MODULE", help="01, moe or 01_moe.")]
@@ -42,7 +43,7 @@ def regrade(module: Module, workers: Workers = 1, ray: Ray = None, students: Stu
     """
     from breakthrough.grading import gradebook
 
-    cohort, name = _named(module)
+    cohort, name = named(module)
     before = {graded.student: graded.points for graded in gradebook.graded_of(cohort, name)}
     done = _run(module, workers, ray, students, unsandboxed, again=True)
     for graded in done.graded:
@@ -67,7 +68,7 @@ def canary(module: Module, workers: Workers = 1, ray: Ray = None) -> None:
     from breakthrough.grading import canary as canaries
     from breakthrough.grading.run import Way
 
-    cohort, name = _named(module)
+    cohort, name = named(module)
     with tqdm(total=2 + len(canaries.HOSTILE), unit="canary", desc=name) as bar:
         sung = canaries.sing(cohort, name, Way(workers, ray), bar.update)
     for one in sung:
@@ -82,7 +83,7 @@ def _run(module: str, workers: int, ray: str | None, students: list[str] | None,
     from breakthrough.grading import run
     from breakthrough.grading.records import Graded
 
-    cohort, name = _named(module)
+    cohort, name = named(module)
     with tqdm(unit="submission", desc=name, smoothing=0.1) as bar:
 
         def watch(graded: Graded, total: int) -> None:
@@ -106,9 +107,3 @@ def _report(done: Done) -> None:
         print(f"{student}: not graded: {why}")
     if done.failed:
         raise typer.Exit(1)
-
-
-def _named(module: str) -> tuple[Cohort, str]:
-    from breakthrough.cli.cohort import named
-
-    return named(module)

@@ -21,7 +21,8 @@ from typing import Any
 from breakthrough.elsewhere import Elsewhere
 from breakthrough.errors import BreakthroughError, expected
 from breakthrough.grading import raised
-from breakthrough.grading.wire import HEAD, Limits, Node, Reader, WireError, Writer, head, opaque
+from breakthrough.grading.frames import HEAD, Limits, WireError, head
+from breakthrough.grading.wire import Node, Reader, Writer, opaque
 
 FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 STEPS = 200_000  # requests that the other side may make while it answers one

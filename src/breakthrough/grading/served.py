@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from breakthrough.errors import expected
-from breakthrough.grading.wire import WireError, Writer
+from breakthrough.grading.frames import WireError
+from breakthrough.grading.wire import Writer
 
 if TYPE_CHECKING:
     from breakthrough.grading.remote import Peer
@@ -56,7 +57,7 @@ def _called(peer: Peer, target: Any, args: tuple, kwargs: dict, modes: dict) -> 
     before = Writer(peer.handle).frame([args, kwargs]) if watched else b""
     inputs = [tensor for tensor in tensors_in([args, kwargs]) if tensor.requires_grad]
     if peer.trusted:  # random numbers that nobody seeded are the same in every call
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
     with torch.set_grad_enabled(bool(modes.get("grad", True))):
         output = target(*args, **kwargs)
     changed = [args, kwargs] if watched and Writer(peer.handle).frame([args, kwargs]) != before else None

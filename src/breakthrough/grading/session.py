@@ -11,7 +11,7 @@ from breakthrough.errors import expected
 from breakthrough.grading.records import Output, ProgramCell
 from breakthrough.grading.remote import GoneError, Peer, SilentError
 from breakthrough.grading.spaces import Caps
-from breakthrough.grading.wire import Limits, WireError
+from breakthrough.grading.frames import Limits, WireError
 
 if TYPE_CHECKING:
     from breakthrough.grading.sandbox import Nest

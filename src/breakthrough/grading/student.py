@@ -13,7 +13,7 @@ from breakthrough.errors import expected
 from breakthrough.grading.proxies import make_proxy
 from breakthrough.grading.remote import Peer
 from breakthrough.grading.shell import Shell, make_shell
-from breakthrough.grading.wire import Limits
+from breakthrough.grading.frames import Limits
 
 PREPARED: dict[str, Shell] = {}
 DRIVERS = "breakthrough.exercises."  # where functions for `there` may lie

@@ -8,31 +8,17 @@ handle that the other side may call (see `remote`). No pickle.
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
-from breakthrough.errors import BreakthroughError, expected
+from breakthrough.errors import expected
+from breakthrough.grading import wire_arrays
+from breakthrough.grading.frames import HEAD, Limits, WireError
 
-HEAD = struct.Struct("<QI")  # bytes of the frame after the head, bytes of its JSON
 Node = Any
-TENSORS = ("float16", "float32", "float64", "bfloat16", "uint8", "int8", "int16", "int32", "int64", "bool", "complex64", "complex128", "uint16", "uint32", "uint64")
 DIGITS = 4096  # hexadecimal ones of an int
 DEPTH = 60
-
-
-class WireError(BreakthroughError):
-    """Bytes that are no frame, or a value beyond what may cross."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a frame may have. Units: bytes of all, and of its JSON; `parts` are values of any kind."""
-
-    bytes: int = 256 << 20
-    json_bytes: int = 32 << 20
-    parts: int = 2_000_000
 
 
 class Record:
@@ -107,8 +93,6 @@ class Writer:
         return len(data)
 
     def _other(self, value: Any, kind: type, depth: int) -> Node:
-        from breakthrough.grading import wire_arrays
-
         node = wire_arrays.node(self, value, depth)
         if node is None and self.given is not None:
             node = self.given(value)
@@ -188,8 +172,6 @@ class Reader:
         return self.body[self.at - size : self.at]
 
     def _other(self, tag: str, node: list, depth: int) -> Any:
-        from breakthrough.grading import wire_arrays
-
         if tag in wire_arrays.READERS:
             return wire_arrays.READERS[tag](self, node, depth)
         if self.found is not None:
@@ -213,16 +195,3 @@ PLAIN: dict[str, Callable[[Reader, list], Any]] = {
     "c": lambda reader, node: complex(float(node[1]), float(node[2])),
     "o": lambda reader, node: opaque("".join(c for c in str(node[1])[:80] if c.isidentifier() or c.isdigit()) or "object"),
 }
-
-
-def head(data: bytes, limits: Limits) -> tuple[int, int]:
-    """Bytes that follow a frame's head, and how many of them are JSON.
-
-    Raises: WireError when that is more than the limits allow
-    """
-    total, text = HEAD.unpack(data)
-    if total > limits.bytes or text > min(total, limits.json_bytes):
-        raise WireError(expected(f"a value of up to {limits.bytes >> 20} MiB, {limits.json_bytes >> 20} MiB without its arrays", f"{total:,} bytes, {text:,} without"))
-    return total, text
-
-

@@ -11,7 +11,7 @@ import numpy as np
 
 from breakthrough.errors import expected
 from breakthrough.grading import wire_modules
-from breakthrough.grading.wire import TENSORS, WireError
+from breakthrough.grading.frames import TENSORS, WireError
 
 if TYPE_CHECKING:
     import torch

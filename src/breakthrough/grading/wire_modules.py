@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from breakthrough.errors import expected
-from breakthrough.grading.wire import WireError
+from breakthrough.grading.frames import WireError
 
 if TYPE_CHECKING:
     from torch import nn
