@@ -70,7 +70,8 @@ class Cleaner:
         html = data.get("text/html")
         if html is None and "text/markdown" in data:
             html = rendered(text_of(data["text/markdown"]), escaped=True)
-        cleaned = self.html(_joined(html)) if html else None
+        table = "text/plain" in kept and "<table" in _joined(html).lower()  # nbconvert's cleaner leaves `<tbody>` as text in one
+        cleaned = self.html(_joined(html)) if html and not table else None
         if cleaned:
             kept["text/html"] = cleaned
         for mime in ("image/png", "image/jpeg", "image/svg+xml"):
