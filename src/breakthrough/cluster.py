@@ -19,6 +19,7 @@ def start_ray(workers: int, address: str | None = None) -> None:
     Raises: InputError when nothing answers at the address; MissingDependency without ray
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")  # a busy machine needs more than Ray's 30
     ray = optional.require("ray", "runs tasks in parallel, here and on a cluster")
     if address:
         _knock(address)

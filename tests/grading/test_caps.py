@@ -40,7 +40,7 @@ def ran(session, source):
 
 VIOLATIONS = {
     "memory of one process": ("hoard = []\nwhile True: hoard.append(bytearray(20 << 20))", "MemoryError"),
-    "shared memory": ("import mmap\nhoard = []\nwhile True:\n    m = mmap.mmap(-1, 50 << 20)\n    m.write(b'x' * (50 << 20))\n    hoard.append(m)", "more than 700 MiB"),
+    "shared memory": ("import mmap\nhoard = []\nwhile True:\n    m = mmap.mmap(-1, 50 << 20)\n    m.write(b'x' * (50 << 20))\n    hoard.append(m)", "more than 700 MiB|Cannot allocate"),
     "memory of all processes": (
         "import os, time\nfor i in range(8):\n    if os.fork() == 0:\n        hoard = bytearray(b'x') * (150 << 20)\n        time.sleep(60)\ntime.sleep(60)", "more than 700 MiB"),
     "anonymous files": ("import os\nos.memfd_create('x')", "PermissionError"),
@@ -60,6 +60,7 @@ VIOLATIONS = {
     "mounts": ("import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nif libc.mount(b'none', b'/tmp', b'tmpfs', 0, None): raise OSError(ctypes.get_errno(), 'refused')", "PermissionError|refused"),
     "the library": ("import breakthrough.errors as e\nopen(e.__file__, 'a').write('#')", "Read-only|Permission"),
     "signals to others": ("import os\nos.kill(2, 9)", "ProcessLookupError|PermissionError"),
+    "signals to its group": ("import os, signal\nos.killpg(0, signal.SIGKILL)", "GoneError|^"),
     "the end of the process": ("import os\nos._exit(0)", "GoneError"),
     "a crash": ("import ctypes\nctypes.string_at(0)", "segmentation fault|GoneError"),
 }
