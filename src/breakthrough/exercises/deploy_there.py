@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from breakthrough.elsewhere import Elsewhere, Stand
+
 NUMBERS = "biufc"  # kinds of numpy's dtypes
 
 
-class SlowThere:
+class SlowThere(Stand):
     """Slow memory that is elsewhere: blocks are asked for, and how many of them are still kept is told with that."""
 
-    def __init__(self, owner: Any) -> None:
-        self._owner = owner
+    def __init__(self, owner: Elsewhere) -> None:
+        super().__init__(owner)
         self._blocks: list[weakref.ref[np.ndarray]] = []
 
     @cached_property
@@ -47,3 +49,36 @@ class SlowThere:
         return self._owner.whole()
 
     __rmatmul__ = __mul__ = __rmul__ = __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = __matmul__
+
+
+class ThingThere(Stand):
+    """A loop, a block or a variable of a schedule that is elsewhere."""
+
+    @property
+    def extent(self) -> int:
+        """How often a loop runs."""
+        return self._owner.extent
+
+    def __add__(self, other: Any) -> Any:
+        return self._owner.compute("add", other, False)
+
+    def __radd__(self, other: Any) -> Any:
+        return self._owner.compute("add", other, True)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._owner.compute("sub", other, False)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._owner.compute("sub", other, True)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._owner.compute("mul", other, False)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._owner.compute("mul", other, True)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._owner.compute("floordiv", other, False)
+
+    def __mod__(self, other: Any) -> Any:
+        return self._owner.compute("mod", other, False)
