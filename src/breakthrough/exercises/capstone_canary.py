@@ -165,6 +165,7 @@ def _cases(generator: Generator) -> Iterator[Case]:
     answers = (("new", True), ("new", True), ("new", True), ("old", False), ("old", False), ("old", True), ("old", False), ("new", False))
     hand = [("north", model, right) for model, right in answers]
     yield case("by hand: the evidence grows by 4/3 with each of the old model's errors; 1 / alpha is 2", hand, {"north": 0.5}, 0.5)
+    yield case("by hand: 4/3 with each of the new model's errors; 1 / alpha is 5/3", [("north", "new", False)] * 3, {"north": 0.5}, 0.6)
     yield case("the new model is better, and gets the easy pictures", drawn("promote", 700, EASY, 0.4, late=60), EASY)
     yield case("the new model is better, and gets the hard pictures", drawn("promote", 700, HARD, 0.4, late=60), HARD)
     yield case("no difference, but the new model gets the hard pictures", drawn("go on", 300, HARD, 1.0, but="roll back"), HARD)
