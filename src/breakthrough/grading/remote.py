@@ -155,6 +155,7 @@ class Peer:
         return raised.remade(told)
 
     def frame(self, value: Any) -> bytes:
+        """The bytes of a value, with handles for what is no data."""
         return Writer(self.handle, trusting=self.trusted).frame(value)
 
     def _send(self, value: Any) -> None:
