@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager
 
 from breakthrough.exercises import load
-from breakthrough.grading.proxies import make_proxy
+from breakthrough.grading.proxies import driver, make_proxy
 from breakthrough.grading.remote import Peer
 from breakthrough.grading.frames import Limits
 
@@ -20,20 +20,18 @@ def answers(name):
     return found
 
 
-def _serve(sock):
+def _serve(sock, make):
     peer = Peer(sock, Limits(), trusted=True)
     peer.make_proxy = make_proxy
-    from breakthrough.grading.proxies import driver
-
-    peer.extra = {"answer": lambda name, which: answers(name)[which], "there": driver, "forget": peer.forget}
+    peer.extra = {"answer": make, "there": driver, "forget": peer.forget}
     peer.serve()
 
 
 @contextmanager
-def other_process(deadline_s=300):
-    """A peer whose other side has the bank's answers."""
+def other_process(deadline_s=300, make=lambda name, which: answers(name)[which]):
+    """A peer whose other side has the bank's answers, or others that are made there."""
     ours, theirs = socket.socketpair()
-    process = multiprocessing.get_context("fork").Process(target=_serve, args=(theirs,), daemon=True)
+    process = multiprocessing.get_context("fork").Process(target=_serve, args=(theirs, make), daemon=True)
     process.start()
     theirs.close()
     peer = Peer(ours, Limits(), trusted=False)

@@ -26,6 +26,7 @@ class Run:
     Stages in `blind` make the same whatever their inputs are.
     """
 
+    REMOTE = ("__call__",)
     needs: Mapping[str, tuple[str, ...]]
     matters: Mapping[str, str]
     blind: frozenset[str] = frozenset()

@@ -42,10 +42,12 @@ def try_out(answer: Any, case: Case) -> Outcome:
 
     Tests of another process do so there; what they say of layers that they cannot look into then has to be the same.
     """
-    if isinstance(answer, Elsewhere):
-        found = Outcome(*answer.there("breakthrough.exercises.moe_there:told")(answer, case.args[0]))
-        return found if found.fault else unseen(answer(), case.args[0])
-    return tried(answer, case.args[0])
+    given = isinstance(answer, Mapping)
+    where = next((one for one in (answer.values() if given else [answer]) if isinstance(one, Elsewhere)), None)
+    if where is None:
+        return tried(answer, case.args[0])
+    found = Outcome(*map(str, where.there("breakthrough.exercises.moe_there:told")(answer, case.args[0])))
+    return found if found.fault else unseen(answer if given else answer(), case.args[0])
 
 
 def tried(answer: Any, seed: int) -> Outcome:

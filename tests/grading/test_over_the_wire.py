@@ -1,0 +1,69 @@
+"""The gate over the wire: answers in another process are judged as they are in this one."""
+
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from over_the_wire import answers, other_process
+
+from breakthrough.exercises import every, judge, load, quant_there
+from breakthrough.grading.visible import EXERCISES, drivers, material
+
+JUDGED = [exercise.name for exercise in every() if not exercise.question and not exercise.training]
+
+
+def _tried(name):
+    """The reference, a right answer in other words, and two misconceptions: always the same, other ones for each exercise."""
+    exercise, number = load(name), zlib.crc32(name.encode())
+    wrong = exercise.misconceptions
+    at = {number % len(wrong), (number + 1 + number % (len(wrong) - 1)) % len(wrong)}
+    return ["reference", f"alternative {number % len(exercise.alternatives)}", *(f"{wrong[i].name} 0" for i in sorted(at))]
+
+
+def _found(peer, name, which):
+    verdict = judge(load(name), peer.request("answer", name, which), 3)
+    diagnosis = f"{verdict.diagnosis.name} 0" if verdict.diagnosis else None
+    return verdict.status, diagnosis, verdict.difference.text if verdict.difference else ""
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_answers_of_another_process_are_judged_as_they_are_here(name):
+    right, other, *wrong = _tried(name)
+    assert len(wrong) == 2
+    with other_process() as peer:
+        for which in (right, other):
+            status, _, why = _found(peer, name, which)
+            assert status == "passed", f"{which}: {why}"
+        for which in wrong:
+            status, diagnosis, why = _found(peer, name, which)
+            assert (status, diagnosis) == ("wrong", which), why
+
+
+def test_the_faults_of_an_optimizer_show_in_where_it_leads_when_its_process_says_it_has_none(monkeypatch):
+    monkeypatch.setattr(quant_there, "mended", lambda answer, args: ("", "", "", ""))
+    with other_process() as peer:
+        for which in ("32 bits everywhere 0", "embeddings in 8 bits 0", "some embeddings 0", "more than embeddings 0", "another weight decay 0"):
+            status, _, why = _found(peer, "quant.mend", which)
+            assert status == "wrong" and "is not where a right set-up leads" in why, f"{which}: {why}"
+        assert _found(peer, "quant.mend", "alternative 1")[0] == "passed"
+
+
+def test_no_right_answer_lies_where_a_students_process_can_import_it():
+    shown = {path.stem for path in material(())}
+    assert set(drivers()) <= shown
+    with_exercises = {path.stem for path in EXERCISES.glob("*.py") if "\nEXERCISES = (" in path.read_text()}
+    homes = {getattr(answer, "__module__", "").rpartition(".")[2] for name in JUDGED for answer in (load(name).reference, *load(name).alternatives)}
+    assert len(with_exercises) > 40 and not shown & with_exercises
+    assert not shown & homes, shown & homes
+
+
+def test_an_answer_that_changes_what_it_was_given_is_seen_to():
+    def _doubled(x):
+        return x.mul_(2) if isinstance(x, torch.Tensor) else np.multiply(x, 2, out=x)
+
+    with other_process(make=lambda name, which: _doubled) as peer:
+        double = peer.request("answer", "", "")
+        for x in (torch.arange(6.0).reshape(2, 3).t(), np.arange(6.0)):
+            before = x.clone() if isinstance(x, torch.Tensor) else x.copy()
+            assert (double(x) == 2 * before).all() and (x == 2 * before).all()
