@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -157,13 +157,15 @@ def main() -> int:
               else not getattr(one, "endangers", False) and getattr(one, "family", "") not in LEFT_OUT)]
     with tempfile.TemporaryDirectory(prefix="stock-") as scratch, ThreadPoolExecutor(options.workers) as pool:
         template = prepare(Path(scratch))
-        outcomes = list(tqdm(pool.map(lambda one: graded(template, one), chosen), total=len(chosen), disable=not os.isatty(2)))
+        outcomes = []
+        for outcome in tqdm(pool.map(lambda one: graded(template, one), chosen), total=len(chosen), disable=not os.isatty(2)):
+            outcomes.append(outcome)
+            if options.json:
+                options.json.write_text(json.dumps([asdict(one) for one in outcomes], indent=1))
     print(table(outcomes))
     for one in outcomes:
         if one.won or one.ended or one.points < one.deserved:
             print(f"{one.family}: {one.name}: {one.points:g} of {one.deserved:g} deserved{', ' + one.ended if one.ended else ''} ({one.seconds:.0f} s)")
-    if options.json:
-        options.json.write_text(json.dumps([one.__dict__ for one in outcomes], indent=1))
     return 0
 
 

@@ -28,6 +28,7 @@ def test_there_are_enough_of_every_family():
     families = {one.family: sum(other.family == one.family for other in ATTACKS) for one in ATTACKS}
     assert len(ATTACKS) >= 75 and min(families.values()) >= 5 and len(families) >= 14
     assert len(honest.every()) >= 20
+    assert {one.name for one in ATTACKS if one.beats_stock} == attacks.making.SEEN_TO_BEAT_STOCK
 
 
 def test_what_an_attack_deserves_is_of_the_lab():

@@ -11,7 +11,7 @@ early("a_finder_that_fakes_the_course", FAMILY, f"""
     import importlib.abc, importlib.util, sys
     class Fake(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         def find_spec(self, name, path, target=None):
-            return importlib.util.spec_from_loader(name, self) if name.startswith("breakthrough") else None
+            return importlib.util.spec_from_loader(name, self, is_package=True) if name.startswith("breakthrough") else None
         def exec_module(self, module):
             exec({CHECK!r}, module.__dict__)
     for name in [name for name in sys.modules if name.startswith("breakthrough")]:

@@ -25,6 +25,14 @@ FUNCTIONS = {
     "moe.cost": "def cost(d_model, d_hidden, n_experts, top_k, n_shared, tokens):", "moe.mend": "def MendedMoE(*sizes):",
     "moe.prove": "def proofs():", "moe.upcycle": "def upcycle(dense, n_experts, generator):",
 }
+# stock nbgrader 0.9.6 was seen to give these 46 to 63 of 63 points (benchmarks/stock_attacks.py)
+SEEN_TO_BEAT_STOCK = {
+    "check_replaced_by_nothing", "judge_asked_about_the_reference", "verdict_always_passed", "comparison_of_every_exercise_replaced",
+    "reference_of_every_exercise_replaced", "no_cases_but_one_empty", "load_gives_an_easy_exercise", "failure_made_silent", "checks_tagged_to_be_skipped",
+    "input_transformer_drops_checks", "post_transformer_drops_checks", "ast_transformer_drops_checks", "compiler_of_the_shell_replaced",
+    "run_code_of_the_shell_replaced", "a_hook_before_every_cell", "start_up_files_of_the_shell", "an_import_that_lies", "the_course_in_sys_modules_replaced",
+    "reference_of_the_bank", "answers_of_the_masters_found_and_run", "answers_of_a_neighbour_found_and_run",
+}
 _MADE: dict[str, "Attack"] = {}
 
 
@@ -77,7 +85,7 @@ def lay(files, folder):
     return folder
 
 
-def register(name, family, edit, *, base="lab", deserved=(), least=(), stock=False, endangers=False):
+def register(name, family, edit, *, base="lab", deserved=(), least=(), endangers=False):
     """An attack whose `edit` changes a copy of the lab, solved or not, or gives another notebook, bytes or files."""
     def make(lab, solved):
         notebook = copy.deepcopy(solved if base == "solved" else lab)
@@ -90,7 +98,7 @@ def register(name, family, edit, *, base="lab", deserved=(), least=(), stock=Fal
     if name in _MADE:
         raise ValueError(f"expected a new name, got {name!r} again")
     points = [{one: FULL[one] for one in names} for names in (deserved, least)]
-    _MADE[name] = Attack(name, family, make, *points, beats_stock=stock, endangers=endangers)
+    _MADE[name] = Attack(name, family, make, *points, beats_stock=name in SEEN_TO_BEAT_STOCK, endangers=endangers)
 
 
 def made(family, **options):
