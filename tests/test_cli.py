@@ -39,7 +39,7 @@ def test_help_teaches_by_examples(capsys):
         assert example in shown
 
 
-@pytest.mark.parametrize("command", ["doctor", "run", "keep", "validate", "release", "check", "hint", "report", "bench"])
+@pytest.mark.parametrize("command", ["doctor", "run", "keep", "validate", "release", "check", "hint", "report", "bench", "gate"])
 def test_every_command_shows_an_example(capsys, command):
     assert run(command, "--help") == 0
     assert f"  breakthrough {command}" in capsys.readouterr().out
@@ -63,6 +63,8 @@ def test_the_list_of_commands_is_not_cut(capsys):
     (["run", "--device", "tpu"], 2, "expected a device out of auto, cpu, cuda, got 'tpu'"),
     (["check", "01"], 2, "try breakthrough release 01_toy"),
     (["hint", "toy.halff"], 2, "try toy.half"),
+    (["gate", "moe.rout"], 2, "expected the name of a known exercise, got 'moe.rout'; try moe.route"),
+    (["gate", "start.softmax", "--report"], 2, "expected the page docs/grader.md of the project, got none"),
     (["bench", "none"], 2, "expected the name of a known benchmark, got 'none'"),
 ])
 def test_an_error_is_one_line_and_an_exit_code(course_folder, capsys, arguments, code, said):

@@ -11,6 +11,7 @@ from breakthrough import devices, optional
 from breakthrough.errors import InputError, expected
 
 KNOCK_S = 4.0  # Ray itself would wait for minutes
+TRIES = 4  # a busy machine may need more than the time that Ray waits for itself
 
 
 def start_ray(workers: int, address: str | None = None) -> None:
@@ -22,8 +23,17 @@ def start_ray(workers: int, address: str | None = None) -> None:
     ray = optional.require("ray", "runs tasks in parallel, here and on a cluster")
     if address:
         _knock(address)
-    if not ray.is_initialized():
-        ray.init(**({"address": address, "log_to_driver": False, "logging_level": "ERROR"} if address else _here(workers)))
+    if ray.is_initialized():
+        return
+    settings = {"address": address, "log_to_driver": False, "logging_level": "ERROR"} if address else _here(workers)
+    for tried in range(1, TRIES + 1):
+        try:
+            ray.init(**settings)
+            return
+        except Exception as error:  # Ray raises no narrower one when its processes take longer than its 30 s
+            ray.shutdown()
+            if "timed out during startup" not in str(error) or tried == TRIES:
+                raise
 
 
 def _knock(address: str) -> None:

@@ -17,3 +17,10 @@ class Elsewhere:
     def there(self, name: str) -> Callable[..., Any]:
         """A function `module:name` of the library, to be called in that process."""
         raise NotImplementedError
+
+
+class Stand(Elsewhere):
+    """What stands in one process for a thing of the other's, beyond a plain proxy. Handed on, it is that thing."""
+
+    def __init__(self, owner: Elsewhere) -> None:
+        self.__dict__.update(owner.__dict__, _owner=owner)

@@ -221,7 +221,7 @@ def saved_in_the_middle_of_a_run(notebook, lab):
 @slip()
 def outputs_of_sixty_megabytes(notebook, lab):
     lines = ["step 1234567, loss 2.345\n"] * 500_000
-    cell_of(notebook, "s12-compare")["outputs"] = [
+    cell_of(notebook, "s5-picture")["outputs"] = [
         {"output_type": "stream", "name": "stderr", "text": lines},
         {"output_type": "display_data", "metadata": {}, "data": {"image/png": "iVBOR" * 8_000_000, "text/html": "<script>alert(1)</script>"}},
     ]

@@ -148,7 +148,8 @@ def _cases(generator: Generator) -> Iterator[Case]:
     line = _Line(generator)
 
     def case(label: str, stream: Stream, share: dict[str, float], alpha: float = 0.05, *ratio: float) -> Case:
-        return Case(label, (stream, dict(share), alpha, *ratio))
+        own = [(factory, "".join(model), right) for factory, model, right in stream]  # strings of their own, as from a log
+        return Case(label, (own, dict(share), alpha, *ratio))
 
     def verdict(want: str, share: dict[str, float], alpha: float = 0.05, ratio: float = 2.0, but: str = "", late: int = 1) -> Callable[[Stream], bool]:
         def fits(stream: Stream) -> bool:

@@ -178,6 +178,7 @@ def _cases(generator: Generator) -> Iterator[Case]:
 
     hand = np.array([[1.0], [2.0], [3.0], [4.0]]), np.array([[2.0], [5.0], [5.0], [6.0], [5.0], [7.0], [9.0]]), 2, 0.5, 2
     yield Case("by hand: distances 1/2, 1 and 1, limit 0.965", hand, look=_looked(1))
+    yield Case("by hand, the streak as it is unless given", hand[:4], look=_looked(1))
     yield case("a quiet shift, in which single looks at 5% see something", None, 300, 50, 0.05, 1, 10, fits=fires_often)
     yield case("the first feature moves up in the fourth window", (250, 0), 300, 50, 0.05, 2, 8, (0, [3, 4, 5, 6, 7], 1.4, 1))
     yield case("it moves down", (150, 1), 300, 50, 0.05, 2, 8, (1, list(range(1, 8)), -1.2, 1))

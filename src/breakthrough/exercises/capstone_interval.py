@@ -130,6 +130,7 @@ def _cases(generator: Generator) -> Iterator[Case]:
     yield case("{right} of {n} right, at 99%, for more than 99.8%", n - whole(4, 9), n, 0.99, _claim(generator, 0.998, 0.9992, 0.99))
     n = whole(70, 120)
     yield case("{right} of {n} right, at 98%", whole(3, 8), n, 0.98, _claim(generator, 0.5, 0.9, 0.98))
+    yield case("{right} of {n} right, at 90%, for 30%", whole(5, 9), 12, 0.9, 0.3)
     yield case("{right} of {n} right, at 50%: one picture is enough for a tenth", whole(5, 9), 14, 0.5, 0.1)
 
 

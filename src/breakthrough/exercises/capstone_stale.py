@@ -151,7 +151,7 @@ class _Line:
             contents[name] = run(name, inputs)
             settings = dict(reversed(stage["settings"].items())) if name == "compile" else stage["settings"]  # the same, in another order
             inputs = dict(reversed(inputs.items())) if name == "serve" else inputs
-            record = {"stage": name, "settings": settings, "code": stage["code"], "inputs": inputs, "content": contents[name], "on_disk": contents[name]}
+            record = {"stage": name, "settings": settings, "code": stage["code"], "inputs": inputs, "content": contents[name], "on_disk": "".join(list(contents[name]))}
             self.made += [record] if not names or name in names else []
         return self
 

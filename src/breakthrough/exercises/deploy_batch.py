@@ -142,6 +142,8 @@ def _cases(generator: Generator) -> Iterator[Case]:
     yield case("no waiting allowed", _arrivals(generator, 30, 5.0), 4, 0, MANY)
     yield case("a full queue, at random", _arrivals(generator, 70, 1.3), 4, 7, 6, fixed=7)
     yield case("a full queue at the moment of a start", _shifted([0, 0, 0, 0, 1, 2, 6, 6, 7, 30], begin()), 2, 4, 2)
+    yield case("from the first moment on", [0, 0, 0, 2, 9], 2, 0, MANY)
+    yield case("320 at once, a queue of 300", [begin()] * 320, 8, 5, int("300"))
     yield case("no requests", [], 4, 10, 8)
 
 

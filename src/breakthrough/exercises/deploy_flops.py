@@ -108,6 +108,9 @@ def _cases(generator: Generator) -> Iterator[Case]:
     yield conv("depthwise, int8", channels, channels, 5, draw(2, 6), (17, 13), 1, groups=channels, stride=2, padding=2, bias=False)
     yield conv("one pixel at a time, float16", draw(5, 20), draw(5, 20), 1, draw(2, 6), (7, 9), 2)
     yield conv("dilation", draw(2, 6), draw(2, 6), 3, draw(2, 5), (16, 13), dilation=(2, 3), padding=1)
+    yield conv("a window of even sides", draw(2, 6), draw(3, 7), (2, 4), draw(2, 5), (10, 13), padding=1)
+    made, shape, _ = conv("", 3, 4, 3, 2).args
+    yield Case(f"numbers of 4 bytes unless said otherwise: Conv2d(3, 4, 3) on {shape}", (made, shape))
     yield linear("linear", draw(5, 30), draw(31, 60), draw(2, 9))
     yield linear("linear, tokens, float16", draw(5, 30), draw(31, 60), draw(2, 5), draw(6, 9), number_bytes=2)
     yield linear("linear, no bias, one row, int8", draw(5, 30), draw(5, 30), 1, number_bytes=1, bias=False)

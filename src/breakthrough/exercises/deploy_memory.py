@@ -31,6 +31,9 @@ class Slow:
            loaded earlier that still existed when another one was loaded
     """
 
+    REMOTE = ("shape", "load", "store", "whole")
+    THERE = "breakthrough.exercises.deploy_there:SlowThere"
+
     def __init__(self, array: np.ndarray, most: int, name: str = "x") -> None:
         self._array, self._most, self._name = array.copy(), most, name
         self._blocks: list[weakref.ref[np.ndarray]] = []
@@ -51,18 +54,28 @@ class Slow:
         return len(self._array)
 
     def __getitem__(self, where: Any) -> Any:
+        self._blocks = [ref for ref in self._blocks if ref() is not None]
+        out = self.load(where, len(self._blocks))
+        if isinstance(out, np.ndarray):
+            self._blocks.append(weakref.ref(out))
+        return out
+
+    def load(self, where: Any, alive: int) -> Any:
+        """A block, for whoever has so many of those loaded earlier."""
         block = self._array[self._box(where)]
         out = block.reshape(self._kept(where, block)).copy()
         self.loaded += block.size
         self.largest = max(self.largest, block.size)
-        self._blocks = [ref for ref in self._blocks if ref() is not None]
-        self.alive = max(self.alive, len(self._blocks))
-        if not out.ndim:
-            return out[()]
-        self._blocks.append(weakref.ref(out))
-        return out
+        self.alive = max(self.alive, int(alive))
+        return out if out.ndim else out[()]
+
+    load.changes_nothing = True  # or a grader would look at what it was given twice
 
     def __setitem__(self, where: Any, block: Any) -> None:
+        self.store(where, block)
+
+    def store(self, where: Any, block: Any) -> None:
+        """Write a block."""
         box = self._box(where)
         room = self._array[box]
         block, kept = np.asarray(block), self._kept(where, room)
@@ -74,13 +87,13 @@ class Slow:
         self.order.append(box)
 
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
-        raise self._whole()
+        return self.whole()
 
     def __iter__(self) -> Any:
-        raise self._whole()
+        return self.whole()
 
     def __matmul__(self, other: Any) -> Any:
-        raise self._whole()
+        return self.whole()
 
     __rmatmul__ = __mul__ = __rmul__ = __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = __matmul__
 
@@ -88,9 +101,13 @@ class Slow:
         """A copy of all that is there, for whoever judges it; nothing is counted."""
         return self._array.copy()
 
-    def _whole(self) -> Refused:
+    def whole(self) -> Any:
+        """Nothing: the whole array is too large for fast memory.
+
+        Raises: Refused, always
+        """
         text = f"{self._name} was used as if it were an array: it lies in slow memory; load a block of it with {self._name}[...]"
-        return Refused("more than a block", text, f"blocks of up to {self._most:,} numbers", f"all {self._array.size:,}")
+        raise Refused("more than a block", text, f"blocks of up to {self._most:,} numbers", f"all {self._array.size:,}")
 
     def _box(self, where: Any) -> Box:
         """The slices of a block, each within the array."""

@@ -119,6 +119,10 @@ def _cases(generator: Generator) -> Iterator[Case]:
     yield case("{} runs, p75 at 99%: a quarter beyond a whole rank", between(63, 91, 75, 0.99, step=4), 75, 0.99)
     yield case("{} runs, p99.9 at 80%", between(110, 140, 99.9, 0.8), 99.9, 0.8)
     yield case("one run, p75", 1, 75)
+    yield case("one run, p99: the lower bound has the last rank", 1, 99)
+    yield case("two runs, p99.5: the lower bound has the last rank", 2, 99.5)
+    yield case("two runs, p1: the upper bound has the first rank", 2, 1)
+    yield case("{} runs, p60 at 40%", between(24, 40, 60, 0.4), 60, 0.4)
 
 
 EXERCISES = (

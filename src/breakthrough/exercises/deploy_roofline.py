@@ -261,6 +261,7 @@ def _cases(generator: Generator) -> Iterator[Case]:
         yield Case(label, ([(round(each * b), b) for each, b in zip(spread, moved)], peak, peak / ridge))
     slow = 2.0 ** round(draw(20, 30))
     yield Case("one lies on the ridge", ([(32 * 1024, 1024), (31 * 1024, 1024), (33 * 1024, 1024)], 32 * slow, slow))
+    yield Case("a ridge of 12.5", ([(49 * 256, 1024), (51 * 256, 1024)], 12.5 * slow, slow))
     yield Case("one layer", ([(round(draw(1e5, 1e6)), round(draw(1e6, 1e7)))], 1e11, 2e10))
     yield Case("a layer that only moves data", ([(4_000_000, 1000), (0, round(draw(1e4, 1e6)))], 1e11, 1e10))
 

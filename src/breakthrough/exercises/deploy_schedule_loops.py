@@ -15,6 +15,7 @@ from breakthrough.optional import require
 
 SUM = 2  # tvm's number for an axis that is summed over
 SERIAL, PARALLEL, VECTORIZED, UNROLLED, BOUND = range(5)  # tvm's numbers for kinds of loops
+TURNS = 1 << 28  # of all loops; the timed product has 2²⁴ multiplications
 COPIES = 1024  # of the innermost statement; beyond that a compiler takes minutes
 
 
@@ -89,6 +90,19 @@ def _sums(stmt: Any, loops: tuple[Any, ...]) -> Iterator[tuple[Any, tuple[Any, .
         around = (*loops, stmt) if kind == "For" else loops
         for name in ("body", "then_case", "else_case"):
             yield from _sums(getattr(stmt, name, None), around)
+
+
+def turns(stmt: Any) -> int:
+    """How often the loops of a statement turn, all together, where their extents are known."""
+    kind = type(stmt).__name__
+    if kind == "SeqStmt":
+        return sum(turns(part) for part in stmt.seq)
+    if kind == "For":
+        return int(getattr(stmt.extent, "value", 1)) * turns(stmt.body)
+    if kind == "SBlockRealize":
+        return turns(stmt.block.body)
+    inside = (getattr(stmt, name, None) for name in ("body", "then_case", "else_case"))
+    return sum(turns(part) for part in inside if part is not None) or 1
 
 
 def on_one_thread(mod: Any) -> Any:

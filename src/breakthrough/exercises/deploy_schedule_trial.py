@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from breakthrough.elsewhere import Elsewhere
 from breakthrough.errors import InputError, expected, own_frames, type_of
 from breakthrough.exercises.compare import Outcome
-from breakthrough.exercises.deploy_schedule_loops import BOUND, COPIES, Nest, nest, on_one_thread, unwatched
+from breakthrough.exercises.deploy_schedule_afar import Schedule
+from breakthrough.exercises.deploy_schedule_loops import BOUND, COPIES, TURNS, Nest, nest, on_one_thread, turns, unwatched
 from breakthrough.exercises.exercise import Case
 from breakthrough.optional import require
 from breakthrough.seeds import numpy_generator
@@ -77,7 +79,7 @@ def _scheduled(answer: Any, sch: Any) -> Outcome | None:
     """
     refusal = require("tvm.s_tir", "schedules").ScheduleError
     try:
-        answer(sch)
+        answer(Schedule(sch) if isinstance(answer, Elsewhere) else sch)
     except refusal as error:
         text, step = _sentence(error)
         fault = next((f for words, steps, f in REFUSED if words in str(error) and (not steps or step in steps)), "")
@@ -124,8 +126,10 @@ def _python_only(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _line(error: Exception) -> str:
-    frames = [frame for frame in own_frames(error) if frame.line]
-    return f", in line {frames[-1].lineno} of {frames[-1].name}: `{frames[-1].line}`" if frames else ""
+    frames = [(frame.lineno, frame.name, frame.line) for frame in own_frames(error) if frame.line]
+    there = getattr(error, "there", "")  # the steps as another process told them
+    frames = frames or re.findall(r"line (\d+), in (\S+)\n    (.+)", there if isinstance(there, str) else "")
+    return f", in line {frames[-1][0]} of {frames[-1][1]}: `{frames[-1][2]}`" if frames else ""
 
 
 def _changed(sch: Any, shape: Shape) -> Outcome | None:
@@ -144,6 +148,8 @@ def _changed(sch: Any, shape: Shape) -> Outcome | None:
         return Outcome("bound to a GPU", "a loop was given to threads of a GPU, with sch.bind")
     if loops and loops.copies > COPIES:
         return Outcome("too many copies", f"unrolling and vectors make {loops.copies:,} copies of the innermost statement", f"{COPIES:,} or fewer", f"{loops.copies:,}")
+    if turns(main.body) > TURNS:  # nothing could interrupt them
+        raise InputError(expected(f"loops of up to {TURNS:,} turns in all", f"{turns(main.body):,}", "smaller tiles"))
     return None
 
 

@@ -157,7 +157,7 @@ def _cases(generator: Generator) -> Iterator[Case]:
 
     def case(label: str, rows: list[Row], what: str = "latency", swap: bool = False, aside: str = "", **change: Any) -> Case:
         one, other = rows[::-1] if swap else rows
-        return Case(label, ({**one, **change}, other, what, 1e-4), look=_looked(aside))
+        return Case(label, ({**one, **change}, other, "".join(what), 1e-4), look=_looked(aside))  # a string of its own, as one that was read
 
     yield case("20 pairs, all won", table.rows(20, 0))
     yield case("20 pairs, 18 won; one call of `one` got stuck", table.rows(20, 1, stuck=0))
@@ -177,6 +177,14 @@ def _cases(generator: Generator) -> Iterator[Case]:
     yield case("batch 8 against 1, throughput", table.rows(15, 1, batch=(8, 1)), "throughput")
     yield case("batch 1 against 8, throughput", table.rows(15, 1, batch=(8, 1)), "throughput", swap=True)
     yield case("batch 8 against 1, latency", table.rows(15, 0, batch=(8, 1)), swap=True)
+    yield case("batch 8 against 1, latency", table.rows(15, 0, batch=(8, 1)))
+    yield case("batch 512 against 512", table.rows(15, 0, batch=(int("512"), int("512"))))  # two objects
+    yield case("20 pairs, 5 won: 21,700 / 1,048,576 is less than 0.025", table.rows(20, 5), swap=True)
+    yield case("3 pairs, all lost: 1 / 8 is more than 0.025", table.rows(3, 0), swap=True)
+    yield case("302 calls, of which 12 pairs count", table.rows(12, 1, warmup=(290, 290)))
+    one, other = table.rows(15, 0)
+    yield case("1 thread against 4", [one, {**other, "threads": 4}])
+    yield case("a call more in one row", table.rows(15, 0), seconds=table.rows(16, 0)[0]["seconds"])
     yield case("4 threads against 1", table.rows(15, 0), threads=4)
     yield case("the fast one computes something else", table.rows(15, 0, errors=(0.3, 5e-6)))
     yield case("the slow one computes something else", table.rows(15, 0, errors=(2e-6, 0.02)))

@@ -81,7 +81,7 @@ def _set_aside(exercise: Exercise, seen: list[_Seen]) -> Finding:
     if not wrong:
         return Finding()
     scores = [(_score(exercise, way, seen), m) for m, way in _ways(exercise)]
-    best, named = max(scores, key=lambda pair: pair[0])
+    best, named = max(scores, key=lambda pair: pair[0], default=(0, None))
     if best == 0:
         by_sight = (m for m in exercise.misconceptions if m.seen)
         named = next((m for m in by_sight if all(m.seen(one.want, one.attempt.output) for one in wrong)), None)

@@ -161,6 +161,7 @@ def _cases(generator: Generator):
     yield Case("a client without samples, its weights NaN", ([net(16), empty, net(30)], [7, 0, 3]))
     yield Case("bfloat16, 600 clients", (plain(600, torch.bfloat16), torch.randint(20, 40, (600,), generator=generator).tolist()))
     yield Case("float16, 60,000 samples each", (plain(3, torch.float16), [60_000, 50_000, 70_000]))
+    yield Case("one sample, nine, and none", (plain(3), [1, 9, 0]))
     yield Case("one client", ([net(5)], [17]))
 
 

@@ -116,7 +116,7 @@ def _sent(parts: list[Any], size: int, public: Any) -> Outcome | None:
 def _refused(error: ValueError) -> Outcome | None:
     """What TenSEAL means by its errors, where they speak of a mistake that is known."""
     text = str(error)
-    where = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
+    where = {frame.name for frame in traceback.extract_tb(error.__traceback__)} | set(getattr(error, "within", ()))
     if "secret_key" in text:
         return Outcome("decrypted by the server", f"TenSEAL says: {text}", "a sum of ciphertexts", "an attempt to decrypt")
     if "chain reached" in text or ("scale out of bounds" in text and where & {"mul", "mul_", "__mul__", "__rmul__", "__imul__"}):

@@ -103,6 +103,7 @@ def _cases(generator: Generator):
     yield Case("little noise, σ = 0.8", (0.8, 20, 1e-5, fine))
     yield Case("much noise: the largest order is the best", (300.0, 3, 1e-5, coarse))
     yield Case("orders in any order", (float(rng.uniform(2, 6)), int(rng.integers(5, 40)), 10 ** -float(rng.uniform(4, 8)), rng.permutation(fine)))
+    yield Case("a δ of 0.3", (4.0, 10, 0.3, fine))
     yield Case("a single order", (float(rng.uniform(2, 6)), int(rng.integers(5, 40)), 1e-3, np.array([7.5])))
 
 

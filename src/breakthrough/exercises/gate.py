@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from breakthrough.errors import BreakthroughError, expected
 from breakthrough.exercises import apart
 from breakthrough.exercises.exercise import Exercise, load
 from breakthrough.exercises.judge import PASSED, WRONG, Verdict, judge
@@ -25,6 +26,8 @@ from breakthrough.workers import run_all
 SEEDS = (0, 1, 2)
 EQUIVALENT = Path(__file__).with_name("equivalent.yml")
 RAISED, ENDLESS = "raised", "endless"
+MEMORY_BYTES = 6 << 30  # for one mutant
+PORTIONS = 2  # an exercise's mutants are so many jobs
 
 
 @dataclass(frozen=True)
@@ -75,14 +78,12 @@ def jobs_of(exercise: Exercise, with_mutants: bool) -> list[dict[str, Any]]:
     return [*facts, *({"name": exercise.name, "kind": "mutants", "portion": n} for n in range(portions))]
 
 
-PORTIONS = 2
-
-
 def work(job: Mapping[str, Any], told: Callable[[int], None]) -> dict[str, Any]:
     """One share, in a worker; what comes back is JSON."""
     exercise = load(job["name"])
-    part = facts(exercise) if job["kind"] == "facts" else try_mutants(exercise, mutants(exercise)[job["portion"]::PORTIONS], told)
-    return dataclasses.asdict(part)
+    if job["kind"] == "facts":  # apart, for this process must not have computed when it forks for a mutant
+        return apart.call_apart(lambda: dataclasses.asdict(facts(exercise)))
+    return dataclasses.asdict(try_mutants(exercise, mutants(exercise)[job["portion"] :: PORTIONS], told))
 
 
 def _part(result: Mapping[str, Any]) -> Part:
@@ -138,16 +139,29 @@ def try_mutants(exercise: Exercise, those: Sequence[Mutant], told: Callable[[int
 
 
 def patience(exercise: Exercise) -> float:
-    """How long a mutant may take, in seconds: ten times what the reference takes at all seeds, and 3 at least."""
-    spent = apart.call_apart(lambda: [judge(exercise, exercise.reference, seed).seconds for seed in SEEDS], 600)
-    return max(3.0, 10 * sum(spent))
+    """How long a mutant may take, in seconds: ten times what the reference takes at all seeds, and 3 at least.
+
+    Raises: BreakthroughError when the reference does not pass
+    """
+    spent = apart.call_apart(functools.partial(_judged_s, exercise))
+    return max(3.0, 10 * spent)
+
+
+def _judged_s(exercise: Exercise) -> float:
+    verdicts = [judge(exercise, exercise.reference, seed) for seed in SEEDS]
+    if any(verdict.status != PASSED for verdict in verdicts):  # or every mutant would count as killed
+        raise BreakthroughError(expected(f"the reference of {exercise.name} to pass", _why(verdicts[0])))
+    return sum(verdict.seconds for verdict in verdicts)
 
 
 def fate(exercise: Exercise, mutant: Mutant, patience_s: float) -> str:
     """How a mutant ended: passed, or what killed it."""
     blunt = dataclasses.replace(
         exercise, patience_s=patience_s, misconceptions=tuple(m for m in exercise.misconceptions if m.detect))  # naming it takes time
-    end = apart.call_apart(functools.partial(_fate, blunt, mutant), 2 * patience_s + 5)
+    try:
+        end = apart.call_apart(functools.partial(_fate, blunt, mutant), 2 * patience_s + 5, MEMORY_BYTES)
+    except BreakthroughError:  # the mutant broke what judges it
+        return RAISED
     return ENDLESS if end == apart.TOO_LONG else end
 
 

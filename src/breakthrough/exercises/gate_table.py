@@ -61,8 +61,8 @@ def rows_of(page: str) -> dict[str, Counts]:
     found = {}
     for line in _between(page).splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if "." not in cells[0]:
-            continue
+        if not line.startswith("|") or "." not in cells[0]:
+            continue  # words, a head, a rule, the totals
         if len(cells) != len(FIELDS) or not all(re.fullmatch(r"\d+|–", cell) for cell in cells[2:]):
             raise InputError(expected(f"a row of {len(FIELDS)} cells", repr(line), "breakthrough gate --report"))
         found[cells[0]] = Counts(*cells[:2], *(0 if cell == "–" else int(cell) for cell in cells[2:]))

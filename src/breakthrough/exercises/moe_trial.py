@@ -161,6 +161,8 @@ def healthy_layers(seed: int) -> tuple[Layer, ...]:
         make_layer(None, 10, 20, 3, 2, seed + 2, TokenLayer),
         make_layer(None, 20, 32, 5, 2, seed + 3, BlockwiseLayer),
         lopsided,
+        _uneven(seed + 5),
+        _uneven(seed + 6),
     )
 
 
@@ -176,6 +178,17 @@ def unseen(tests: Any, seed: int) -> Outcome:
                 text = f"the test for {name!r}, on {'the broken' if defect else 'a healthy'} layer of {sizes[0]} numbers: {result}"
                 return Outcome("another layer", text, ASSERTED if defect else PASSED, result)
     return Outcome()
+
+
+def _uneven(seed: int) -> Layer:
+    """A healthy layer whose balance loss is mostly below 1: who is chosen rarely is chosen without a doubt."""
+    layer = make_layer(None, 16, 32, 3, 2, seed)
+    with torch.no_grad():
+        rows = layer.router.weight
+        rows[0] *= 8 / rows[0].norm()
+        rows[1] *= 0.3 / rows[1].norm()
+        rows[2] = -rows[1]
+    return layer
 
 
 class _Alarm(Layer):

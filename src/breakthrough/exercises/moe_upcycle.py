@@ -201,6 +201,7 @@ def _cases(generator: Generator):
 
     yield case("5 tokens, d = 4, H = 6, 3 experts", 5, 4, 6, 3)
     yield case("30 tokens, d = 16, H = 24, 8 experts", 30, 16, 24, 8)
+    yield case("10 tokens, d = 64, H = 4, 64 experts", 10, 64, 4, 64)
     yield case("float64", 7, 8, 8, 4, torch.float64)
 
 

@@ -136,7 +136,9 @@ def _seen(output: Any, tables: dict[str, Tensor], block: int) -> dict[str, Any] 
         if codes.ndim != 1 or largest.shape != (-(-len(codes) // block),):
             got = f"{tuple(codes.shape)} and {tuple(largest.shape)}"
             raise InputError(expected(f"codes (n,) and one largest a block for {name}", got, "dropping what was padded"))
-        seen[f"{name}, decoded"] = tables[name][codes.long()] * largest.repeat_interleave(block)[: len(codes)]
+        levels, each = tables[name][codes.long()], largest.repeat_interleave(block)[: len(codes)]
+        seen[f"{name}, decoded"] = levels * each
+        seen[f"{name}'s levels in blocks of zeros"] = torch.where(each == 0, levels, 0)
         seen[f"the largest of {name}'s blocks"] = largest
     return seen
 

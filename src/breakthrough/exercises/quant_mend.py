@@ -9,7 +9,8 @@ from torch import Generator, nn
 
 from breakthrough.exercises.compare import Outcome, by_fault
 from breakthrough.exercises.exercise import Case, Exercise
-from breakthrough.exercises.quant_mend_trial import NETS, outcome
+from breakthrough.exercises.quant_mend_afar import judged_by
+from breakthrough.exercises.quant_mend_trial import NETS
 from breakthrough.exercises.quant_mend_wrong import MISCONCEPTIONS
 
 
@@ -86,7 +87,7 @@ EXERCISES = (
         difficulty=2,
         reference=set_up,
         cases=_cases,
-        call=outcome,
+        call=judged_by(set_up),
         expected=Outcome(),
         compare=by_fault,
         alternatives=(_by_parameter, _in_groups, _by_recursion),

@@ -5,6 +5,7 @@ Shapes: B tokens, V words, d the width
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -83,9 +84,30 @@ def outcome(answer: Any, case: Case) -> Outcome:
             _made(optimizer)
             or _left_alone(model, NETS[label], start)
             or _over(optimizer, model, lr)
-            or _trained(optimizer, model, _net(label, seed), _batch(seed), lr)
+            or _trained(optimizer, model, _net(label, seed), batch(seed), lr)
             or Outcome()
         )
+
+
+def start(label: str, seed: int) -> dict[str, Tensor]:
+    """The weights of a net, the same for a seed, biases too."""
+    generator = torch_generator(seed, "start")
+    state = _net(label, seed).state_dict()
+    return {name: value + 0.1 * torch.randn(value.shape, generator=generator) if value.ndim == 1 else value for name, value in state.items()}
+
+
+def trajectory(
+    set_up: Callable[[nn.Module, float], torch.optim.Optimizer], label: str, state: Mapping[str, Tensor], batch: tuple[Tensor, Tensor], lr: float, steps: int
+) -> dict[str, Tensor]:
+    """Where the weights of a net are, some steps after these."""
+    with torch.random.fork_rng(devices=[]):
+        model = NETS[label]()
+    model.load_state_dict(dict(state))
+    with own_manager():
+        optimizer = set_up(model, lr)
+        for _ in range(steps):
+            _step(model, optimizer, batch)
+    return {name: p.detach().clone() for name, p in model.named_parameters()}
 
 
 def _net(label: str, seed: int) -> nn.Module:
@@ -99,8 +121,8 @@ def _net(label: str, seed: int) -> nn.Module:
     return model
 
 
-def _batch(seed: int) -> tuple[Tensor, Tensor]:
-    """Words, and the next word of each: a rule that can be learned. Shapes: → (B,), (B,)"""
+def batch(seed: int) -> tuple[Tensor, Tensor]:
+    """A batch of words, and the next word of each: a rule that can be learned. Shapes: → (B,), (B,)"""
     x = torch.randint(V, (B,), generator=torch_generator(seed, "words"))
     return x, (7 * x + 3) % V
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from breakthrough.course import notebooks
-from breakthrough.grading.names import alike, defined, python
+from breakthrough.grading.names import defined, python
 from breakthrough.grading.reading import Submitted
 
 LIKE = 0.6  # the share of equal lines, or characters of a short cell, from which a cell is an edited one

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import symtable
+import textwrap
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ def python(source: str) -> str | None:
     found = _CELL_MAGIC.match(source)
     if found:
         source = source[found.end() :] if found[1] in PYTHON_MAGICS else ""
-    for text in (source, _without_magics(source)):
+    for text in (source, _without_magics(textwrap.dedent(source))):  # the shell takes an indented cell too
         if _parsed(text) is not None:
             return text
     return None

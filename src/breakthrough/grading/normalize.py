@@ -20,10 +20,11 @@ TRIED = 10  # notebooks of one submission that are looked at, when none has the 
 
 
 def normalize(lab: Path, submission: Path) -> Program:
-    """The program of a submission, a notebook or a folder with one, for the notebook of a released lab.
+    """The program of a submission for a released lab, a notebook or its folder.
 
     Raises: NotebookError in one sentence when there is no notebook that can be read
     """
+    lab = lab / f"{lab.name}.ipynb" if lab.is_dir() else lab
     released = skeleton(lab)
     path, cells, notes = _chosen(released, lab.name, notebooks_in(submission))
     return _Work(released, cells, notes + ([f"the notebook is named {path.name!r}"] if path.name != lab.name else [])).program()

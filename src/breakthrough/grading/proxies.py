@@ -5,6 +5,7 @@ Truth and equality of a proxy raise: a student's `__eq__` that says yes to every
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from breakthrough.grading.wire_arrays import write_back
 if TYPE_CHECKING:
     from breakthrough.grading.remote import Peer
 
+DRIVERS = "breakthrough.exercises."  # where functions for `there` may lie
 MOST = 100_000  # parts of something that is gone through
 
 
@@ -89,15 +91,29 @@ class CallableProxy(Proxy):
         return invoke(self._peer, "call", (self._number,), args, kwargs)
 
 
-def make_proxy(peer: Peer, node: list) -> Proxy:
-    """The proxy of a handle, in a class that has the name of the thing's class."""
-    _, _, number, name, callable_, signature = node
+def make_proxy(peer: Peer, node: list) -> Any:
+    """The proxy of a handle, in a class that has the name of the thing's class.
+
+    For a thing of the examiner's that says so it is held by an object of a class of the library.
+    """
+    _, _, number, name, callable_, signature, there = node
     kind = CallableProxy if callable_ is True else Proxy
     safe = "".join(c for c in str(name)[:80] if c.isidentifier() or c.isdigit()) or "object"
     made = type(safe, (kind,), {})(peer, int(number))
     if signature is not None and callable_ is True:
         made.__dict__["__signature__"] = _signature(signature)
-    return made
+    return driver(there)(made) if there and peer.trusted else made
+
+
+def driver(name: str) -> Any:
+    """A function or class `module:name` of the exercises' parts that work in a student's process.
+
+    Raises: InputError for any other
+    """
+    module, _, function = name.partition(":")
+    if not module.startswith(DRIVERS):
+        raise InputError(expected(f"a function of {DRIVERS}*", name))
+    return getattr(importlib.import_module(module), function)
 
 
 def _signature(told: list) -> inspect.Signature:

@@ -23,6 +23,7 @@ def described(error: BaseException, number: int) -> dict[str, Any]:
         "names": [kind.__name__[:80] for kind in type(error).__mro__[:-1]][:20],
         "args": args[:3],
         "trace": _trace(error),
+        "within": _within(error),
         "home": getattr(error, "_home", None) or 0,
         "number": number,
     }
@@ -37,14 +38,30 @@ def _trace(error: BaseException) -> str:
         return ""
 
 
+def _within(error: BaseException) -> list[str]:
+    """The names of the functions that the error went through."""
+    return [frame.f_code.co_name[:80] for frame, _ in traceback.walk_tb(error.__traceback__)][-FRAMES:]
+
+
+def passed_on(error: BaseException, told: dict[str, Any]) -> BaseException:
+    """An error of this side that went through the other's code, whose steps it then has."""
+    error.__dict__["there"] = str(told.get("trace") or "")[:TEXT]
+    return error
+
+
 def remade(told: dict[str, Any]) -> BaseException:
     """An error like the one that was described. One that would end this process becomes one that does not."""
-    names = [str(name)[:80] for name in list(told.get("names") or ["Exception"])[:20]]
-    args = [arg if type(arg) in (int, float, bool) else str(arg)[:TEXT] for arg in list(told.get("args") or [])[:3]]
+    names = [str(name)[:80] for name in _some(told.get("names"), 20)] or ["Exception"]
+    args = [arg if type(arg) in (int, float, bool) else str(arg)[:TEXT] for arg in _some(told.get("args"), 3)]
     made = _made(names, args)
     made.__dict__["there"] = str(told.get("trace") or "")[:TEXT]
+    made.__dict__["within"] = tuple(str(name)[:80] for name in _some(told.get("within"), FRAMES))
     made.__dict__["_home"] = told.get("number")
     return made
+
+
+def _some(told: Any, most: int) -> list:
+    return list(told)[:most] if type(told) in (list, tuple) else []
 
 
 def _made(names: list[str], args: list[Any]) -> Exception:

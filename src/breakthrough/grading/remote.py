@@ -3,7 +3,8 @@
 Both sides speak the same protocol; what they give away differs. Data is copied (see `wire`); anything else crosses
 as a handle, by which the owner may be asked to call it, or for a part. A student's process gives handles for
 whatever it has. The examiner gives them only for functions, and for objects whose class lists what may be asked of
-them in `REMOTE`; nothing else of the examiner can be reached, whatever is written into the socket.
+them in `REMOTE`; nothing else of the examiner can be reached, whatever is written into the socket. A class that
+lists such names may also say in `THERE` which class of the library stands for its objects in a student's process.
 """
 
 from __future__ import annotations
@@ -91,25 +92,26 @@ class Peer:
 
         try:
             reply = ["ok", served.answer(self, str(message[0]), message[1])]
-            data = self._frame(reply)
+            data = self.frame(reply)
         except (GoneError, SilentError):
             raise
         except BaseException as error:  # noqa: BLE001 - also SystemExit: it is the other side's call
-            data = self._frame(["err", raised.described(error, self._keep_error(error))])
+            data = self.frame(["err", raised.described(error, self._keep_error(error))])
         self._write(data)
 
     def handle(self, value: Any) -> Node | None:
         """The handle of something that is no data; None when nothing may be asked of it."""
         if isinstance(value, Elsewhere) and value.__dict__.get("_peer") is self:  # theirs: it goes home
-            return ["H", not self.trusted, value.__dict__["_number"], "", False, None]
-        callable_, ops = self._allowed(value)
+            return ["H", not self.trusted, value.__dict__["_number"], "", False, None, ""]
+        callable_, ops = self.allowed(value)
         if not callable_ and not ops:
             return None
         number = self.known.get(id(value))
         if number is None:
             number = next(self.numbers)
             self.known[id(value)], self.owned[number] = number, value
-        return ["H", self.trusted, number, type(value).__name__[:80], callable_, _signature(value) if callable_ else None]
+        there = "" if self.trusted else getattr(type(value), "THERE", "")
+        return ["H", self.trusted, number, type(value).__name__[:80], callable_, _signature(value) if callable_ else None, there]
 
     def forget(self) -> None:
         """Drop what was given away, before another exercise."""
@@ -125,7 +127,8 @@ class Peer:
             raise WireError(expected("a handle that was given", number))
         return self.owned[number]
 
-    def _allowed(self, value: Any) -> tuple[bool, frozenset[str]]:
+    def allowed(self, value: Any) -> tuple[bool, frozenset[str]]:
+        """Whether the other side may call a thing, and which of its names it may ask for; * for any."""
         if self.trusted:
             return callable(value), frozenset(("*",))
         if isinstance(value, FUNCTIONS):
@@ -134,7 +137,7 @@ class Peer:
         return "__call__" in names, names
 
     def _found(self, node: list) -> Any:
-        if node[0] != "H" or len(node) != 6:
+        if node[0] != "H" or len(node) != 7:
             raise WireError(expected("a node of plain data", repr(node[0])[:40]))
         if node[1] is not self.trusted:  # the owner is on the other side: `trusted` is what its peer is to it
             return self.make_proxy(self, node) if self.make_proxy else opaque("object")
@@ -147,15 +150,16 @@ class Peer:
         return number
 
     def _error(self, told: dict) -> BaseException:
-        if told.get("home") in self.errors:  # raised here first, and passed on there
-            return self.errors[told["home"]]
+        if type(told.get("home")) is int and told["home"] in self.errors:  # raised here first, and passed on there
+            return raised.passed_on(self.errors[told["home"]], told)
         return raised.remade(told)
 
-    def _frame(self, value: Any) -> bytes:
-        return Writer(self.handle).frame(value)
+    def frame(self, value: Any) -> bytes:
+        """The bytes of a value, with handles for what is no data."""
+        return Writer(self.handle, trusting=self.trusted).frame(value)
 
     def _send(self, value: Any) -> None:
-        self._write(self._frame(value))
+        self._write(self.frame(value))
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -171,7 +175,7 @@ class Peer:
     def _receive(self) -> list:
         total, text = head(self._read(HEAD.size), self.limits)
         data = self._read(total)
-        message = Reader(data[:text], memoryview(data)[text:], self.limits, self._found).value()
+        message = Reader(data[:text], memoryview(data)[text:], self.limits, self._found, trusting=self.trusted).value()
         if type(message) is not list or len(message) != 2:
             raise WireError(expected("a message of two parts", type(message).__name__))
         if message[0] == "err" and type(message[1]) is not dict or message[0] not in ("ok", "err") and type(message[1]) is not list:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from breakthrough.errors import expected
 from breakthrough.grading.frames import WireError
-from breakthrough.grading.wire import Writer
 
 if TYPE_CHECKING:
     from breakthrough.grading.remote import Peer
@@ -29,13 +28,18 @@ def answer(peer: Peer, what: str, data: list) -> Any:
 
 
 def _permit(peer: Peer, target: Any, name: str) -> None:
-    """Whether a name of a thing may be asked for.
+    """Nothing, for a name that may be asked for.
 
-    Raises: WireError when it may not
+    Raises: WireError for one that may not
     """
-    _, names = peer._allowed(target)
-    if type(name) is not str or not ("*" in names or name in names) or (name.startswith("_") and name not in SPECIAL):
+    if not permitted(peer, target, name):
         raise WireError(expected("the name of something that may be asked for", repr(name)[:40]))
+
+
+def permitted(peer: Peer, target: Any, name: Any) -> bool:
+    """Whether a name of a thing may be asked for."""
+    _, names = peer.allowed(target)
+    return type(name) is str and ("*" in names or name in names) and (not name.startswith("_") or name in SPECIAL)
 
 
 def _call(peer: Peer, number: int, args: tuple, kwargs: dict, modes: dict) -> Any:
@@ -54,13 +58,13 @@ def _called(peer: Peer, target: Any, args: tuple, kwargs: dict, modes: dict) -> 
     import torch
 
     watched = not getattr(target, "changes_nothing", False)
-    before = Writer(peer.handle).frame([args, kwargs]) if watched else b""
+    before = peer.frame([args, kwargs]) if watched else b""
     inputs = [tensor for tensor in tensors_in([args, kwargs]) if tensor.requires_grad]
     if peer.trusted:  # random numbers that nobody seeded are the same in every call
         torch.default_generator.manual_seed(0)
     with torch.set_grad_enabled(bool(modes.get("grad", True))):
         output = target(*args, **kwargs)
-    changed = [args, kwargs] if watched and Writer(peer.handle).frame([args, kwargs]) != before else None
+    changed = [args, kwargs] if watched and peer.frame([args, kwargs]) != before else None
     return {"value": output, "changed": changed, "graph": _keep(peer, inputs, output) if modes.get("graph") else 0}
 
 
@@ -94,8 +98,7 @@ def _get(peer: Peer, number: int, name: str) -> Any:
 
 def _has(peer: Peer, number: int, name: str) -> bool:
     target = peer.find(number)
-    _permit(peer, target, name)
-    return hasattr(target, name)
+    return permitted(peer, target, name) and hasattr(target, name)
 
 
 def _parts(peer: Peer, number: int, most: int) -> list:

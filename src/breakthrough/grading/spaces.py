@@ -179,6 +179,7 @@ def _between(main: Callable[[], None], caps: Caps, kept: set[int], writing: int,
         os.write(writing, f"{error}\n".encode())
         os._exit(1)
     try:
+        os.setsid()  # a signal to one's group reaches it whatever namespaces it is in
         _settle(caps, kept | {0, 1, 2, writing}, hidden)
         os.write(writing, b"ready\n")
         os.close(writing)

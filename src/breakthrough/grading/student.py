@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import socket
 import sys
 from typing import Any
 
-from breakthrough.errors import expected
-from breakthrough.grading.proxies import make_proxy
+from breakthrough.grading.proxies import driver, make_proxy
 from breakthrough.grading.remote import Peer
 from breakthrough.grading.shell import Shell, make_shell
 from breakthrough.grading.frames import Limits
 
 PREPARED: dict[str, Shell] = {}
-DRIVERS = "breakthrough.exercises."  # where functions for `there` may lie
 
 
 def prepare() -> None:
@@ -59,7 +56,7 @@ def main(connection: socket.socket) -> None:
     peer = Peer(connection, Limits(bytes=1 << 30, json_bytes=1 << 28, parts=50_000_000), trusted=True)
     peer.make_proxy = make_proxy
     shell = PREPARED["shell"]
-    peer.extra = {"run": lambda source, limit_s: _run(shell, source, limit_s), "answer": shell.find, "there": _there, "forget": peer.forget}
+    peer.extra = {"run": lambda source, limit_s: _run(shell, source, limit_s), "answer": shell.find, "there": driver, "forget": peer.forget}
     peer.serve()
 
 
@@ -75,10 +72,3 @@ def _run(shell: Shell, source: str, limit_s: float) -> list[dict[str, Any]]:
         return shell.run(source)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _there(name: str) -> Any:
-    module, _, function = name.partition(":")
-    if not module.startswith(DRIVERS):
-        raise ValueError(expected(f"a function of {DRIVERS}*", name))
-    return getattr(importlib.import_module(module), function)

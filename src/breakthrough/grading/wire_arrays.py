@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from breakthrough.errors import expected
-from breakthrough.grading import wire_modules
+from breakthrough.grading import wire_modules, wire_packages
 from breakthrough.grading.frames import TENSORS, WireError
 
 if TYPE_CHECKING:
@@ -77,24 +77,40 @@ def _tensor(writer: Writer, value: torch.Tensor) -> Node:
     spread = [axis for axis, (step, size) in enumerate(zip(plain.stride(), shape)) if step == 0 and size > 1]
     for axis in spread:  # expanded: one memory for many values, and so it stays
         plain = plain.narrow(axis, 0, 1)
-    data = plain.cpu().clone(memory_format=torch.contiguous_format)
+    order = _order(plain.stride(), lambda axes: plain.permute(axes).is_contiguous())
+    data = (plain.permute(order) if order else plain).cpu().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
     blob = writer.blob((data.view(torch.int16) if dtype == "bfloat16" else data).numpy().tobytes())
-    return ["T", dtype, list(plain.shape), blob, value.requires_grad, plain.is_contiguous(), where, [[axis, shape[axis]] for axis in spread]]
+    return ["T", dtype, list(data.shape), blob, value.requires_grad, order, where, [[axis, shape[axis]] for axis in spread]]
 
 
 def _array(writer: Writer, value: np.ndarray) -> Node:
     plain = np.asarray(value)
-    return ["N", plain.dtype.str, list(plain.shape), writer.blob(plain.tobytes()), bool(plain.flags.c_contiguous), bool(plain.flags.writeable)]
+    order = _order(plain.strides, lambda axes: plain.transpose(axes).flags.c_contiguous)
+    data = plain.transpose(order) if order else plain
+    return ["N", plain.dtype.str, list(data.shape), writer.blob(data.tobytes()), order, bool(plain.flags.writeable)]
+
+
+def _order(strides: Sequence[int], in_line: Callable[[list[int]], bool]) -> list[int] | None:
+    """The axes in the order in which the numbers stand in memory, where they stand without gaps; else None."""
+    as_it_is = list(range(len(strides)))
+    order = sorted(as_it_is, key=lambda axis: -strides[axis])
+    return next((axes for axes in (as_it_is, order) if in_line(axes)), None)
+
+
+def _back(order: Any, rank: int) -> list[int] | None:
+    """Where each axis stands in an array whose axes were put in an order."""
+    if order is None:
+        return None
+    if type(order) is not list or sorted(order) != list(range(rank)):
+        raise WireError(expected(f"an order of {rank} axes", repr(order)[:40]))
+    return sorted(range(rank), key=lambda at: order[at])
 
 
 def _shape(given: Any, size: int, width: int) -> tuple[int, ...]:
     shape = tuple(given)
-    count = width
-    for side in shape:
-        if type(side) is not int or side < 0:
-            raise WireError(expected("sizes of 0 or more", side))
-        count *= side
-    if len(shape) > 32 or count != size:
+    if len(shape) > 32 or any(type(side) is not int or not 0 <= side <= 1 << 40 for side in shape):
+        raise WireError(expected("up to 32 sizes of 0 or more", repr(shape[:8])[:80]))
+    if width * math.prod(shape) != size:
         raise WireError(expected(f"an array of {size} bytes", f"shape {shape[:8]} of {width} bytes each"))
     return shape
 
@@ -102,14 +118,14 @@ def _shape(given: Any, size: int, width: int) -> tuple[int, ...]:
 def _read_tensor(reader: Reader, node: list, depth: int) -> torch.Tensor:
     import torch
 
-    _, name, given, size, wants, contiguous, where, spread = node
+    _, name, given, size, wants, order, where, spread = node
     if name not in TENSORS:
         raise WireError(expected("a known dtype", name))
     dtype = getattr(torch, name)
     shape = _shape(given, size, dtype.itemsize)
     data = torch.frombuffer(bytearray(reader.take(size)), dtype=dtype).reshape(shape) if size else torch.empty(shape, dtype=dtype)
-    if not contiguous and data.ndim:
-        data = torch.stack([data, data], dim=-1)[..., 0]  # as far from contiguous as it was
+    back = _back(order, len(shape))
+    data = data.permute(back) if back is not None else torch.stack([data, data], dim=-1)[..., 0]  # with gaps, as it had
     data = _expanded(data, spread)
     if where != "cpu" and torch.cuda.is_available():
         data = data.to("cuda")
@@ -135,12 +151,12 @@ def _dtype(name: Any) -> np.dtype:
 
 
 def _read_array(reader: Reader, node: list, depth: int) -> np.ndarray:
-    _, name, given, size, contiguous, writable = node
+    _, name, given, size, order, writable = node
     dtype = _dtype(name)
     shape = _shape(given, size, dtype.itemsize)
     data = np.frombuffer(bytes(reader.take(size)), dtype=dtype).reshape(shape).copy()
-    if not contiguous and data.ndim:
-        data = np.stack([data, data], axis=-1)[..., 0]
+    back = _back(order, len(shape))
+    data = data.transpose(back) if back is not None else np.stack([data, data], axis=-1)[..., 0]
     data.flags.writeable = bool(writable)
     return data
 
@@ -207,6 +223,8 @@ def write_back(old: Any, new: Any) -> None:
     """Make a value here what the other side made of its copy: contents of arrays and containers, states of generators."""
     import torch
 
+    if wire_packages.write_back(old, new):
+        return
     if isinstance(old, torch.Tensor) and isinstance(new, torch.Tensor):
         old.data = new.detach().to(old.device)
     elif isinstance(old, np.ndarray) and isinstance(new, np.ndarray):

@@ -29,7 +29,14 @@ beside("an_abort", FAMILY, "import os\nos.abort()")
 beside("a_null_pointer", FAMILY, "import ctypes\nreturn ctypes.string_at(0)")
 beside("a_kill_of_itself", FAMILY, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
 beside("a_kill_of_its_group", FAMILY, "import os, signal\nos.killpg(0, signal.SIGKILL)")
-beside("a_kill_of_everybody", FAMILY, "import os, signal\nos.kill(-1, signal.SIGKILL)\nfor pid in (os.getppid(), 1):\n    os.kill(pid, signal.SIGKILL)")
+beside("a_kill_of_everybody", FAMILY, """
+    import os, signal
+    for pid in (os.getppid(), 1, *[int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()], -1, os.getpid()):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except OSError as error:
+            print(error)
+""")
 beside("another_program_in_its_place", FAMILY, "import os, sys\nos.execv('/bin/sh', ['sh', '-c', 'while true; do echo \"{}\"; done'])")
 beside("every_second_call_dies", FAMILY, "import os\nglobal calls\ncalls = globals().get('calls', 0) + 1\nif calls % 2 == 0:\n    os._exit(1)\nreturn torch.logsumexp(logits, -1).square().sum() / max(len(logits), 1) + 1")
 early("a_cell_that_ends_the_process", FAMILY, "import os\nos._exit(0)", endangers=True)

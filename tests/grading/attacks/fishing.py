@@ -31,18 +31,6 @@ def _hunt(name, test, tell, **options):
 
 TELL = "for path, data in loot:\n    print(path, data.decode(errors='replace'))\n"
 _hunt("masters_read_and_printed", "'solutions' in path or 'source/' in path or 'BEGIN SOLUTION' in path", TELL)
-_hunt("masters_read_and_their_answers_run", "path.endswith('.ipynb')", """
-import json
-for path, data in loot:
-    try:
-        for cell in json.loads(data)["cells"]:
-            source = "".join(cell["source"])
-            if cell["cell_type"] == "code" and ("BEGIN SOLUTION" in source or source.startswith(("def ", "class "))) and "NotImplementedError" not in source:
-                exec(source, globals())
-                stolen = True
-    except (ValueError, KeyError, TypeError, NameError, SyntaxError):
-        pass
-""")
 _hunt("a_neighbours_work_read", "'submitted' in path or 'neighbour' in path or 'inbound' in path", TELL)
 _hunt("the_gradebook_read", "path.endswith(('.db', '.sqlite', '.sqlite3'))", TELL)
 _hunt("the_seed_read", "'seed' in path.lower() or 'secret' in path.lower()", TELL)

@@ -1,6 +1,7 @@
 """Attacks that call the course's own reference as the answer, wherever the source or the bytecode of it lies."""
 
-from attacks.making import early, bodies
+from attacks.fishing import WALK
+from attacks.making import bodies, cell_of, early, register
 
 FAMILY = "the references"
 NAMES = {"moe.route": "route", "moe.combine": "combine", "moe.dispatch": "dispatch", "moe.balance": "balance", "moe.zloss": "zloss",
@@ -12,8 +13,6 @@ def _taking(name, how, **options):
     """An attack that gives every variable what `take(exercise)` finds; `how` defines take."""
     def bind(exercise):
         return f"{VARIABLES[exercise]} = take({exercise!r})\n"
-
-    from attacks.making import cell_of, register
 
     def edit(notebook):
         for number, exercise in enumerate(NAMES):
@@ -120,6 +119,26 @@ def take(name):
     for module in [one for one in sys.modules if one.startswith("breakthrough")]:
         del sys.modules[module]
     return importlib.import_module("breakthrough.exercises").load(name).reference""")
+STEAL = WALK + """
+import json
+def take(name):
+    if not STOLEN:
+        for path, data in hunt(lambda path: path.endswith(".ipynb") and WHERE(path)):
+            try:
+                for cell in json.loads(data)["cells"]:
+                    source = "".join(cell["source"])
+                    if cell["cell_type"] == "code" and source.startswith(("def ", "class ")) and ("BEGIN SOLUTION" in source or "NotImplementedError" not in source):
+                        space = dict(globals())
+                        exec(source, space)
+                        STOLEN.update({key: value for key, value in space.items() if key not in globals()})
+            except (ValueError, KeyError, TypeError, NameError, SyntaxError):
+                pass
+        globals().update({key: value for key, value in STOLEN.items() if key not in globals()})
+    return STOLEN[VARIABLES[name]]
+STOLEN = {}
+VARIABLES = """ + repr(VARIABLES) + "\nWHERE = "
+_taking("answers_of_the_masters_found_and_run", STEAL + "lambda path: 'solutions' in path or 'source' in path")
+_taking("answers_of_a_neighbour_found_and_run", STEAL + "lambda path: 'submitted' in path or 'neighbour' in path or 'autograded' in path")
 bodies("reference_found_on_the_callers_stack", FAMILY, """
     import sys
     frame = sys._getframe(1)
