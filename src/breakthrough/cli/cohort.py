@@ -180,8 +180,9 @@ def handin(
 
     \b
     build/handin/<module>/ and build/handin/<module>.zip get your notebook, your newest artifact of each
-    kind that the lab makes, and this module's lines of your log (attempts, hints, times), which help to
-    mend the course and change no grade. Upload the zip, or use nbgrader.
+    kind that the lab makes, what it was made from (an experiment is measured again, against that), and
+    this module's lines of your log (attempts, hints, times), which help to mend the course and change no
+    grade. Upload the zip, or use nbgrader.
       breakthrough handin 01
       breakthrough handin moe --no-log
       cd build/handin && nbgrader submit 01_moe

@@ -11,7 +11,7 @@ from numpy import float32
 from torch import Generator, randint
 
 from breakthrough import artifacts
-from breakthrough.deploy.handover import FILES, save_compiled
+from breakthrough.deploy.handover import FILES, KIND, save_compiled
 from breakthrough.deploy.inspecting import compile_inspector
 from breakthrough.exercises import deploy_experiment_wrong as wrong
 from breakthrough.exercises.compare import Outcome, by_fault
@@ -61,6 +61,7 @@ EXERCISES = (
         compare=by_fault,
         expected=Outcome(),
         training=True,
+        artifact=KIND,
         alternatives=(wrong.saved, wrong.compiled("right"), _as_a_path),
         misconceptions=(
             Misconception(

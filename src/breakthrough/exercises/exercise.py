@@ -83,6 +83,7 @@ class Exercise:
     question: bool = False
     lesson: bool = False  # stands in a lesson, which goes on when an answer is missing or wrong
     training: bool = False  # takes longer than a second: it measures a trained artifact
+    artifact: str = ""  # the kind of the artifact that is measured
     patience_s: float = 120.0  # how long one call may take before it counts as endless
 
     def __post_init__(self) -> None:

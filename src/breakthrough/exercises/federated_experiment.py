@@ -13,7 +13,7 @@ from breakthrough.exercises.exercise import Case, Exercise, Misconception
 from breakthrough.exercises.federated_measure import measure
 from breakthrough.federated.handover import CONTROL, HISTORY, SPLIT, save_federated
 from breakthrough.federated.training import train_inspector
-from breakthrough.train.inspector import CONFIG, WEIGHTS
+from breakthrough.train.inspector import CONFIG, KIND, WEIGHTS
 
 
 def experiment(profile: str = "tiny", seed: int = 0) -> Artifact:
@@ -44,6 +44,7 @@ EXERCISES = (
         compare=by_fault,
         expected=Outcome(),
         training=True,
+        artifact=KIND,
         alternatives=(wrong.saved, wrong.by_camera, _as_a_path),
         misconceptions=(
             Misconception(

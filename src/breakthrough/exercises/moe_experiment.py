@@ -112,6 +112,7 @@ EXERCISES = (
         compare=by_fault,
         expected=Outcome(),
         training=True,
+        artifact=KIND,
         alternatives=(_saved, _with_loss_free_balancing, _as_a_path),
         misconceptions=(
             Misconception(

@@ -13,7 +13,7 @@ from breakthrough.exercises.compare import Outcome, by_fault
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 from breakthrough.exercises.quant_measure import measure
 from breakthrough.quant.affine import Affine
-from breakthrough.quant.handover import FILES, save_quantized
+from breakthrough.quant.handover import FILES, KIND, save_quantized
 from breakthrough.quant.inspecting import shrink_inspector
 from breakthrough.quant.nf4 import FourBit
 from breakthrough.quant.schemes import SCHEMES
@@ -47,6 +47,7 @@ EXERCISES = (
         compare=by_fault,
         expected=Outcome(),
         training=True,
+        artifact=KIND,
         alternatives=(wrong.saved, wrong.by_hand, _as_a_path),
         misconceptions=(
             Misconception(

@@ -17,7 +17,7 @@ from breakthrough.exercises.exercise import Case, Exercise, Misconception
 from breakthrough.exercises.scenes_measure import measure
 from breakthrough.scenes import coco
 from breakthrough.scenes.dataset import Settings, make
-from breakthrough.scenes.handover import FOLDER, PARTS, save_scenes
+from breakthrough.scenes.handover import FOLDER, KIND, PARTS, save_scenes
 from breakthrough.scenes.ranges import preset
 from breakthrough.seeds import numpy_generator
 
@@ -59,6 +59,7 @@ EXERCISES = (
         compare=by_fault,
         expected=Outcome(),
         training=True,
+        artifact=KIND,
         alternatives=(wrong.saved, wrong.custom_ranges, _as_a_path),
         misconceptions=(
             Misconception(

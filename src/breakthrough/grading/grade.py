@@ -80,9 +80,8 @@ def _judged(task: Task, program: Program, rules: Rules, nest: Nest, seed: int) -
         marks |= better
         session.outputs |= second.outputs
         notes += [f"with all of the learner's cells run: {', '.join(better)}"] if better else []
-    artifact = measuring.handed_in(task.submission) if trained else None
     for name in sorted(trained):
-        marks[name] = _measured(known[name], artifact, seed, rules)
+        marks[name] = _measured(known[name], measuring.handed_in(task.submission, known[name].artifact), seed, rules)
     return marks, session.outputs, notes
 
 

@@ -1,4 +1,4 @@
-"""Handing in: the lab, the newest artifacts it gives, and its lines of the log, as one folder and one zip."""
+"""Handing in: the lab, the newest artifacts it gives with what they were made from, and its lines of the log, as one folder and one zip."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from breakthrough.grading.intake import LIMITS
 
 @dataclass(frozen=True)
 class HandIn:
-    """What was packed. `missing` are the kinds of artifacts that the module gives and the learner has not made.
+    """What was packed. `missing` are the kinds of artifacts that the module gives and the learner has not made; `lost`
+    are artifacts that one of the packed ones was made from and that are no longer there.
 
     Units: `bytes_` in the folder
     """
@@ -29,6 +30,7 @@ class HandIn:
     archive: Path
     artifacts: tuple[str, ...]
     missing: tuple[str, ...]
+    lost: tuple[str, ...]
     events: int
     bytes_: int
 
@@ -36,6 +38,7 @@ class HandIn:
         """What the command prints."""
         lines = [f"{self.archive}: the notebook, {len(self.artifacts)} artifacts, {self.events} lines of your log, {self.bytes_ / 1e6:.1f} MB"]
         lines += [f"no {kind} of your own yet: the lab makes it" for kind in self.missing]
+        lines += [f"{name}, from which one of them was made, is not in your store: without it the experiment earns nothing" for name in self.lost]
         return [*lines, f"next: upload the zip, or cd {self.folder.parent} && nbgrader submit {self.module}"]
 
 
@@ -48,7 +51,9 @@ def pack(course: Syllabus, module: Module, *, log: bool = True) -> HandIn:
     lab = course.lab(answers.find_lab(course, module.id))
     notebooks.read(lab)
     own = {kind: _newest_own(kind) for kind in module.gives}
-    made = [one for one in own.values() if one is not None]
+    made, lost = [one for one in own.values() if one is not None], []
+    if module.takes:  # then what it gives is measured against what it was made from
+        made, lost = _with_parents(made)
     lines = list(_lines(module)) if log else []
     size = _check_size(lab, made, lines)
     home = course.root / "build" / "handin"
@@ -63,7 +68,20 @@ def pack(course: Syllabus, module: Module, *, log: bool = True) -> HandIn:
             (folder / events.FILE).write_text("".join(lines), encoding="utf-8")
     archive = _archive(home / module.id)
     names, missing = tuple(f"{one.kind}/{one.id}" for one in made), tuple(kind for kind, one in own.items() if one is None)
-    return HandIn(module.id, home / module.id, archive, names, missing, len(lines), size)
+    return HandIn(module.id, home / module.id, archive, names, missing, tuple(lost), len(lines), size)
+
+
+def _with_parents(made: list[Artifact]) -> tuple[list[Artifact], list[str]]:
+    """Artifacts with all that they were made from, the staff's too; and the ids of what is no longer there."""
+    kinds = sorted(folder.name for folder in artifacts.store().iterdir()) if made else []
+    found, lost, todo = {one.id: one for one in made}, set(), list(made)
+    while todo:
+        one = todo.pop()
+        parents = [artifacts.load(folder) for kind in kinds for folder in artifacts.parent_folders(one, kind) if folder.name not in found]
+        found |= {parent.id: parent for parent in parents}
+        lost |= set(one.parents) - set(found)
+        todo += parents
+    return list(found.values()), sorted(lost)
 
 
 def _newest_own(kind: str) -> Artifact | None:

@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -81,15 +81,15 @@ def _exercises(material: Iterable[Path]) -> list[str]:
     return [*arguments, "--remount-ro", home]
 
 
-def command(program: Sequence[str], *, material: Iterable[Path] = (), shown: Iterable[Path] = (), exercises: bool = False) -> list[str]:
-    """The command that runs a program in the sandbox. With `exercises` all of the library is shown; `shown` are other places, read only."""
+def command(program: Sequence[str], *, material: Iterable[Path] = (), shown: Mapping[str, Path] = {}, exercises: bool = False) -> list[str]:
+    """The command that runs a program in the sandbox. With `exercises` all of the library is shown; `shown` are other files and folders, read only, by the place where they are to be."""
     root = os.geteuid() == 0
     spaces = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     arguments = ["bwrap", *spaces, *([] if root else ["--unshare-user"]), "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
     arguments += [*_shown(), *([] if exercises else _exercises(material))]
     made = {"/"}
-    for path in shown:
-        arguments += [*_parents(Path(path), made), "--ro-bind", str(path), str(path)]
+    for place, path in shown.items():
+        arguments += [*_parents(Path(place), made), "--ro-bind", str(path), place]
     arguments += ["--proc", "/proc", "--dev", "/dev", "--size", str(64 << 20), "--perms", "1777", "--tmpfs", "/tmp"]
     for name, value in {**ENVIRONMENT, "PYTHONPATH": str(visible.PACKAGE.parent)}.items():
         arguments += ["--setenv", name, value]

@@ -71,14 +71,14 @@ def leave() -> None:
         Path("/proc/self", name).write_text(text)
 
 
-def fresh_mounts(disk_bytes: int) -> None:
-    """An empty /tmp and /dev/shm of limited size, and a /proc that shows this process's own (or nothing)."""
+def fresh_mounts(disk_bytes: int, hidden: bool = True) -> None:
+    """An empty /tmp and /dev/shm of limited size, and a /proc that shows this process's own; or else nothing, if `hidden`."""
     libc = _libc()
     _done(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "mount /")
     flags = MS_NOSUID | MS_NODEV
     for place, size in ((b"/tmp", disk_bytes), (b"/dev/shm", disk_bytes // 4)):
         _done(libc.mount(b"tmpfs", place, b"tmpfs", flags, f"size={size},mode=1777,nr_inodes=20000".encode()), f"mount {place.decode()}")
-    if libc.mount(b"proc", b"/proc", b"proc", flags | MS_NOEXEC, None):  # refused where /proc has covered parts
+    if libc.mount(b"proc", b"/proc", b"proc", flags | MS_NOEXEC, None) and hidden:  # refused where /proc has covered parts
         _done(libc.mount(b"tmpfs", b"/proc", b"tmpfs", flags | MS_NOEXEC, b"size=4096,mode=555"), "mount /proc")
 
 
@@ -146,15 +146,17 @@ def close_all_but(kept: set[int]) -> None:
                 continue
 
 
-def fork_apart(main: Callable[[], None], caps: Caps, kept: set[int]) -> int:
+def fork_apart(main: Callable[[], None], caps: Caps, kept: set[int], hidden: bool = True) -> int:
     """Fork a process into namespaces of its own and let it do `main`; its number as this process sees it.
+
+    Where it cannot have a /proc of its own it has none, or with `hidden` false the one that is there.
 
     Raises: OSError where the kernel refuses the namespaces
     """
     reading, writing = os.pipe()
     first = os.fork()
     if first == 0:
-        _between(main, caps, kept, writing)
+        _between(main, caps, kept, writing, hidden)
     os.close(writing)
     os.waitpid(first, 0)
     with os.fdopen(reading) as pipe:
@@ -165,7 +167,7 @@ def fork_apart(main: Callable[[], None], caps: Caps, kept: set[int]) -> int:
     return number
 
 
-def _between(main: Callable[[], None], caps: Caps, kept: set[int], writing: int) -> None:
+def _between(main: Callable[[], None], caps: Caps, kept: set[int], writing: int, hidden: bool) -> None:
     """The process between: it enters the namespaces, starts the one inside, and ends."""
     try:
         leave()
@@ -178,7 +180,7 @@ def _between(main: Callable[[], None], caps: Caps, kept: set[int], writing: int)
         os._exit(1)
     try:
         os.setsid()  # a signal to one's group reaches it whatever namespaces it is in
-        _settle(caps, kept | {0, 1, 2, writing})
+        _settle(caps, kept | {0, 1, 2, writing}, hidden)
         os.write(writing, b"ready\n")
         os.close(writing)
         main()
@@ -188,8 +190,8 @@ def _between(main: Callable[[], None], caps: Caps, kept: set[int], writing: int)
         os._exit(0)
 
 
-def _settle(caps: Caps, kept: set[int]) -> None:
+def _settle(caps: Caps, kept: set[int], hidden: bool) -> None:
     close_all_but(kept)
     limit(caps)  # reads /proc, which is another one afterwards
-    fresh_mounts(caps.disk_bytes)
+    fresh_mounts(caps.disk_bytes, hidden)
     drop()
