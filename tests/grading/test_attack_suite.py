@@ -37,7 +37,7 @@ def chosen(family):
     return every[::step]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def listeners():
     """Whoever calls out is heard here: TCP, UDP and an abstract socket."""
     heard, open_ones = [], []
@@ -56,10 +56,11 @@ def listeners():
 
 
 def _hear(one, kind, heard):
-    try:
-        heard.append(one.accept() if kind == socket.SOCK_STREAM else one.recvfrom(100))
-    except OSError:
-        return
+    while True:
+        try:
+            heard.append(one.accept() if kind == socket.SOCK_STREAM else one.recvfrom(100))
+        except OSError:
+            return
 
 
 @pytest.fixture

@@ -141,8 +141,9 @@ class Nest:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         program = [sys.executable, "-m", "breakthrough.grading.zygote", str(theirs.fileno())]
-        arguments = command(program, material=self.material)
-        self.process = subprocess.Popen(arguments, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        arguments = command(program, material=self.material) if self.sandboxed else program
+        environment = None if self.sandboxed else {**os.environ, **ENVIRONMENT, "PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(visible.PACKAGE.parent)}
+        self.process = subprocess.Popen(arguments, env=environment, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         theirs.close()
         self.orders = ours
         told = self._order(WARM_S, do="warm", modules=self.modules)
@@ -166,7 +167,7 @@ class Nest:
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            told = self._order(ORDER_S, [theirs.fileno()], do="fork", caps=asdict(caps))
+            told = self._order(ORDER_S, [theirs.fileno()], do="fork", caps=asdict(caps), apart=self.sandboxed)
         return told["number"], ours
 
     def end(self, number: int) -> str:

@@ -167,6 +167,20 @@ def fork_apart(main: Callable[[], None], caps: Caps, kept: set[int], hidden: boo
     return number
 
 
+def fork_here(main: Callable[[], None], caps: Caps, kept: set[int]) -> int:
+    """Fork a process with limits and a group of its own, and nothing else between it and the others."""
+    number = os.fork()
+    if number:
+        return number
+    try:
+        os.setsid()
+        close_all_but(kept | {0, 1, 2})
+        limit(caps)
+        main()
+    finally:
+        os._exit(0)
+
+
 def _between(main: Callable[[], None], caps: Caps, kept: set[int], writing: int, hidden: bool) -> None:
     """The process between: it enters the namespaces, starts the one inside, and ends."""
     try:
