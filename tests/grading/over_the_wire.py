@@ -6,9 +6,9 @@ import time
 from contextlib import contextmanager
 
 from breakthrough.exercises import load
+from breakthrough.grading.frames import Limits
 from breakthrough.grading.proxies import driver, make_proxy
 from breakthrough.grading.remote import Peer
-from breakthrough.grading.frames import Limits
 
 
 def answers(name):

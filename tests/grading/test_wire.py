@@ -20,11 +20,12 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from breakthrough.elsewhere import Elsewhere, Stand
-from breakthrough.errors import InputError
+from breakthrough.errors import BreakthroughError
 from breakthrough.exercises.deploy_memory import Slow
+from breakthrough.grading.frames import HEAD, Limits, WireError, head
 from breakthrough.grading.proxies import make_proxy
 from breakthrough.grading.remote import GoneError, Peer, SilentError
-from breakthrough.grading.wire import HEAD, Limits, Reader, Record, WireError, Writer, head
+from breakthrough.grading.wire import Reader, Record, Writer
 from breakthrough.seeds import numpy_generator, torch_generator
 
 LIMITS = Limits(bytes=1 << 24, json_bytes=1 << 22, parts=100_000)
@@ -151,10 +152,11 @@ def test_modules_cross_with_weights_modes_and_gradients():
 
 
 def test_messages_of_flowers_cross_with_their_arrays():
-    from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
+    from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, Metadata, RecordDict
 
     content = RecordDict({"arrays": ArrayRecord({"w": torch.arange(3.0)}), "config": ConfigRecord({"lr": 0.1, "names": ["a"]})})
-    message = Message(content, dst_node_id=7, message_type="train")
+    metadata = Metadata(run_id=1, message_id="m", src_node_id=1, dst_node_id=7, reply_to_message_id="", group_id="3", created_at=1.0, ttl=9.0, message_type="train")
+    message = Message(content=content, metadata=metadata)
     got = crossed(message)
     assert type(got) is Message and got.metadata.dst_node_id == 7 and dict(got.content["config"]) == {"lr": 0.1, "names": ["a"]}
     assert got.content["arrays"]["w"].numpy().tolist() == [0, 1, 2]
@@ -197,7 +199,7 @@ def _itself():
     return made
 
 
-@pytest.mark.parametrize("value", [deep(100), deep(100_000), _itself(), {"a": _itself()}, 1 << 20_000, [10**1_000_000]])
+@pytest.mark.parametrize("value", [deep(100), deep(100_000), _itself(), {"a": _itself()}, 1 << 20_000, [1 << 4_000_000]], ids=range(6))
 def test_what_is_too_deep_or_too_long_is_not_sent(value):
     with pytest.raises(WireError):
         Writer().frame(value)
@@ -208,7 +210,7 @@ LIES = {
     "no JSON": b"{", "not UTF-8": b"\xff\xfe", "an object": b'{"a":1}', "an empty node": b"[]", "an unknown tag": b'["?"]', "no tag": b"[1,2]", "a long int": b"1" * 5000,
     "a million digits": b'["i","0x' + b"f" * 1_000_000 + b'"]', "deeper than may be": b'["l",[' * 100 + b"]]" * 100, "far deeper": b"[" * 1_000_000, "an int that is none": b'["i","zz"]',
     "a list as a key": b'["d",[[["l",[]],1]]]', "a list in a set": b'["s",[["l",[]]]]', "bytes that are not there": b'["b",false,5]', "less than none": b'["b",false,-5]',
-    "a length in words": b'["b",false,"5"]', "a tensor without its bytes": T.encode(), "another shape": T.replace("[2]", "[3]").encode(), "a size below 0": T.replace("[2]", "[-2,-1]").encode(),
+    "a length in words": b'["b",false,"5"]', "a tensor without its bytes": T.replace("[2],8", "[3],12").encode(), "another shape": T.replace("[2]", "[3]").encode(), "a size below 0": T.replace("[2]", "[-2,-1]").encode(),
     "sizes without end": T.replace("[2]", str([9] * 1000)).encode(), "a huge size": T.replace("[2]", "[1e999]").encode(), "0 times a huge size": T.replace("[2],8", "[0,99999999999999999999999],0").encode(),
     "an object for a dtype": T.replace("float32", "object").encode(), "torch's own": T.replace("float32", "load").encode(), "quantized": T.replace("float32", "qint8").encode(),
     "an array of objects": b'["N","|O",[1],8,[0],true]', "of records": b'["N","i4,f4",[1],8,[0],true]', "of text": b'["N","<U1",[2],8,[0],true]', "an odd order": b'["N","<f4",[2],8,[7],true]',
@@ -325,14 +327,14 @@ def test_what_an_examiner_gives_away_is_all_that_can_be_asked_of_it():
 
     memory = Slow(np.zeros((2, 2), np.float32), 4, "x")
     requests = [
-        ("call", 1, (4,), {}, {}), ("get", 1, "__globals__"), ("get", 1, "__code__"), ("get", 1, "__call__"), ("method", 1, "__getattribute__", ("__globals__",), {}, {}),
+        ("call", 1, (4,), {}, {}), ("get", 1, "__globals__"), ("get", 1, "__code__"), ("method", 1, "__getattribute__", ("__globals__",), {}, {}),
         ("get", 2, "shape"), ("get", 2, "_array"), ("get", 2, "peek"), ("method", 2, "peek", (), {}, {}), ("has", 2, "peek"), ("has", 2, "__class__"), ("get", 2, "__class__"), ("parts", 2, 5), ("method", 2, "__len__", (), {}, {}),
         ("call", 2, (), {}, {}), ("get", 3, "anything"), ("get", -1, "x"), ("get", "1", "x"), ("get", None, "x"), ("there", "os:system"), ("answer", "x"), ("run", "x", 1), ("eval", "1"), ("backward", 99, []), ("__class__",), ("call",), ("get", 2, ["shape"]), ("method", 2, "whole", (), {}, {}),
     ]  # fmt: skip
     with talk(_asking(*requests)) as peer:
         told = peer.request("answer", double, memory)
     got = [one for one in told if one[0] == "got"]
-    assert got == [["got", "{'value': 8, 'changed': None, 'graph': 0}"], ["got", "(2, 2)"], ["got", "False"], ["got", "False"]] or got[1:] == [["got", "(2, 2)"], ["got", "False"], ["got", "False"]]
+    assert [text for _, text in got] == ["{'value': 8, 'changed': None, 'graph': 0}", "(2, 2)", "False", "False"]
     assert len(told) == len(requests)
     assert all(name in ("WireError", "KeyError", "TypeError", "Refused", "InputError") for name, _ in told if name != "got"), told
     assert sum(name == "WireError" for name, _ in told) >= 20
@@ -403,7 +405,7 @@ def test_calls_in_calls_without_end_end_in_an_error_of_python():
         def ask(bounce):
             return bounce(ask)
 
-        with pytest.raises((RecursionError, GoneError, InputError)):
+        with pytest.raises((RecursionError, BreakthroughError)):
             peer.request("answer", "", "")(ask)
 
 
