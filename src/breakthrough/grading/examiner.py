@@ -34,6 +34,7 @@ def mark(session: Session, check: ProgramCell, seed: int) -> Mark:
     from breakthrough.exercises.judge import judge
 
     exercise = exercises.load(check.exercise)
+    session.begin()
     try:
         answer = session.answer(check.variable)
     except NameError:

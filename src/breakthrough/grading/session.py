@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,11 +24,13 @@ GRACE_S = 3.0  # a cell that is interrupted may take so long to notice
 class Patience:
     """How long a submission may take.
 
-    Units: cell_s of one cell, call_s of one call, total_s of all; restarts of its process in all
+    Units: cell_s of one cell, call_s of one call, exercise_s of all calls for one exercise, total_s of all;
+           restarts of its process in all
     """
 
     cell_s: float = 60.0
     call_s: float = 30.0
+    exercise_s: float = 180.0
     total_s: float = 900.0
     restarts: int = 40
 
@@ -81,15 +84,21 @@ class Session:
     skipped: dict[str, str] = field(default_factory=dict)  # cells that are not run again, and why
     restarts: int = 0
     started_s: float = field(default_factory=time.monotonic)
+    ends_s: float = math.inf  # of the calls for this exercise
     line: Line | None = None
     number: int = 0
 
     def until(self, limit_s: float) -> float:
         """The time of time.monotonic() at which a request has to be answered."""
-        return min(time.monotonic() + limit_s, self.started_s + self.patience.total_s)
+        return min(time.monotonic() + limit_s, self.ends_s, self.started_s + self.patience.total_s)
+
+    def begin(self) -> None:
+        """Begin with another exercise: what one before took is not taken from it."""
+        self.ends_s = time.monotonic() + self.patience.exercise_s
 
     def run(self, cell: ProgramCell) -> None:
         """Run a cell; one that ends the process, or does not end, is left out from then on."""
+        self.ends_s = math.inf
         self._live()
         try:
             self.outputs[cell.id] = self._run(cell)
@@ -128,14 +137,16 @@ class Session:
 
         if self.line is not None and not self.line.dead:
             return
-        if self.restarts > self.patience.restarts or self.until(1.0) <= time.monotonic():
+        if self.restarts > self.patience.restarts or self.started_s + self.patience.total_s <= time.monotonic():
             raise GoneError(expected("a submission that runs in the time it has", f"one that was started {self.restarts} times"))
         self.restarts += 1
         self.number, sock = self.nest.fork(self.caps)
         self.line = Line(self, sock, Limits(), trusted=False)
         self.line.make_proxy = make_proxy
+        ends_s, self.ends_s = self.ends_s, math.inf  # a cell is not left out because an exercise's time is up
         for cell in list(self.ran):
             self._again(cell)
+        self.ends_s = ends_s
 
     def _again(self, cell: ProgramCell) -> None:
         """Run a cell once more, after a death; one that ends this process as well is left out."""
