@@ -19,8 +19,10 @@ from breakthrough.grading.intake import LIMITS
 
 @dataclass(frozen=True)
 class HandIn:
-    """What was packed. `missing` are the kinds of artifacts that the module gives and the learner has not made; `lost`
-    are artifacts that one of the packed ones was made from and that are no longer there.
+    """What was packed.
+
+    `missing` are the kinds of artifacts that the module gives and the learner has not made; `lost` are artifacts
+    that one of the packed ones was made from and that are no longer there.
 
     Units: `bytes_` in the folder
     """
