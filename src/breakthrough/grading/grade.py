@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from breakthrough.grading.sandbox import Nest
 
 PACKAGES = ("breakthrough", "torch", "numpy", "nbgrader")
+SLOW = {"bitsandbytes": "bitsandbytes", "tenseal": "tenseal", "flwr": "flwr.app"}  # imported in functions: a word of the lab, the module
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def warm_modules(lab: Path) -> list[str]:
     text = "\n".join(cell.source for cell in normalize(lab, lab).cells if cell.kind == "given")
     lines = "\n".join(line for line in text.splitlines() if line.lstrip().startswith(("import ", "from ")) and not line.startswith(("from __future__",)))
     names = imported(lines) if imported(lines) else set()
+    names |= {module for word, module in SLOW.items() if word in text.lower()}
     return sorted(name for name in names if not name.startswith("breakthrough.exercises"))
 
 

@@ -99,8 +99,8 @@ class Session:
     def run(self, cell: ProgramCell) -> None:
         """Run a cell; one that ends the process, or does not end, is left out from then on."""
         self.ends_s = math.inf
-        self._live()
         try:
+            self._live()
             self.outputs[cell.id] = self._run(cell)
             self.ran.append(cell)
         except Exception as error:  # noqa: BLE001 - whatever a cell does, the others go on
