@@ -15,6 +15,7 @@ from breakthrough.errors import NotebookError, expected
 from breakthrough.grading.outputs import Cleaner, Output, display, error, safe_markdown, stream
 from breakthrough.grading.records import CHECK, WRONG, Graded, Mark, ProgramCell
 
+_SIDE_BY_SIDE = re.compile(r"(</(?:b|code|span)>)(?=<(?:b|code|span)\b)")
 _SEED = re.compile(r" \(seed \d+\)")
 _CELL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 FAILED = "CheckFailed"
@@ -46,7 +47,7 @@ def verdict(mark: Mark, cleaner: Cleaner) -> list[Output]:
     record = {"exercise": mark.exercise, "status": mark.status, "points": mark.points, "of": mark.of, "diagnosis": mark.diagnosis or None}
     card = {"text/plain": plain, CHECK_MIME: record}
     if html := cleaner.html(without_seed(mark.html)):
-        card["text/html"] = html
+        card["text/html"] = _SIDE_BY_SIDE.sub(r"\1 ", html)  # the formgrader takes the style away that keeps words apart
     shown = display(card)
     if mark.points >= mark.of:
         return [shown]
