@@ -143,7 +143,7 @@ def patience(exercise: Exercise) -> float:
 
     Raises: BreakthroughError when the reference does not pass
     """
-    spent = apart.call_apart(functools.partial(_judged_s, exercise))
+    spent = apart.call_apart(functools.partial(_judged_s, exercise), memory_bytes=MEMORY_BYTES)
     return max(3.0, 10 * spent)
 
 
