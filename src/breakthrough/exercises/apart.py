@@ -7,10 +7,12 @@ because a fork has none of the threads of the process that it is copied from.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import select
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from typing import Any
 
 from breakthrough.errors import BreakthroughError, expected
 
+PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 TOO_LONG, DIED = "too long", "died"
 
 
@@ -52,6 +55,7 @@ def _answer(function: Callable[[], Any], writing: int, memory_bytes: int | None)
     """In the child: compute, write, and leave without what the parent's interpreter would do at its end."""
     try:
         os.setsid()  # with whatever it starts it can be stopped as a group
+        _die_with_parent()
         if memory_bytes is not None:
             _limit_memory(memory_bytes)
         nowhere = os.open(os.devnull, os.O_RDWR)
@@ -67,6 +71,12 @@ def _answer(function: Callable[[], Any], writing: int, memory_bytes: int | None)
 def _send(writing: int, reply: dict[str, Any]) -> None:
     with os.fdopen(writing, "wb", closefd=False) as pipe:
         pipe.write(json.dumps(reply).encode())
+
+
+def _die_with_parent() -> None:
+    """Ask Linux for a signal when the parent ends; elsewhere a child whose parent was killed runs to its end."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _limit_memory(memory_bytes: int) -> None:

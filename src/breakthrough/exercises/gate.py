@@ -26,7 +26,7 @@ from breakthrough.workers import run_all
 SEEDS = (0, 1, 2)
 EQUIVALENT = Path(__file__).with_name("equivalent.yml")
 RAISED, ENDLESS = "raised", "endless"
-MEMORY_BYTES = 6 << 30  # for one mutant
+MEMORY_BYTES = 3 << 30  # for one mutant
 PORTIONS = 2  # an exercise's mutants are so many jobs
 
 
@@ -143,7 +143,7 @@ def patience(exercise: Exercise) -> float:
 
     Raises: BreakthroughError when the reference does not pass
     """
-    spent = apart.call_apart(functools.partial(_judged_s, exercise))
+    spent = apart.call_apart(functools.partial(_judged_s, exercise), memory_bytes=MEMORY_BYTES)
     return max(3.0, 10 * spent)
 
 
