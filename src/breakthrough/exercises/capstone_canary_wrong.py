@@ -112,9 +112,11 @@ def peeking(stream: Stream, share: Share, alpha: float, ratio: float = 2.0, leas
     return GO_ON, len(stream)
 
 
-def _rates(stream: Stream, share: Share, alpha: float, ratio: float = 2.0) -> tuple[str, int]:
-    """The lower rate of errors wins."""
+def _rates(stream: Stream, share: Share, alpha: float, ratio: float = 2.0, *, both: bool = False) -> tuple[str, int]:
+    """The lower rate of errors wins; `both`: where both models have inspected."""
     rate = {model: fmean([not right for _, one, right in stream if one == model] or [0]) for model in ("new", "old")}
+    if both and len({model for _, model, _ in stream}) < 2:
+        return GO_ON, len(stream)
     return (PROMOTE if rate["new"] < rate["old"] else BACK if rate["new"] > rate["old"] else GO_ON), len(stream)
 
 
@@ -171,6 +173,7 @@ MISCONCEPTIONS = (
         "the lower rate wins",
         says="The two rates of errors were compared as they are: they always differ, and in all factories together they differ by who got the hard pictures.",
         answer=_rates,
+        variants=(partial(_rates, both=True),),
     ),
     Misconception(
         "alpha divided by the looks",

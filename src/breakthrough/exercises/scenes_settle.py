@@ -7,6 +7,7 @@ Units:  metres, seconds
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import product, starmap
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from breakthrough.exercises.scenes_otherwise import at_rest_body_by_body, at_res
 from breakthrough.seeds import numpy_generator
 
 WINDOW_S, TOLERANCE_M = 0.25, 5e-5
-SPEEDS_M_S = (1e-5, 2e-4, 5.5e-4, 9e-4, 1e-2)  # limits that part the recordings in different ways
+SPEEDS_M_S = (1e-5, 2e-4, 5.5e-4, 9e-4, 1e-3, 1e-2)  # limits that part the recordings in different ways
 
 
 def at_rest(position_m: np.ndarray, dt_s: float, window_s: float = WINDOW_S, tolerance_m: float = TOLERANCE_M) -> bool:
@@ -53,13 +54,14 @@ def _still(window, tolerance_m):
     return bool((window.max(axis=0) - window.min(axis=0) <= tolerance_m).all())
 
 
-def _speed_now(limit_m_s: float, enough: bool = True):
-    """The speed of the last step, against a limit; `enough`: of a recording that is long enough."""
+def _speed_now(limit_m_s: float, enough: bool = True, by_axis: bool = False):
+    """The speed of the last step, against a limit; `enough`: of a recording that is long enough; `by_axis`: along each axis."""
 
     def answer(position_m, dt_s, window_s=WINDOW_S, tolerance_m=TOLERANCE_M):
         if enough and _window(position_m, dt_s, window_s) is None:
             return False
-        return bool((np.linalg.norm(position_m[-1] - position_m[-2], axis=-1) / dt_s <= limit_m_s).all())
+        step_m = position_m[-1] - position_m[-2]
+        return bool(((np.abs(step_m) if by_axis else np.linalg.norm(step_m, axis=-1)) / dt_s <= limit_m_s).all())
 
     return answer
 
@@ -205,7 +207,7 @@ EXERCISES = (
                 "speed of this moment",
                 _speed_now(TOLERANCE_M / WINDOW_S),
                 "Only the last step's speed is looked at: at the apex of a bounce it is zero, and a solver's jitter makes it large in a resting stack; look at a whole window.",
-                variants=tuple(_speed_now(limit, enough) for limit in SPEEDS_M_S for enough in (True, False)),
+                variants=tuple(starmap(_speed_now, product(SPEEDS_M_S, (True, False), (False, True)))),
             ),
             Misconception(
                 "speed of every step",

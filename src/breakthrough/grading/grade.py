@@ -118,9 +118,8 @@ def warm_modules(lab: Path) -> list[str]:
     """What the released lab imports: students' processes are forked with it."""
     from breakthrough.grading.visible import imported
 
-    text = "\n".join(cell.source for cell in normalize(lab, lab).cells if cell.kind == "given")
-    lines = "\n".join(line for line in text.splitlines() if line.lstrip().startswith(("import ", "from ")) and not line.startswith(("from __future__",)))
-    names = imported(lines) if imported(lines) else set()
+    given = [cell.source for cell in normalize(lab, lab).cells if cell.kind == "given"]
+    names, text = set().union(*map(imported, given)), "\n".join(given)
     names |= {module for word, module in SLOW.items() if word in text.lower()}
     return sorted(name for name in names if not name.startswith("breakthrough.exercises"))
 

@@ -11,15 +11,17 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from breakthrough.course import notebooks
+
 PACKAGE = Path(__file__).resolve().parents[1]
 EXERCISES = PACKAGE / "exercises"
 PREFIX = "breakthrough.exercises"
 
 
 def imported(source: str) -> set[str]:
-    """The modules that a text imports, `from a import b` as `a` and `a.b`; nothing for a text that is no Python."""
+    """The modules that a text imports, `from a import b` as `a` and `a.b`, a cell's magics aside; nothing for a text that is no Python."""
     try:
-        tree = ast.parse(source)
+        tree = ast.parse(notebooks.python(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
     found: set[str] = set()
