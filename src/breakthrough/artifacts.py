@@ -25,7 +25,7 @@ from breakthrough.errors import ArtifactError, InputError, expected
 from breakthrough.events import project_root
 
 VARIABLE = "BREAKTHROUGH_ARTIFACTS"
-MANIFEST = "manifest.json"
+FOLDER, MANIFEST = "artifacts", "manifest.json"
 SUFFIXES = (".safetensors", ".npz", ".json", ".tar", ".so")
 Writer = Callable[[Path], None]
 
@@ -64,7 +64,7 @@ class Artifact:
 
 def store() -> Path:
     """Where artifacts lie: $BREAKTHROUGH_ARTIFACTS, else `artifacts/` in the project."""
-    return Path(os.environ.get(VARIABLE) or project_root() / "artifacts")
+    return Path(os.environ.get(VARIABLE) or project_root() / FOLDER)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def _serve(sock, make):
     torch.set_num_threads(1)  # the threads of whoever forked this process are not here, and would be waited for
     peer = Peer(sock, Limits(), trusted=True)
     peer.make_proxy = make_proxy
-    peer.extra = {"answer": make, "there": driver, "forget": peer.forget}
+    peer.extra = {"answer": make, "there": driver}
     peer.serve()
 
 

@@ -78,6 +78,7 @@ def test_without_a_sandbox_only_when_it_is_said(grader, tmp_path, monkeypatch):
     assert sandbox.require_sandbox(unsandboxed=True) == sandbox.NONE
     bare = run.Grader(Rules(31, "tests", sandbox.NONE))
     try:
-        assert earned(graded(bare, tmp_path, {f"{MODULE.id}.ipynb": as_bytes(WORK)})) == {n: p for n, p in FULL.items() if n != UNASKED}
+        found = graded(bare, tmp_path, {f"{MODULE.id}.ipynb": as_bytes(WORK)})
+        assert earned(found) == {n: p for n, p in FULL.items() if n != UNASKED}, [m.plain for m in found.marks if not m.passed]
     finally:
         bare.close()

@@ -85,7 +85,7 @@ def lab_faults(module: Module, lab: Notebook, bank: dict[str, Any]) -> Iterator[
     if graded != wanted:
         yield f"{module.id} lab: expected graded cells {sorted(wanted - graded)}, got {sorted(graded - wanted)}"
     for name in module.exercises:
-        grade_id = name.replace(".", "-")
+        grade_id = notebooks.check_id(name)
         yield from (f"{module.id} lab, {name}: {text}" for text in (
             *_check_cell(cells.get(grade_id), name, bank[name].points), *_answer_cell(cells.get(f"{grade_id}-answer"))))
         yield from _printed(f"{module.id} lab", lab, bank[name])

@@ -101,7 +101,7 @@ def score(module: Module, executed: Notebook, slow: Mapping[str, float] | None =
             says = "" if got["status"] == NOT_ATTEMPTED else got["says"]
             scores.append(Score(name, got["status"], got["points"], got["of"], says))
         else:
-            grade_id = name.replace(".", "-")
+            grade_id = notebooks.check_id(name)
             cells = [graded[one] for one in (grade_id, f"{grade_id}-answer") if one in graded]
             points = cells[0]["metadata"]["nbgrader"].get("points", 0) if cells else 0
             scores.append(Score(name, *_unchecked(cells, slow or {}, ended, points)))
@@ -120,16 +120,14 @@ def _unchecked(cells: Sequence[Cell], slow: Mapping[str, float], ended: str, poi
 
 
 def _slow(module: Module, executed: Notebook, slow: Mapping[str, float]) -> Iterator[str]:
-    names = {name.replace(".", "-"): name for name in module.exercises}
+    names = {notebooks.check_id(name): name for name in module.exercises}
     for cell in executed["cells"]:
         if cell.get("id") in slow:
-            grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id", "")
-            exercise = names.get(grade_id.removesuffix("-answer"))
+            exercise = names.get(notebooks.grade_id(cell).removesuffix("-answer"))
             where = f"cell {cell['id']} ({exercise})" if exercise else f"cell {cell['id']}"
             yield f"{where} ran longer than {slow[cell['id']]:g} s and was interrupted; --limit SECONDS gives it more"
 
 
 def _graded(notebook: Notebook) -> dict[str, Cell]:
     """The cells nbgrader knows, by grade id."""
-    found = [(cell.get("metadata", {}).get("nbgrader", {}).get("grade_id"), cell) for cell in notebook["cells"]]
-    return {grade_id: cell for grade_id, cell in found if grade_id}
+    return {name: cell for cell in notebook["cells"] if (name := notebooks.grade_id(cell))}

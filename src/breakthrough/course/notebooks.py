@@ -40,6 +40,16 @@ def tags(cell: Cell) -> list[str]:
     return cell.get("metadata", {}).get("tags", [])
 
 
+def grade_id(cell: Cell) -> str:
+    """The name that nbgrader knows a cell by, empty for none."""
+    return cell.get("metadata", {}).get("nbgrader", {}).get("grade_id", "")
+
+
+def check_id(exercise: str) -> str:
+    """The grade id of an exercise's check cell; its answer's is this with `-answer`."""
+    return exercise.replace(".", "-")
+
+
 def code_cells(notebook: Notebook) -> list[Cell]:
     """The code cells in order."""
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]

@@ -22,6 +22,7 @@ from breakthrough.seeds import torch_generator
 TIMED = (8192, 3, 1, 1)
 LIMIT = 1 / 2  # of the time of a quick loop over tokens
 REPEATS, PLAIN = 10, 2  # an answer that is far too slow after PLAIN of them need not go on
+ATTEMPTS = 3  # nobody is told "slow" for one bad moment of a busy machine
 
 
 def choices(n_tokens: int, n_experts: int, k: int, generator: Generator) -> Tensor:
@@ -51,9 +52,10 @@ def too_slow(answer: Callable) -> Difference | None:
     Both are timed here, so that the machine's speed does not matter.
     """
     timed = answer.there("breakthrough.exercises.moe_there:speed") if isinstance(answer, Elsewhere) else times_s
-    answer_s, loop_s = timed(answer)
-    if answer_s <= LIMIT * loop_s:
-        return None
+    for _ in range(ATTEMPTS):
+        answer_s, loop_s = timed(answer)
+        if answer_s <= LIMIT * loop_s:
+            return None
     text = f"{TIMED[0]:,} tokens took {1e3 * answer_s:.2f} ms; a Python loop over them takes {1e3 * loop_s:.2f} ms"
     limit = f"{1e3 * LIMIT * loop_s:.2f} ms or less, half of the loop's time"
     return Difference("slow", text, limit, f"{1e3 * answer_s:.2f} ms")

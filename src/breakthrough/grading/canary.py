@@ -92,7 +92,7 @@ def _canaries(cohort: Cohort, module: str, lab: Path, planted: str) -> Iterator[
     yield "the untouched lab", 0, released
     for name, source in HOSTILE.items():
         hostile = copy.deepcopy(released)
-        answers = [cell for cell in hostile["cells"] if _grade_id(cell).endswith("-answer") and cell["cell_type"] == "code"]
+        answers = [cell for cell in hostile["cells"] if notebooks.grade_id(cell).endswith("-answer") and cell["cell_type"] == "code"]
         variables = [variable for cell in notebooks.code_cells(hostile) if cell["metadata"].get("nbgrader", {}).get("grade") for _, variable, _ in notebooks.check_calls(cell["source"])]
         text = source.replace("NAMES", repr(variables)).replace("PLANTED", repr(planted))
         answers[0]["source"] = f"{answers[0]['source']}\n\n{text}"
@@ -110,17 +110,13 @@ def _judged_points(lab: Path) -> float:
 
 def solved(master: Notebook, released: Notebook) -> Notebook:
     """The released lab with the master's answers."""
-    answers = {_grade_id(cell): cell["source"] for cell in master["cells"] if cell["metadata"].get("nbgrader", {}).get("solution")}
+    answers = {notebooks.grade_id(cell): cell["source"] for cell in master["cells"] if cell["metadata"].get("nbgrader", {}).get("solution")}
     made = copy.deepcopy(released)
     for cell in made["cells"]:
-        if _grade_id(cell) in answers:
-            lines = answers[_grade_id(cell)].splitlines()
+        if notebooks.grade_id(cell) in answers:
+            lines = answers[notebooks.grade_id(cell)].splitlines()
             cell["source"] = "\n".join(line for line in lines if not line.strip().startswith((BEGIN, END)))
     return made
-
-
-def _grade_id(cell: dict[str, Any]) -> str:
-    return cell["metadata"].get("nbgrader", {}).get("grade_id", "")
 
 
 def _laid(folder: Path, module: str, notebook: Notebook) -> Path:

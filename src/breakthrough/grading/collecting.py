@@ -164,7 +164,7 @@ def _kept(parts: tuple[str, ...]) -> str | None:
     if parts == (events.FILE,):
         return events.FILE
     plain = all(_NAME.fullmatch(part) for part in parts)
-    if plain and 4 <= len(parts) <= 8 and parts[0] == "artifacts" and Path(parts[-1]).suffix in artifacts.SUFFIXES:
+    if plain and 4 <= len(parts) <= 8 and parts[0] == artifacts.FOLDER and Path(parts[-1]).suffix in artifacts.SUFFIXES:
         return "/".join(parts)
     return None
 

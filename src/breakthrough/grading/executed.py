@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from breakthrough.course.notebooks import CHECK_MIME, Cell, Notebook
+from breakthrough.course.notebooks import CHECK_MIME, Cell, Notebook, check_id
 from breakthrough.errors import NotebookError, expected
 from breakthrough.grading.outputs import Cleaner, Output, display, error, safe_markdown, stream
 from breakthrough.grading.records import CHECK, WRONG, Graded, Mark, ProgramCell
@@ -27,18 +27,13 @@ def notebook(graded: Graded, release: Notebook) -> Notebook:
     Raises: NotebookError when the release has a check that the submission has no mark for
     """
     cleaner = Cleaner()
-    marks = {grade_id(mark.exercise): mark for mark in graded.marks}
+    marks = {check_id(mark.exercise): mark for mark in graded.marks}
     cells = [_notice(graded)] if graded.refused else []
     ids: set[str] = {cell["id"] for cell in release["cells"]}
     for cell, program in _merged(graded, release["cells"]):
         cells.append(_cell(cell, program, graded, marks, cleaner) if cell else _added(program, graded, ids, cleaner))
     _number(cells)
     return {**release, "cells": cells}
-
-
-def grade_id(exercise: str) -> str:
-    """The grade id of an exercise's check cell."""
-    return exercise.replace(".", "-")
 
 
 def verdict(mark: Mark, cleaner: Cleaner) -> list[Output]:

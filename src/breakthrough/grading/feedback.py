@@ -13,12 +13,12 @@ from typing import Any
 
 from breakthrough import files
 from breakthrough.course import notebooks
-from breakthrough.course.notebooks import Cell
+from breakthrough.course.notebooks import Cell, check_id
 from breakthrough.errors import InputError, NotebookError, expected
 from breakthrough.grading import course_config
 from breakthrough.grading.clean_html import clean
 from breakthrough.grading.cohort import Cohort
-from breakthrough.grading.executed import grade_id, without_seed
+from breakthrough.grading.executed import without_seed
 from breakthrough.grading.gradebook import KEPT, graded_of
 from breakthrough.grading.records import ANSWER, Graded, Mark
 
@@ -73,12 +73,12 @@ def render(graded: Graded, cells: Sequence[Cell], scores: dict[str, Scored], lat
         plain=lambda number: f"{number:g}", cleaned=lambda text: Markup(clean(without_seed(text)) or ""), seedless=without_seed,
         shown=lambda cell: list(_shown(cell)), when=lambda time_s: time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(time_s)))
     answers = {cell.exercise.replace(".", "-"): cell for cell in graded.program.cells if cell.kind == ANSWER}
-    rows = [(mark, _scored(mark, scores), answers.get(grade_id(mark.exercise))) for mark in graded.marks]
-    checks = {grade_id(mark.exercise) for mark in graded.marks}
+    rows = [(mark, _scored(mark, scores), answers.get(check_id(mark.exercise))) for mark in graded.marks]
+    checks = {check_id(mark.exercise) for mark in graded.marks}
     return jinja.get_template(TEMPLATE).render(
         graded=graded, rows=rows,
         written=[(cell, scores[name]) for name, cell in _named(cells) if name in scores and name not in checks],
-        rest=[cell for cell in cells if cell["cell_type"] == "code" and _name(cell).removesuffix("-answer") not in checks],
+        rest=[cell for cell in cells if cell["cell_type"] == "code" and notebooks.grade_id(cell).removesuffix("-answer") not in checks],
         total=max(0.0, sum(score.points for score in scores.values()) - late_penalty), late_penalty=late_penalty,
         of=sum(score.of for score in scores.values()), outputs={name: cell for name, cell in _named(cells)})
 
@@ -115,16 +115,12 @@ def _scores(row: Any) -> dict[str, Scored]:
 
 
 def _scored(mark: Mark, scores: dict[str, Scored]) -> Scored:
-    name = grade_id(mark.exercise)
+    name = check_id(mark.exercise)
     return scores.get(name) or Scored(name, mark.points, mark.of, "", False)
 
 
-def _name(cell: Cell) -> str:
-    return cell["metadata"].get("nbgrader", {}).get("grade_id", "")
-
-
 def _named(cells: Sequence[Cell]) -> Iterator[tuple[str, Cell]]:
-    return ((_name(cell), cell) for cell in cells if _name(cell))
+    return ((notebooks.grade_id(cell), cell) for cell in cells if notebooks.grade_id(cell))
 
 
 def _shown(cell: Cell) -> Iterator[Shown]:

@@ -24,6 +24,11 @@ class Limits:
     parts: int = 2_000_000
 
 
+def safe_name(name: object, otherwise: str) -> str:
+    """The letters and digits of a class's name that came over the wire, 80 at most; `otherwise` where there are none."""
+    return "".join(c for c in str(name)[:80] if c.isidentifier() or c.isdigit()) or otherwise
+
+
 def head(data: bytes, limits: Limits) -> tuple[int, int]:
     """Bytes that follow a frame's head, and how many of them are JSON.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from breakthrough.artifacts import sha256
 from breakthrough.errors import NotebookError
 from breakthrough.grading import measuring, slices
 from breakthrough.grading.normalize import normalize
@@ -133,13 +134,11 @@ def material(lab: Path) -> tuple[Path, ...]:
 
 def hash_of(place: Path) -> str:
     """SHA-256 over a file, or over the names and contents of a folder's files."""
+    if place.is_file():
+        return sha256(place)
     made = hashlib.sha256()
-    files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file() and not path.is_symlink())
-    for path in files:
-        made.update(b"" if path == place else os.fsencode(str(path.relative_to(place))) + b"\0")
-        with path.open("rb") as file:
-            while part := file.read(1 << 20):
-                made.update(part)
+    for path in sorted(path for path in place.rglob("*") if path.is_file() and not path.is_symlink()):
+        made.update(os.fsencode(str(path.relative_to(place))) + b"\0" + sha256(path).encode())
     return made.hexdigest()
 
 

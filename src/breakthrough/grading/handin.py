@@ -63,7 +63,7 @@ def pack(course: Syllabus, module: Module, *, log: bool = True) -> HandIn:
         shutil.copyfile(lab, folder / f"{module.id}.ipynb")
         for one in made:
             for name in (*one.files, artifacts.MANIFEST):
-                target = folder / "artifacts" / one.kind / one.id / name
+                target = folder / artifacts.FOLDER / one.kind / one.id / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(one.folder / name, target)
         if lines:

@@ -50,7 +50,7 @@ def skeleton(lab: Path) -> tuple[Released, ...]:
     for cell in cells:
         if _role(cell) == "check":
             calls = notebooks.check_calls(cell["source"])
-            checked[_grade_id(cell)] = calls[0][:2] if calls else ("", "")
+            checked[notebooks.grade_id(cell)] = calls[0][:2] if calls else ("", "")
     return tuple(_released(cell, place, checked) for place, cell in enumerate(cells))
 
 
@@ -85,12 +85,8 @@ def _role(cell: notebooks.Cell) -> str:
     return "manual" if graded.get("solution") or graded.get("task") else "text"
 
 
-def _grade_id(cell: notebooks.Cell) -> str:
-    return cell.get("metadata", {}).get("nbgrader", {}).get("grade_id", "")
-
-
 def _released(cell: notebooks.Cell, place: int, checked: Mapping[str, tuple[str, str]]) -> Released:
-    role, grade_id = _role(cell), _grade_id(cell)
+    role, grade_id = _role(cell), notebooks.grade_id(cell)
     of = checked.get(grade_id.removesuffix("-answer") if role == "answer" else grade_id, ("", ""))
     return Released(cell["cell_type"], cell["source"], role, cell.get("id", f"cell-{place}"), grade_id, *of)
 

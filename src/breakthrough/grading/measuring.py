@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, IO
 from breakthrough import artifacts
 from breakthrough.errors import ArtifactError
 from breakthrough.grading.records import Mark
+from breakthrough.grading.sandbox import NONE
 from breakthrough.grading.spaces import Caps
 
 if TYPE_CHECKING:
@@ -38,17 +39,15 @@ LOOK_S = 0.1
 MOST_FILES, MOST_BYTES = 64, 2 << 30  # of one submitted artifact
 MOST_IN_ALL = 10  # times that, of all that it was made from
 MOST_TOLD = 1 << 20
-FOLDER = "artifacts"
-MANIFEST = "manifest.json"
 SUBMITTED, STAFF = "/submitted", "/staff"  # where the stores are in the sandbox
 
 
 def handed_in(submission: Path, kind: str) -> Path | None:
     """The newest artifact of a kind in a submission; None when there is none that is plain files of a bearable size."""
-    home = submission / FOLDER
+    home = submission / artifacts.FOLDER
     if home.is_symlink() or not home.is_dir() or (home / kind).is_symlink() or not (home / kind).is_dir():
         return None
-    found = [folder for folder in _folders(home / kind) if (folder / MANIFEST).is_file() and _plain(folder)]
+    found = [folder for folder in _folders(home / kind) if (folder / artifacts.MANIFEST).is_file() and _plain(folder)]
     return max(found, key=lambda folder: folder.name, default=None)
 
 
@@ -92,7 +91,7 @@ def _command(name: str, artifact: Path, seed: int, number: int, sandboxed: bool)
     # -P: nothing is imported from the current folder, in which the child may write
     program = [sys.executable, "-P", "-m", "breakthrough.grading.measuring", name, str(seed), str(number)]
     if not sandboxed:
-        yield [*program, str(artifact), str(artifacts.store()), sandbox.NONE]
+        yield [*program, str(artifact), str(artifacts.store()), NONE]
         return
     home, inside = artifact.parents[1], f"{SUBMITTED}/{artifact.parent.name}/{artifact.name}"
     shown = {SUBMITTED: home} if _plain(home, MOST_IN_ALL) else {inside: artifact}
@@ -178,7 +177,7 @@ def main() -> None:
         with os.fdopen(int(number), "w") as told:
             told.write(json.dumps(asdict(mark)))
 
-    job() if tier == "none" else _apart(job, int(number))
+    job() if tier == NONE else _apart(job, int(number))
 
 
 if __name__ == "__main__":

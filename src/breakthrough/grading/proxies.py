@@ -10,8 +10,9 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from breakthrough.errors import InputError, expected
+from breakthrough.errors import InputError, expected, type_of
 from breakthrough.elsewhere import Elsewhere
+from breakthrough.grading.frames import safe_name
 from breakthrough.grading.served import tensors_in
 from breakthrough.grading.wire_arrays import write_back
 
@@ -67,12 +68,12 @@ class Proxy(Elsewhere):
         return iter(given)
 
     def __bool__(self) -> bool:
-        raise InputError(expected("a value", f"{_article(self)}, whose truth is not asked"))
+        raise InputError(expected("a value", f"{type_of(self)}, whose truth is not asked"))
 
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        raise InputError(expected("a value", f"{_article(self)}, whose equality is not asked"))
+        raise InputError(expected("a value", f"{type_of(self)}, whose equality is not asked"))
 
     __hash__ = object.__hash__
 
@@ -80,7 +81,7 @@ class Proxy(Elsewhere):
         return self
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(expected("an array", _article(self)))
+        raise TypeError(expected("an array", type_of(self)))
 
 
 class CallableProxy(Proxy):
@@ -98,8 +99,7 @@ def make_proxy(peer: Peer, node: list) -> Any:
     """
     _, _, number, name, callable_, signature, there = node
     kind = CallableProxy if callable_ is True else Proxy
-    safe = "".join(c for c in str(name)[:80] if c.isidentifier() or c.isdigit()) or "object"
-    made = type(safe, (kind,), {})(peer, int(number))
+    made = type(safe_name(name, "object"), (kind,), {})(peer, int(number))
     if signature is not None and callable_ is True:
         made.__dict__["__signature__"] = _signature(signature)
     return driver(there)(made) if there and peer.trusted else made
@@ -120,12 +120,6 @@ def _signature(told: list) -> inspect.Signature:
     kinds = list(inspect._ParameterKind)
     given = [inspect.Parameter(str(name), kinds[int(kind)], default=None if default else inspect.Parameter.empty) for name, kind, default in told[:50]]
     return inspect.Signature(given)
-
-
-def _article(value: Any) -> str:
-    from breakthrough.errors import type_of
-
-    return type_of(value)
 
 
 def invoke(peer: Peer, what: str, target: tuple, args: tuple, kwargs: dict) -> Any:

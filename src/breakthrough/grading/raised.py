@@ -7,6 +7,7 @@ import traceback
 from typing import Any
 
 from breakthrough import errors
+from breakthrough.grading.frames import safe_name
 
 TEXT = 4000  # characters of a message that cross
 FRAMES = 12
@@ -74,7 +75,6 @@ def _made(names: list[str], args: list[Any]) -> Exception:
     try:
         if base.__name__ == first:
             return base(*args)
-        safe = "".join(c for c in first if c.isidentifier() or c.isdigit()) or "Error"
-        return type(safe, (base,), {})(*args)
+        return type(safe_name(first, "Error"), (base,), {})(*args)
     except Exception:  # noqa: BLE001 - UnicodeDecodeError wants five arguments
         return Exception(*args)

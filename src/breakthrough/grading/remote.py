@@ -113,11 +113,6 @@ class Peer:
         there = "" if self.trusted else getattr(type(value), "THERE", "")
         return ["H", self.trusted, number, type(value).__name__[:80], callable_, _signature(value) if callable_ else None, there]
 
-    def forget(self) -> None:
-        """Drop what was given away, before another exercise."""
-        for table in (self.owned, self.known, self.graphs, self.errors):
-            table.clear()
-
     def find(self, number: int) -> Any:
         """What a handle stands for.
 

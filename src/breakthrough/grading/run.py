@@ -21,7 +21,7 @@ TRIES = 2
 
 @dataclass(frozen=True)
 class Way:
-    """How the work is done: workers of this machine or of a cluster at an address, and the limits."""
+    """How the work is done: workers of this machine or of a cluster at an address."""
 
     workers: int = 1
     address: str | None = None

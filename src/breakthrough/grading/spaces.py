@@ -84,10 +84,10 @@ def fresh_mounts(disk_bytes: int, hidden: bool = True) -> None:
 
 def limit(caps: Caps) -> None:
     """Set the limits of this process and those it starts; they cannot be raised again."""
-    used = {name: int(size) for name, size in zip(("virtual", "data"), _sizes())}
+    virtual, data = _sizes()
     limits = {
-        resource.RLIMIT_AS: used["virtual"] + 2 * caps.memory_bytes,  # shared memory counts here only
-        resource.RLIMIT_DATA: used["data"] + caps.memory_bytes,
+        resource.RLIMIT_AS: virtual + 2 * caps.memory_bytes,  # shared memory counts here only
+        resource.RLIMIT_DATA: data + caps.memory_bytes,
         resource.RLIMIT_NPROC: caps.processes,
         resource.RLIMIT_NOFILE: caps.files,
         resource.RLIMIT_CPU: caps.cpu_s,

@@ -56,7 +56,7 @@ def main(connection: socket.socket) -> None:
     peer = Peer(connection, Limits(bytes=1 << 30, json_bytes=1 << 28, parts=50_000_000), trusted=True)
     peer.make_proxy = make_proxy
     shell = PREPARED["shell"]
-    peer.extra = {"run": lambda source, limit_s: _run(shell, source, limit_s), "answer": shell.find, "there": driver, "forget": peer.forget}
+    peer.extra = {"run": lambda source, limit_s: _run(shell, source, limit_s), "answer": shell.find, "there": driver}
     peer.serve()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from breakthrough.errors import expected
 from breakthrough.grading import wire_arrays, wire_packages
-from breakthrough.grading.frames import HEAD, Limits, WireError
+from breakthrough.grading.frames import HEAD, Limits, WireError, safe_name
 
 Node = Any
 DIGITS = 3500  # hexadecimal ones of an int: no more than Python prints in decimal
@@ -199,5 +199,5 @@ PLAIN: dict[str, Callable[[Reader, list], Any]] = {
     "i": _int,
     "b": _bytes,
     "c": lambda reader, node: complex(float(node[1]), float(node[2])),
-    "o": lambda reader, node: opaque("".join(c for c in str(node[1])[:80] if c.isidentifier() or c.isdigit()) or "object"),
+    "o": lambda reader, node: opaque(safe_name(node[1], "object")),
 }
