@@ -67,16 +67,12 @@ def _master(root: Path, form: str) -> Notebook:
 
 def _kept(cell: Notebook, needed: set[str], form: str) -> bool:
     """Whether a form has a cell: no pictures, no experiment; the light one has two exercises."""
-    name = _grade_id(cell)
+    name = notebooks.grade_id(cell)
     if name.startswith("moe-claim") or name.startswith("moe-experiment"):
         return False
     if form == LIGHT and name:
         return name.removesuffix("-answer") in FIRST
     return cell["cell_type"] == "markdown" or bool(name) or cell["id"] in needed
-
-
-def _grade_id(cell: Notebook) -> str:
-    return cell["metadata"].get("nbgrader", {}).get("grade_id", "")
 
 
 def _submit(cohort: Cohort, names: Sequence[str], form: str) -> None:
@@ -100,8 +96,8 @@ def _artifact(store: Path) -> artifacts.Artifact:
 def _varied(number: int, solved: Notebook, released: Notebook) -> Notebook:
     """A solved lab with a cell of one's own; every third lacks an answer, and every fifth has one that raises."""
     made = copy.deepcopy(solved)
-    answers = [place for place, cell in enumerate(made["cells"]) if _grade_id(cell).endswith("-answer") and cell["cell_type"] == "code"]
-    answers = [place for place in answers if not _grade_id(made["cells"][place]).startswith(("moe-claim", "moe-experiment"))]
+    answers = [place for place, cell in enumerate(made["cells"]) if notebooks.grade_id(cell).endswith("-answer") and cell["cell_type"] == "code"]
+    answers = [place for place in answers if not notebooks.grade_id(made["cells"][place]).startswith(("moe-claim", "moe-experiment"))]
     if number % 3 == 2:
         place = answers[number % len(answers)]
         made["cells"][place] = copy.deepcopy(released["cells"][place])

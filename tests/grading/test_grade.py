@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from honest import FULL, MODULE, every
@@ -66,6 +67,12 @@ def test_a_wrong_answer_is_diagnosed_without_seed_or_more_than_one_case(grader, 
 def test_what_is_no_notebook_gets_zero_and_a_sentence(grader, tmp_path, text):
     found = graded(grader, tmp_path, {f"{MODULE.id}.ipynb": text})
     assert found.points == 0 and found.of == 70 and found.refused.startswith("expected")
+
+
+def test_a_course_in_a_folder_that_students_have_for_themselves_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(sandbox, "_roots", lambda: [Path("/tmp/clone/.venv")])
+    with pytest.raises(sandbox.SandboxError, match="outside of /tmp"):
+        sandbox.tier.__wrapped__()
 
 
 def test_without_a_sandbox_only_when_it_is_said(grader, tmp_path, monkeypatch):
