@@ -6,7 +6,7 @@ Each part in turns (A B A B …), medians and extremes:
            the graders; and the whole lab at profile tiny with its artifact, where stock trains and draws what the cells
            say and the split grader measures the artifact instead. Goal: 3 times stock's throughput.
   workers  one worker, then two, Ray running. Goal: 1.6 times as fast.
-  sandbox  a student's process: fork, namespaces, a cell, end, against a plain fork; the same for whole submissions; and a
+  sandbox  a student's process: fork, namespaces, a cell, end, against a fork with limits only; the same for whole submissions; and a
            fresh bubblewrap with its imports for each submission, which is what sharing them saves. Goal: at most 50 ms.
   memory   grader, workers and sandboxes together over 1,000 submissions of two exercises: the first hundred, the last.
 
@@ -30,7 +30,6 @@ from pathlib import Path
 
 import _grading_cohort as cohorts
 from _grading_memory import Watch
-from _grading_plain import PlainNest
 
 from breakthrough import devices, files
 from breakthrough.grading import grade, run, sandbox
@@ -125,12 +124,16 @@ def sandboxes(page: Page, home: Path, chosen: argparse.Namespace) -> None:
     rules, todo = _work(cohort)
     lab = todo[0].lab
     modules, material = grade.warm_modules(lab), grade.material(lab)
-    forks: dict[str, list[float]] = {"namespaces, limits, filter": [], "plain fork": []}
+    forks: dict[str, list[float]] = {"namespaces, limits, filter": [], "a fork with limits": []}
     whole: dict[str, list[float]] = {name: [] for name in forks}
-    with sandbox.Nest(modules, material) as nest, PlainNest(modules) as plain:
+    with sandbox.Nest(modules, material) as nest, sandbox.Nest(modules, sandboxed=False) as plain:
         nests = dict(zip(forks, (nest, plain)))
+        points = set()
         for name in forks:  # what is imported and filled on first use
-            _one_process(nests[name]), grade.grade(todo[0], rules, nests[name])
+            _one_process(nests[name])
+            points.add(grade.grade(todo[0], rules, nests[name]).points)
+        if len(points) > 1 or not max(points):
+            raise SystemExit(f"with and without a sandbox: {points} points")
         for _ in range(chosen.forks):
             for name, found in forks.items():
                 found.append(timed(lambda: _one_process(nests[name])))
