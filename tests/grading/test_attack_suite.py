@@ -1,6 +1,6 @@
 """Hostile submissions of lab 01 over the real grader: no undeserved point, no leak, no effect on a neighbour.
 
-A family is one test: a grader of its own grades its submissions, and after them an honest one.
+A family is one test: its submissions are graded, and after them an honest one, all by one grader with its one warm process.
 """
 
 import os
@@ -25,7 +25,7 @@ FAMILIES = sorted({attack.family for attack in attacks.every()})
 UNASKED = "moe.prove"  # takes as long as the others together: left out here, but where an attack is about it
 LAB, SOLVED = released(MODULE), solved(MODULE)
 cell_of(SOLVED, "moe-prove-answer")["source"] = cell_of(LAB, "moe-prove-answer")["source"]
-EACH = 5  # submissions of a family that every run of the tests takes; BREAKTHROUGH_ATTACKS=all takes all
+EACH = 4  # submissions of a family that every run of the tests takes; BREAKTHROUGH_ATTACKS=all takes all
 
 
 def chosen(family):
@@ -76,17 +76,21 @@ def course(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def grader():
+    """The grader of all of them."""
+    made = run.Grader(Rules(4242, "tests", sandbox.tier(), CAPS, PATIENCE))
+    yield made
+    made.close()
+
+
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_of_attacks_earns_nothing_leaks_nothing_and_disturbs_nobody(family, course, listeners):
-    grader = run.Grader(Rules(4242, "tests", sandbox.tier(), CAPS, PATIENCE))
+def test_a_family_of_attacks_earns_nothing_leaks_nothing_and_disturbs_nobody(family, grader, course, listeners):
     faults = []
-    try:
-        for attack in chosen(family):
-            faults += graded(grader, course, attack.name, attack.make(LAB, SOLVED), attack.deserved, attack.least)
-        right = {name: points for name, points in FULL.items() if name != UNASKED}
-        faults += graded(grader, course, "an honest one after them", {f"{MODULE.id}.ipynb": as_bytes(SOLVED)}, right, right)
-    finally:
-        grader.close()
+    for attack in chosen(family):
+        faults += graded(grader, course, attack.name, attack.make(LAB, SOLVED), attack.deserved, attack.least)
+    right = {name: points for name, points in FULL.items() if name != UNASKED}
+    faults += graded(grader, course, "an honest one after them", {f"{MODULE.id}.ipynb": as_bytes(SOLVED)}, right, right)
     assert faults == []
     assert not listeners, "somebody called out"
     assert [path for top in (course, "/tmp", "/dev/shm") for path in _marks(top)] == []
