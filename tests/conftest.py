@@ -7,6 +7,8 @@ import tempfile
 import pytest
 from toy_course import COURSE, lab_cells, lesson_cells, write_notebook
 
+ALONE = ("tests/test_labs.py", "tests/grading/test_every_lab.py", "tests/grading/test_over_the_wire.py")
+
 
 def pytest_configure(config):
     """Keep a developer's own log and artifacts out of every test, and of the kernels that nbval starts."""
@@ -18,6 +20,17 @@ def pytest_configure(config):
 def pytest_unconfigure(config):
     """Remove what the tests wrote."""
     shutil.rmtree(config.own_folder, ignore_errors=True)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Files go to workers whole, for their fixtures; but what takes minutes a test and shares nothing goes a test at a time."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid if nodeid.startswith(ALONE) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture

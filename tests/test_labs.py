@@ -74,8 +74,9 @@ def test_lesson_and_solved_lab_earn_every_point(module, tmp_path):
     assert sum(one.points for one in results) == module.points.lesson + module.points.lab
 
 
-@labs
-def test_an_untouched_lab_scores_nothing(module, tmp_path):
+def test_an_untouched_lab_scores_nothing(tmp_path):
+    """The first one as a learner's kernel runs it; all of them in the grader's sandbox: grading/test_every_lab."""
+    module = COURSE.labs[0]
     target = tmp_path / "lab.ipynb"
     own = runs.Plan(COURSE, "tiny", build=tmp_path).environment()
     execution.execute(COURSE.lab(module), target, parameters={"PROFILE": "tiny", "SEED": 0}, environment=own,

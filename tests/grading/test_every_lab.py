@@ -1,4 +1,4 @@
-"""The solved lab of every module in the real sandbox: all that answers earn, with what its cells import and nothing more."""
+"""The solved lab of every module in the real sandbox, and untouched; with what its cells import and nothing more."""
 
 import pytest
 from solved_labs import COURSE, LABS, as_bytes, points, released, solved
@@ -8,22 +8,30 @@ from breakthrough.grading import grade, run, sandbox
 from breakthrough.grading.grade import Rules, Task
 from breakthrough.grading.visible import EXERCISES, imported
 
+labs = pytest.mark.parametrize("module", LABS, ids=lambda module: module.id)
 
-@pytest.mark.sandbox
-@pytest.mark.parametrize("module", LABS, ids=lambda module: module.id)
-def test_a_solved_lab_earns_what_answers_can(module, tmp_path):
-    (tmp_path / f"{module.id}.ipynb").write_bytes(as_bytes(solved(module)))
-    grader = run.Grader(Rules(7, "tests", sandbox.tier()))
+
+@labs
+def test_a_solved_lab_earns_what_answers_can_and_an_untouched_one_nothing(module, tmp_path):
+    grader = run.Grader(Rules(7, "tests", sandbox.require_sandbox(unsandboxed=True)))
     try:
-        found = grader.grade(Task("ada", module.id, tmp_path, COURSE.lab(module)))
+        whole, empty = (graded(grader, module, notebook, tmp_path) for notebook in (solved(module), released(module)))
     finally:
         grader.close()
+    earned = {mark.exercise: mark.points for mark in whole.marks if mark.points}
+    assert earned == points(module), [mark.plain for mark in whole.marks if not mark.passed]
+    assert [(mark.exercise, mark.points) for mark in empty.marks] == [(name, 0) for name in module.exercises]
+    assert {mark.status for mark in empty.marks} == {"not attempted"}, [mark.plain for mark in empty.marks]
+
+
+def graded(grader, module, notebook, folder):
+    (folder / f"{module.id}.ipynb").write_bytes(as_bytes(notebook))
+    found = grader.grade(Task("ada", module.id, folder, COURSE.lab(module)))
     assert not found.failure, found.failure
-    earned = {mark.exercise: mark.points for mark in found.marks if mark.points}
-    assert earned == points(module), [mark.plain for mark in found.marks if not mark.passed]
+    return found
 
 
-@pytest.mark.parametrize("module", LABS, ids=lambda module: module.id)
+@labs
 def test_whatever_of_the_exercises_a_lab_imports_is_seen_in_the_sandbox_unless_it_holds_references(module):
     seen = {path.stem for path in grade.material(COURSE.lab(module))}
     sources = [cell["source"] for cell in notebooks.code_cells(released(module))]
