@@ -2,7 +2,7 @@
 
 Each part in turns (A B A B …), medians and extremes:
   stock    lab 01 graded by `breakthrough cohort grade`, one worker, and by `nbgrader autograde`: the same folder, the same
-           submissions, gradebook and files written by both. Twice: the lab's answers and checks alone, which compares
+           submissions, some of them in each turn, gradebook and files written by both. Twice: the lab's answers and checks alone, which compares
            the graders; and the whole lab at profile tiny with its artifact, where stock trains and draws what the cells
            say and the split grader measures the artifact instead. Goal: 3 times stock's throughput.
   workers  one worker, then two, Ray running. Goal: 1.6 times as fast.
@@ -83,19 +83,27 @@ def stock(page: Page, home: Path, chosen: argparse.Namespace) -> None:
     rows = []
     for form, count in ((cohorts.CHECKS, chosen.submissions), (cohorts.WHOLE, chosen.whole)):
         cohort = cohorts.make(home, form, count)
-        ours, theirs, each, shares = [], [], [], []
-        for number in range(chosen.rounds):
-            done = []
-            ours.append(timed(lambda: done.append(run.run(cohort, cohorts.MODULE, Way(1), again=True))) / count)
-            graded = done[0].graded
+        ours, theirs, each = [], [], []
+        for number, names in enumerate(_turns(cohort, chosen.turns), 1):
+            began_s = time.perf_counter()
+            graded = run.run(cohort, cohorts.MODULE, Way(1), students=names, again=True).graded
+            ours.append((time.perf_counter() - began_s) / len(names))
+            took_s, theirs_share = cohorts.stock(cohort, home / f"stock-{form}-{number}", names)
+            theirs.append(took_s / len(names))
             each += [one.duration_s for one in graded]
-            theirs.append(timed(lambda number=number: shares.append(cohorts.stock(cohort, home / f"stock-{form}-{number}"))) / count)
             share = sum(one.points for one in graded) / sum(one.of for one in graded)
-            page.say(f"- {form}, round {number + 1}, {count} submissions: {ours[-1] * count:.0f} s, {share:.1%} of the points; stock {theirs[-1] * count:.0f} s, {shares[-1]:.1%}")
+            page.say(f"- {form}, turn {number}, {len(names)} submissions: {ours[-1] * len(names):.0f} s, {share:.1%} of the points; stock {took_s:.0f} s, {theirs_share:.1%}")
         ratio = [b / a for a, b in zip(ours, theirs)]
         goal = f" (goal {GOAL_STOCK:g})" if form == cohorts.CHECKS else ""
-        rows.append([f"{form}, {count} × {chosen.rounds}", spread(ours), spread(each), spread(theirs), spread(ratio, ".1f") + goal])
+        rows.append([f"{form}, {count} in {len(ours)} turns", spread(ours), spread(each), spread(theirs), spread(ratio, ".1f") + goal])
     page.table(["lab 01", "split grader, s a submission, in all", "of it grading", "stock, s a submission, in all", "throughput over stock"], rows)
+
+
+def _turns(cohort: Cohort, count: int) -> list[list[str]]:
+    """The students, shared out over turns."""
+    names = _names(cohort)
+    size = -(-len(names) // count)
+    return [names[at : at + size] for at in range(0, len(names), size)]
 
 
 def workers(page: Page, home: Path, chosen: argparse.Namespace) -> None:
@@ -137,7 +145,7 @@ def sandboxes(page: Page, home: Path, chosen: argparse.Namespace) -> None:
         for _ in range(chosen.forks):
             for name, found in forks.items():
                 found.append(timed(lambda: _one_process(nests[name])))
-        for task in todo * chosen.rounds:
+        for task in todo[: chosen.apart]:
             for name, found in whole.items():
                 found.append(timed(lambda: grade.grade(task, rules, nests[name])))
     fresh = [timed(lambda task=task: _fresh(task, rules, modules, material)) for task in todo[:chosen.fresh]]
@@ -178,8 +186,11 @@ def _cohort(home: Path, form: str, count: int) -> Cohort:
 
 def _work(cohort: Cohort) -> tuple[grade.Rules, list[Task]]:
     lab = run.lab_of(cohort, cohorts.MODULE)
-    names = sorted(path.parent.name for path in (cohort.folder / "submitted").glob(f"*/{cohorts.MODULE}"))
-    return run.rules_of(cohort, Way(1)), [Task(name, cohorts.MODULE, cohort.submitted(name, cohorts.MODULE), lab) for name in names]
+    return run.rules_of(cohort, Way(1)), [Task(name, cohorts.MODULE, cohort.submitted(name, cohorts.MODULE), lab) for name in _names(cohort)]
+
+
+def _names(cohort: Cohort) -> list[str]:
+    return sorted(path.parent.name for path in (cohort.folder / "submitted").glob(f"*/{cohorts.MODULE}"))
 
 
 def _one_process(nest: sandbox.Nest) -> None:
@@ -219,15 +230,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas between them")
     parser.add_argument("--submissions", type=int, default=40, help="of the lab's checks")
-    parser.add_argument("--whole", type=int, default=8, help="submissions of the whole lab, a minute each for stock")
-    parser.add_argument("--rounds", type=int, default=3, help="of each pair")
+    parser.add_argument("--whole", type=int, default=4, help="submissions of the whole lab, a minute each for stock")
+    parser.add_argument("--turns", type=int, default=4, help="over which submissions are shared out, beside stock")
+    parser.add_argument("--rounds", type=int, default=2, help="of one worker and two")
     parser.add_argument("--many", type=int, default=1000, help="submissions of the part memory")
     parser.add_argument("--quick", action="store_true", help="few of everything, one round: does it work?")
     parser.add_argument("--out", type=Path, help=f"where the page is kept; a whole run keeps it as {RESULTS.name}")
     chosen = parser.parse_args()
-    chosen.forks, chosen.fresh = FORKS, 5
+    chosen.forks, chosen.fresh, chosen.apart = FORKS, 5, 20
     if chosen.quick:
-        for name, value in {"submissions": 3, "whole": 1, "rounds": 1, "many": 20, "forks": 5, "fresh": 1}.items():
+        for name, value in {"submissions": 3, "whole": 1, "turns": 1, "rounds": 1, "many": 20, "forks": 5, "fresh": 1, "apart": 2}.items():
             setattr(chosen, name, value)
     parts = chosen.only.split(",")
     page = Page()

@@ -115,6 +115,7 @@ def _cases(generator: Generator) -> Iterator[Case]:
     yield Case("20 bits, mostly positive weights", (_drawn(generator, 5, 90, lean=0.3), -127, 127, 20), look=look)
     yield Case("18 bits, inputs −40 … 90", (_drawn(generator, 5, 50, sparse=0.6), -40, 90, 18), look=look)
     yield Case("8 bits, inputs 0 and 1, by hand: −128 fits and 128 does not, so top is 79, then 80", (torch.tensor([[5.0, 3.0], [-5.0, -3.0]]), 0, 1, 8), look=look)
+    yield Case("8 bits, inputs 0 and 1, by hand: −129 does not fit, so top is 79", (torch.tensor([[-23.0, -14.0]]), 0, 1, 8), look=look)
     yield Case("18 bits, inputs from 0 on, mostly negative weights", (-_drawn(generator, 5, 60, lean=0.3), 0, 255, 18), look=look)
     few = torch.tensor([[8.0, 1.0, -1.9], [-6.0, 1.3, 0.5]])
     yield Case("8 bits, int8 inputs, by hand: 127 is all there is room for, so top is 1", (few, -127, 127, 8), look=look)
