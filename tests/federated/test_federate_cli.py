@@ -133,7 +133,7 @@ def test_the_apps_of_the_simulation_run_in_processes_with_the_same_result(here, 
     child, log = begin("run", "plan.json", "--apps", "toy_app")
     wait_for(log, "[ROUND 1/1]", child)
     child.send_signal(signal.SIGINT)
-    assert child.wait(180) == 130, log.read_text()
+    assert child.wait(300) == 130, log.read_text()
     assert processes.marked(token) == [] and federation.read() is None
     assert "Traceback" not in log.read_text() and "interrupted: " in log.read_text().splitlines()[-1]
 
@@ -152,5 +152,5 @@ def test_up_that_waits_tells_of_losses_and_ends_everything(here, capsys):
     assert run("status") == 1
     assert "finished:stopped" in capsys.readouterr().out
     child.send_signal(signal.SIGTERM)
-    assert child.wait(180) == 130, log.read_text()
+    assert child.wait(300) == 130, log.read_text()
     assert processes.marked(fed.token) == [] and federation.read() is None

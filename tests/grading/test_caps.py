@@ -70,7 +70,10 @@ VIOLATIONS = {
 @pytest.mark.parametrize("name", VIOLATIONS)
 def test_a_cap_that_is_violated_ends_the_cell_and_nothing_else(session, name):
     source, says = VIOLATIONS[name]
-    session.caps = replace(CAPS, cpu_s=2) if name.startswith("CPU") else CAPS
+    if name.startswith("CPU"):
+        session.caps, session.patience = replace(CAPS, cpu_s=1), replace(session.patience, cell_s=60)
+    else:
+        session.caps = CAPS
     with socket.create_server(("127.0.0.1", 0)) as server:
         called = []
         threading.Thread(target=lambda: called.append(server.accept()), daemon=True).start()

@@ -86,8 +86,8 @@ class Ladder:
         """Operations a second: the median repeat and the middle half around it."""
         if not rung.seconds:
             return math.nan, math.nan, math.nan
-        low, _, high = quantiles((self.flops / one for one in rung.seconds), n=4, method="inclusive")
-        return self.flops / rung.median_s, low, high
+        low, middle, high = quantiles((self.flops / one for one in rung.seconds), n=4, method="inclusive")
+        return middle, low, high
 
     def share(self, rung: Rung) -> float | None:
         """The part of the measured peak of its threads that a rung reaches; None without the peak."""

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from breakthrough.errors import InputError, expected, type_of
-from breakthrough.exercises.compare import close
 from breakthrough.exercises.exercise import Case, Exercise
 from breakthrough.exercises.quant_adam8_wrong import MISCONCEPTIONS
+from breakthrough.exercises.quant_inputs import Aside, coded
 
 State = dict[str, tuple[Tensor, Tensor]]
 
@@ -117,8 +117,8 @@ def dynamic_levels(signed: bool) -> Tensor:
     return torch.cat(levels).sort().values
 
 
-def _seen(output: Any, tables: dict[str, Tensor], block: int) -> dict[str, Any] | None:
-    """What an answer gives, its state decoded.
+def _seen(output: Any, tables: dict[str, Tensor], block: int) -> dict[str, Any] | Aside | None:
+    """What an answer gives, its state decoded; a wrong code of zeros says nothing about the rest.
 
     Raises: InputError for what is no pair of w and a state of codes
     """
@@ -138,7 +138,8 @@ def _seen(output: Any, tables: dict[str, Tensor], block: int) -> dict[str, Any] 
             raise InputError(expected(f"codes (n,) and one largest a block for {name}", got, "dropping what was padded"))
         levels, each = tables[name][codes.long()], largest.repeat_interleave(block)[: len(codes)]
         seen[f"{name}, decoded"] = levels * each
-        seen[f"{name}'s levels in blocks of zeros"] = torch.where(each == 0, levels, 0)
+        if (levels[each == 0] != 0).any():
+            return Aside(f"a block of zeros in {name}, whose largest is 0, has codes of other levels than 0")
         seen[f"the largest of {name}'s blocks"] = largest
     return seen
 
@@ -206,7 +207,7 @@ EXERCISES = (
         difficulty=3,
         reference=adam8_step,
         cases=_cases,
-        compare=close(rtol=1e-4, atol=1e-7),
+        compare=coded(rtol=1e-4, atol=1e-7),
         alternatives=(_block_by_block, _searched, _in_numpy),
         misconceptions=MISCONCEPTIONS,
         hints=(
