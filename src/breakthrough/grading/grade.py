@@ -74,10 +74,10 @@ def _judged(task: Task, program: Program, rules: Rules, nest: Nest, seed: int) -
     known = {check.exercise: exercises.load(check.exercise) for check in program.checks}
     trained = {name for name, exercise in known.items() if exercise.training}
     kept = slices.needed(program, trained)
-    marks, session = _examined(program, kept, trained, rules, nest, seed)
+    marks, session = _examined(program, kept, set(known) - trained, rules, nest, seed)
     notes = [f"cell {name} was left out: {why}" for name, why in session.skipped.items()]
-    if slices.left_out(program, kept) and not all(mark.passed for mark in marks.values()):
-        again, second = _examined(program, slices.with_learners(program, kept), trained, rules, nest, seed)
+    if slices.left_out(program, kept) and (open_ := {name for name, mark in marks.items() if not mark.passed}):
+        again, second = _examined(program, slices.with_learners(program, kept), open_, rules, nest, seed)
         better = {name: mark for name, mark in again.items() if mark.points > marks[name].points}
         marks |= better
         session.outputs |= second.outputs
@@ -87,12 +87,13 @@ def _judged(task: Task, program: Program, rules: Rules, nest: Nest, seed: int) -
     return marks, session.outputs, notes
 
 
-def _examined(program: Program, kept: Sequence[ProgramCell], trained: set[str], rules: Rules, nest: Nest, seed: int) -> tuple[dict[str, Mark], Session]:
+def _examined(program: Program, kept: Sequence[ProgramCell], judged: set[str], rules: Rules, nest: Nest, seed: int) -> tuple[dict[str, Mark], Session]:
+    """Marks of the exercises to be judged, with the cells that are kept run in a fresh process."""
     from breakthrough.grading import examiner
 
     places = {cell.id for cell in kept}
-    checks = [check for check in program.checks if check.exercise not in trained]
-    cells = [cell for cell in program.cells if cell.id in places or (cell.kind == CHECK and cell.exercise not in trained)]
+    checks = [check for check in program.checks if check.exercise in judged]
+    cells = [cell for cell in program.cells if cell.id in places or (cell.kind == CHECK and cell.exercise in judged)]
     session = Session(nest, rules.caps, rules.patience)
     try:
         return examiner.examine(session, cells, checks, seed), session
