@@ -1,4 +1,4 @@
-"""Cohorts to measure the grader with: lab 01 whole, its checks alone, or its first two exercises, with varied submissions.
+"""Cohorts to measure the grader with: lab 01 whole, its checks alone, all but one, or its first two exercises, with varied submissions.
 
 The forms are made from the project's own master, in a project of their own, so that the split grader and stock nbgrader
 get the same folder: source, release, gradebook and submissions.
@@ -23,7 +23,7 @@ from breakthrough.grading.cohort import Cohort
 from breakthrough.grading.normalize import normalize
 
 MODULE, TRAINED = "01_moe", "moe.experiment"
-WHOLE, CHECKS, LIGHT = "whole", "checks", "light"
+WHOLE, CHECKS, SHORT, LIGHT = "whole", "checks", "checks but moe.prove", "light"
 FIRST = ("moe-route", "moe-combine")  # the exercises of the light form
 BROKEN = "raise ValueError('not like this')"
 Notebook = dict[str, Any]
@@ -70,6 +70,8 @@ def _kept(cell: Notebook, needed: set[str], form: str) -> bool:
     """Whether a form has a cell: no pictures, no experiment; the light one has two exercises."""
     name = notebooks.grade_id(cell)
     if name.startswith("moe-claim") or name.startswith("moe-experiment"):
+        return False
+    if form == SHORT and name.startswith("moe-prove"):
         return False
     if form == LIGHT and name:
         return name.removesuffix("-answer") in FIRST

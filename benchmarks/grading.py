@@ -2,9 +2,10 @@
 
 Each part in turns (A B A B …), medians and extremes:
   stock    lab 01 graded by `breakthrough cohort grade`, one worker, and by `nbgrader autograde`: the same folder, the same
-           submissions, some of them in each turn, gradebook and files written by both. Twice: the lab's answers and checks alone, which compares
-           the graders; and the whole lab at profile tiny with its artifact, where stock trains and draws what the cells
-           say and the split grader measures the artifact instead. Goal: 3 times stock's throughput.
+           submissions, some of them in each turn, gradebook and files written by both. Three times: the lab's answers and checks
+           alone, which compares the graders; all of them but moe.prove, whose check takes longest in either; and the whole lab
+           at profile tiny with its artifact, where stock trains and draws what the cells say and the split grader measures
+           the artifact instead. Goal: 3 times stock's throughput.
   workers  one worker, then two, Ray running. Goal: 1.6 times as fast.
   sandbox  a student's process: fork, namespaces, a cell, end, against a fork with limits only; the same for whole submissions; and a
            fresh bubblewrap with its imports for each submission, which is what sharing them saves. Goal: at most 50 ms.
@@ -79,9 +80,9 @@ def timed(job: Callable[[], object]) -> float:
 
 def stock(page: Page, home: Path, chosen: argparse.Namespace) -> None:
     """The split grader and stock nbgrader on the same folder."""
-    page.say("", "## Beside stock nbgrader", "", TELL)
+    page.say("", "## Beside stock nbgrader", "", TELL, "")
     rows = []
-    for form, count in ((cohorts.CHECKS, chosen.submissions), (cohorts.WHOLE, chosen.whole)):
+    for form, count in ((cohorts.CHECKS, chosen.submissions), (cohorts.SHORT, chosen.short), (cohorts.WHOLE, chosen.whole)):
         cohort = cohorts.make(home, form, count)
         ours, theirs, each = [], [], []
         for number, names in enumerate(_turns(cohort, chosen.turns), 1):
@@ -110,7 +111,7 @@ def workers(page: Page, home: Path, chosen: argparse.Namespace) -> None:
     """One worker and two."""
     from breakthrough.cluster import start_ray
 
-    page.say("", "## Workers", "")
+    page.say("## Workers")
     cohort = _cohort(home, cohorts.CHECKS, chosen.submissions)
     rules, todo = _work(cohort)
     start_ray(2)
@@ -127,7 +128,7 @@ def workers(page: Page, home: Path, chosen: argparse.Namespace) -> None:
 
 def sandboxes(page: Page, home: Path, chosen: argparse.Namespace) -> None:
     """What the sandbox costs a student's process, and a submission."""
-    page.say("", "## The sandbox", "")
+    page.say("", "## The sandbox")
     cohort = _cohort(home, cohorts.CHECKS, chosen.submissions)
     rules, todo = _work(cohort)
     lab = todo[0].lab
@@ -161,7 +162,7 @@ def sandboxes(page: Page, home: Path, chosen: argparse.Namespace) -> None:
 
 def memory(page: Page, home: Path, chosen: argparse.Namespace) -> None:
     """The most memory over many submissions."""
-    page.say("", "## Memory", "")
+    page.say("", "## Memory")
     cohort = _cohort(home, cohorts.LIGHT, chosen.many)
     hundred = max(1, chosen.many // 10)
 
@@ -231,6 +232,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas between them")
     parser.add_argument("--submissions", type=int, default=40, help="of the lab's checks")
     parser.add_argument("--whole", type=int, default=4, help="submissions of the whole lab, a minute each for stock")
+    parser.add_argument("--short", type=int, default=20, help="submissions of the lab's checks without moe.prove")
     parser.add_argument("--turns", type=int, default=4, help="over which submissions are shared out, beside stock")
     parser.add_argument("--rounds", type=int, default=2, help="of one worker and two")
     parser.add_argument("--many", type=int, default=1000, help="submissions of the part memory")
@@ -239,7 +241,7 @@ def main() -> None:
     chosen = parser.parse_args()
     chosen.forks, chosen.fresh, chosen.apart = FORKS, 5, 20
     if chosen.quick:
-        for name, value in {"submissions": 3, "whole": 1, "turns": 1, "rounds": 1, "many": 20, "forks": 5, "fresh": 1, "apart": 2}.items():
+        for name, value in {"submissions": 3, "short": 3, "whole": 1, "turns": 1, "rounds": 1, "many": 20, "forks": 5, "fresh": 1, "apart": 2}.items():
             setattr(chosen, name, value)
     parts = chosen.only.split(",")
     page = Page()
