@@ -1,6 +1,8 @@
 """Every cap of the sandbox, with a cell that violates it: the cell ends, the session goes on, nothing else notices."""
 
 import socket
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 
@@ -122,3 +124,18 @@ def test_a_process_that_dies_in_a_call_costs_that_call(session):
     with pytest.raises(Exception, match="ended"):
         answer(2)
     assert answer(3) == 4
+
+
+def test_without_a_sandbox_a_student_is_charged_for_its_own_processes_only():
+    hoards = f"hoard = bytearray(b'x') * {CAPS.all_memory_bytes}; print(flush=True); input()"
+    other = subprocess.Popen([sys.executable, "-c", hoards], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        other.stdout.readline()
+        with Nest(["numpy", "torch"], sandboxed=False) as bare:
+            made = Session(bare, CAPS, PATIENCE)
+            assert ran(made, "import time\ntime.sleep(1)\nprint('here')") == ("here\n", "")
+            assert "more than 700 MiB" in ran(made, VIOLATIONS["memory of all processes"][0])[1]
+            made.end()
+    finally:
+        other.kill()
+        other.communicate()

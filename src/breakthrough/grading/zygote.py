@@ -88,9 +88,7 @@ class Zygote:
         """End a student's process and all that it started; how it ended."""
         if self.students.pop(number, None) is None:
             return {"how": "unknown"}
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(number, signal.SIGKILL)  # where it has no namespace, what it started is in its group
-        os.kill(number, signal.SIGKILL)
+        _kill(number)
         _, status = os.waitpid(number, 0)
         return {"how": self.killed.pop(number, "") or _in_words(status)}
 
@@ -101,24 +99,37 @@ class Zygote:
             # forks share most pages with this process: what each has of them is counted only when it may matter
             if used.get(number, 0) > caps.all_memory_bytes and _memory({number: caps}, exactly=True)[number] > caps.all_memory_bytes:
                 self.killed[number] = f"more than {caps.all_memory_bytes >> 20} MiB of memory in all"
-                os.kill(number, signal.SIGKILL)
+                _kill(number)
+
+
+def _kill(number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(number, signal.SIGKILL)  # where it has no namespace, what it started is in its group
+    os.kill(number, signal.SIGKILL)
 
 
 def _memory(students: dict[int, Caps], exactly: bool = False) -> dict[int, int]:
     """Memory of each student's processes, in bytes; with `exactly` what is shared is divided by those who share it."""
     used: dict[int, int] = dict.fromkeys(students, 0)
-    spaces_of = {os.stat(f"/proc/{number}/ns/pid").st_ino: number for number in students if Path(f"/proc/{number}/ns").exists()} if students else {}
+    own = _space("self")
+    spaces_of = {_space(str(number)): number for number in students if Path(f"/proc/{number}/ns").exists()}
     page = os.sysconf("SC_PAGE_SIZE")
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
         try:
-            owner = spaces_of.get(os.stat(f"/proc/{name}/ns/pid").st_ino)
-            if owner is not None:
+            space = _space(name)  # where there is no sandbox all of the machine's processes are in this one's
+            owner = spaces_of.get(space) if space != own else os.getsid(int(name))
+            if owner in used:
                 used[owner] += _share(name) if exactly else int(Path(f"/proc/{name}/statm").read_text().split()[1]) * page
         except OSError:  # gone meanwhile
             continue
     return used
+
+
+def _space(name: str) -> int:
+    """The number of a process's namespace of processes."""
+    return os.stat(f"/proc/{name}/ns/pid").st_ino
 
 
 def _share(name: str) -> int:
