@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from breakthrough.deploy import functions, measuring, nests, profiling, tuning
+from breakthrough.deploy import functions, measuring, nests, profiling, search, tuning
 from breakthrough.deploy.database import Database, shipped
 from breakthrough.deploy.nets import net
 from breakthrough.errors import BreakthroughError, InputError
@@ -149,13 +149,18 @@ def test_a_record_that_does_not_fit_is_passed_over(module, target, tmp_path):
     assert task.name in tuning.plan(module, target, path).untuned
 
 
-def test_metaschedule_searches_where_no_rule_fits(target, tmp_path):
+def row_sums():
+    """Sums of rows: a loop nest that no rule fits."""
     builder, x = tvm.relax.BlockBuilder(), tvm.relax.Var("x", tvm.relax.TensorType((32, 4096), "float32"))
     with builder.function("main", [x]):
         with builder.dataflow():
             out = builder.emit_output(tvm.relax.op.sum(x, axis=1))
         builder.emit_func_output(out)
-    module, path = builder.get(), tmp_path / "records.jsonl"
+    return builder.get()
+
+
+def test_metaschedule_searches_where_no_rule_fits(target, tmp_path):
+    module, path = row_sums(), tmp_path / "records.jsonl"
     first = tuning.tune(module, target, path, 2, bar=False)
     assert (first.measured, first.crashes) == (2, 0)
     second = tuning.tune(module, target, path, 4, bar=False)
@@ -167,6 +172,18 @@ def test_metaschedule_searches_where_no_rule_fits(target, tmp_path):
     machine = tvm.relax.VirtualMachine(tvm.compile(plan.module, target="llvm"), tvm.cpu())
     got = machine["main"](tvm.runtime.tensor(values.numpy())).numpy()
     assert np.allclose(got, values.numpy().sum(1), rtol=1e-5)
+
+
+def test_a_search_proposes_no_more_than_it_is_asked_for(target):
+    [task] = tuning.tasks_of(row_sums(), target)
+    made = search.Search(task.function, target, 0, [], 48)
+    keys = []
+    for count in (4, 1, 3):
+        proposed = list(made.propose(count))
+        assert 0 < len(proposed) <= count
+        keys += [proposal.key for proposal in proposed]
+        made.learn()
+    assert len(set(keys)) == len(keys)
 
 
 def test_no_trials_is_an_error(module, target, tmp_path):

@@ -58,7 +58,7 @@ class Search:
             self._remember(trace, run_s)
 
     def propose(self, count: int) -> Iterator[Proposal]:
-        """The next candidates that were not measured before."""
+        """The next candidates that were not measured before, `count` at most."""
         if not self._started:
             self._context.pre_tuning(10**6, count, self._spaces, self._database, self._model)
             self._started = True
@@ -68,7 +68,7 @@ class Search:
         for candidate in found:
             trace = candidate.sch.trace.as_json()
             key = key_of(trace)
-            if key in self._seen:
+            if key in self._seen or fresh == count:  # a round is as large as the first one was
                 continue
             self._seen.add(key)
             fresh += 1
