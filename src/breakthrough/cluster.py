@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from breakthrough import devices, optional
-from breakthrough.errors import InputError, expected
+from breakthrough.errors import BreakthroughError, InputError, expected
 
 KNOCK_S = 4.0  # Ray itself would wait for minutes
 TRIES = 4  # a busy machine may need more than the time that Ray waits for itself
@@ -17,9 +17,11 @@ TRIES = 4  # a busy machine may need more than the time that Ray waits for itsel
 def start_ray(workers: int, address: str | None = None) -> None:
     """Start Ray on this machine, or go to a cluster, once.
 
-    Raises: InputError when nothing answers at the address; MissingDependency without ray
+    Raises: InputError when nothing answers at the address; BreakthroughError when Ray does not start;
+            MissingDependency without ray
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns of a change in its next version
     ray = optional.require("ray", "runs tasks in parallel, here and on a cluster")
     if address:
         _knock(address)
@@ -33,7 +35,8 @@ def start_ray(workers: int, address: str | None = None) -> None:
         except Exception as error:  # Ray raises no narrower one when its processes take longer than its 30 s
             ray.shutdown()
             if "timed out during startup" not in str(error) or tried == TRIES:
-                raise
+                said = (str(error).strip() or type(error).__name__).splitlines()[0]
+                raise BreakthroughError(expected("Ray to start", said, "one worker, which needs no Ray")) from error
 
 
 def _knock(address: str) -> None:
