@@ -9,7 +9,9 @@ from toy_cohort import MODULE, cohort, cohort_template, graded, write_project  #
 from toy_course import lab_cells, notebook, write_notebook
 
 from breakthrough import cli
+from breakthrough.cli import cohort_grade
 from breakthrough.grading.gradebook import GradebookWriter
+from breakthrough.grading.run import Done
 
 COMMANDS = ("init", "release", "collect", "feedback", "grades", "items")
 
@@ -83,3 +85,11 @@ def test_a_learner_packs_their_lab(course_folder, course, capsys):
     assert "nbgrader submit 01_toy" in capsys.readouterr().out
     assert (course_folder / "build" / "handin" / "01_toy.zip").is_file()
     assert run("handin", "00") == 2
+
+
+def test_the_middle_of_two_lies_between_them(cohort, capsys):  # noqa: F811
+    found = [graded(cohort, "ada"), graded(cohort, "bob", half=False)]
+    cohort_grade._report(Done(found, ["cyd"], {}))
+    middle = sum(one.points for one in found) / 2
+    assert f"2 graded, median {middle:g} of {found[0].of:g}; 1 were graded before; 0 failed" in capsys.readouterr().out
+    assert found[0].points > middle > found[1].points

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 Module = Annotated[str, typer.Argument(metavar="MODULE", help="01, moe or 01_moe.")]
 Students = Annotated[list[str] | None, typer.Option("--student", metavar="ID", help="Only this one; may be given again.")]
-Workers = Annotated[int, typer.Option(min=1, metavar="N", help="So many at a time; each wants a core and about 2 GB.")]
+Workers = Annotated[int, typer.Option(min=1, metavar="N", help="So many at a time; each wants a core and about 1.5 GB.")]
 Ray = Annotated[str | None, typer.Option("--ray", metavar="ADDRESS", help="A Ray cluster that shares this folder, HOST:PORT.")]
 Unsandboxed = Annotated[bool, typer.Option("--unsandboxed", help="Without bubblewrap: submissions may do what you may. Recorded with each grade.")]
 
@@ -97,8 +98,8 @@ def _run(module: str, workers: int, ray: str | None, students: list[str] | None,
 def _report(done: Done) -> None:
     for name in done.finished:
         print(f"{name}: what a killed run had left was finished")
-    points = sorted(graded.points for graded in done.graded)
-    middle = f", median {points[len(points) // 2]:g} of {done.graded[0].of:g}" if points else ""
+    points = [graded.points for graded in done.graded]
+    middle = f", median {median(points):g} of {done.graded[0].of:g}" if points else ""
     print(f"{len(done.graded)} graded{middle}; {len(done.before)} were graded before; {len(done.failed)} failed")
     for graded in done.graded:
         if graded.refused:
