@@ -10,6 +10,10 @@ from typing import Any
 from breakthrough import devices, optional
 from breakthrough.errors import BreakthroughError, InputError, expected
 
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns of a change in its next version
+}
 KNOCK_S = 4.0  # Ray itself would wait for minutes
 TRIES = 4  # a busy machine may need more than the time that Ray waits for itself
 
@@ -20,8 +24,8 @@ def start_ray(workers: int, address: str | None = None) -> None:
     Raises: InputError when nothing answers at the address; BreakthroughError when Ray does not start;
             MissingDependency without ray
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns of a change in its next version
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     ray = optional.require("ray", "runs tasks in parallel, here and on a cluster")
     if address:
         _knock(address)

@@ -66,9 +66,11 @@ class Search:
         self._round = []
         fresh = 0
         for candidate in found:
+            if fresh == count:  # TVM's rounds are all as large as the first one was
+                break
             trace = candidate.sch.trace.as_json()
             key = key_of(trace)
-            if key in self._seen or fresh == count:  # a round is as large as the first one was
+            if key in self._seen:
                 continue
             self._seen.add(key)
             fresh += 1

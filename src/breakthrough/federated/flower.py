@@ -6,13 +6,13 @@ import logging
 import os
 from types import ModuleType
 
+from breakthrough import cluster
 from breakthrough.optional import require
 
 QUIET = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns of a change in its next version
+    **cluster.QUIET,
 }
 
 SERVER_ID = 1  # the SuperLink's node id
