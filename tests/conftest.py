@@ -7,7 +7,8 @@ import tempfile
 import pytest
 from toy_course import COURSE, lab_cells, lesson_cells, write_notebook
 
-ALONE = ("tests/test_labs.py", "tests/grading/test_every_lab.py", "tests/grading/test_over_the_wire.py")
+ALONE = ("tests/grading/test_every_lab.py", "tests/grading/test_over_the_wire.py")
+LONG = ("tests/test_labs.py", "tests/exercises/test_gate.py", "tests/capstone/", "tests/grading/", "notebooks/", "tests/federated/", "tests/deploy/")
 
 
 def pytest_configure(config):
@@ -15,6 +16,12 @@ def pytest_configure(config):
     config.own_folder = tempfile.mkdtemp(prefix="breakthrough-tests-")
     os.environ["BREAKTHROUGH_PROGRESS"] = f"{config.own_folder}/progress"
     os.environ["BREAKTHROUGH_ARTIFACTS"] = f"{config.own_folder}/artifacts"
+    config.option.loadscopereorder = False  # xdist would begin with the files of many tests
+
+
+def pytest_collection_modifyitems(items):
+    """What takes minutes comes first, so that no worker is alone with it at the end."""
+    items.sort(key=lambda item: next((at for at, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG)))
 
 
 def pytest_unconfigure(config):
@@ -22,6 +29,7 @@ def pytest_unconfigure(config):
     shutil.rmtree(config.own_folder, ignore_errors=True)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Files go to workers whole, for their fixtures; but what takes minutes a test and shares nothing goes a test at a time."""
     from xdist.scheduler import LoadScopeScheduling

@@ -67,9 +67,15 @@ def test_a_name_of_the_solution_alone_is_found():
     assert unknown_names({"cells": [asked, {"cell_type": "code", "source": uses, "metadata": {}}]}) == {"b", "d", "e", "l"}
 
 
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """One folder for all modules, as `make run` has it: each takes what the one before has given."""
+    return tmp_path_factory.mktemp("build")
+
+
 @built
-def test_lesson_and_solved_lab_earn_every_point(module, tmp_path):
-    results = runs.run(runs.Plan(COURSE, "tiny", build=tmp_path), [module])
+def test_lesson_and_solved_lab_earn_every_point(module, build):
+    results = runs.run(runs.Plan(COURSE, "tiny", build=build), [module])
     assert [(one.name, one.error) for one in results if not one.whole] == []
     assert sum(one.points for one in results) == module.points.lesson + module.points.lab
 
