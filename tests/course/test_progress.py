@@ -12,6 +12,10 @@ def hint(exercise, level, at_s=0.0):
     return {"kind": "hint", "time_s": at_s, "exercise": exercise, "level": level}
 
 
+def review(module, points, at_s=0.0):
+    return {"kind": "exchange", "time_s": at_s, "module": module, "points": points, "of": 20}
+
+
 def toy(found):
     return next(one for one in found.modules if one.module.id == "01_toy")
 
@@ -46,16 +50,38 @@ def test_time_spent_leaves_breaks_out(course):
     assert toy(progress.measure(course, log)).planned_min == pytest.approx(60 * 9.75)
 
 
+def test_the_best_review_of_a_module_counts(course):
+    found = progress.measure(course, [review("01_toy", 8), review("01_toy", 13.5), review("01_toy", 11)])
+    assert toy(found).earned.exchange == 13.5
+
+
+def test_the_grade_weighs_kinds_as_the_course_says_and_names_what_is_open(course):
+    log = [check("toy.double", "passed", 40), check("toy.half", "wrong", 0), review("01_toy", 10)]
+    found = progress.measure(course, log).grade
+    assert found.percent == pytest.approx(70 * 40 / 70 + 20 * 10 / 20) and found.open_percent == pytest.approx(10)
+    assert [part.missing for part in found.parts] == [(), (), ("00_start", "01_toy")]
+    assert found.line().endswith("10.0% of it not there yet: lesson 10 of 10 points, nothing of 00_start, 01_toy")
+
+
+def test_an_exercise_that_was_tried_and_failed_is_not_open_and_one_that_was_not_tried_is(course):
+    lab = toy(progress.measure(course, [check("toy.double", "wrong", 0)])).scores["lab"]
+    assert (lab.earned, lab.there, lab.open) == (0, 40, 30)
+    assert toy(progress.measure(course, [check("toy.double", "not attempted", 0)])).scores["lab"].there == 0
+
+
 def test_the_next_thing_follows_the_course(course):
     log = [check("start.softmax", "passed", 1), check("toy.q_one", "passed", 9), check("toy.double", "passed", 40)]
     assert progress.measure(course, log).next == "toy.half, in labs/01_toy/01_toy.ipynb"
     done = progress.measure(course, [*log, check("toy.half", "passed", 30)])
+    assert done.next == "three works to review: breakthrough exchange solo 01_toy, or your cohort's round"
+    done = progress.measure(course, [*log, check("toy.half", "passed", 30), review("01_toy", 12)])
     assert done.next == "all is done; 02_later is in preparation"
 
 
 @pytest.mark.parametrize("event", [
     {"kind": "check", "time_s": 1, "exercise": "other.thing", "points": 5}, {"kind": "check", "time_s": 1, "points": 5},
     {"kind": "check", "time_s": 1, "exercise": "toy.half", "points": "many"}, {"kind": "check", "time_s": 1, "exercise": "toy.half"},
+    review("01_toy", 1e9), review(["01_toy"], 5), review("01_other", 5), review("01_toy", "all"), review("01_toy", -3), review("01_toy", float("nan")),
     {"kind": "hint", "time_s": 1, "exercise": ["toy.half"]}, {"kind": "check", "time_s": 1, "exercise": "toy.half", "points": 1e9},
 ])
 def test_strange_events_are_never_fatal_and_earn_nothing_beyond_the_module(course, event):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from breakthrough import events
-from breakthrough.course import syllabus
+from breakthrough.course import grade, syllabus
+from breakthrough.course.grade import Grade, Score
 from breakthrough.course.schema import KINDS, Module, Split, Syllabus
 
 if TYPE_CHECKING:
@@ -26,11 +27,16 @@ class ModuleProgress:
     """
 
     module: Module
-    earned: Split
+    scores: Mapping[str, Score]  # by kind
     attempts: int
     hints: int
     planned_min: float
     spent_min: float
+
+    @property
+    def earned(self) -> Split:
+        """The points earned by kind."""
+        return Split(**{kind: score.earned for kind, score in self.scores.items()})
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,11 @@ class Progress:
         """The points there are in the modules that are built."""
         return Split(**{kind: sum(getattr(m.module.points, kind) for m in self.modules) for kind in KINDS})
 
+    @property
+    def grade(self) -> Grade:
+        """The grade so far."""
+        return grade.of(self.course, {one.module.id: one.scores for one in self.modules})
+
 
 def measure(course: Syllabus | None = None, log: Iterable[Mapping[str, Any]] | None = None) -> Progress:
     """Measure progress from a log, the learner's own when none is given.
@@ -60,18 +71,19 @@ def measure(course: Syllabus | None = None, log: Iterable[Mapping[str, Any]] | N
     """
     course = course or syllabus.load()
     homes = {name: m.id for m in course.built for name in (*m.exercises, *m.questions)}
-    every = events.read() if log is None else log
+    every = list(events.read() if log is None else log)
     named = [event for event in every if isinstance(event.get("exercise"), str)]
     seen = [event for event in named if event["exercise"] in homes]
     best: dict[str, float] = {}
     for event in seen:
         points = event.get("points")
-        if event["kind"] == "check" and isinstance(points, (int, float)) and math.isfinite(points):
+        if event["kind"] == "check" and _is_amount(points):
             best[event["exercise"]] = max(points, best.get(event["exercise"], 0))
     spent = _spent_min(seen, homes)
-    modules = tuple(_of_module(module, seen, best, spent.get(module.id, 0.0)) for module in course.built)
+    reviewed = _reviewed(course, every)
+    modules = tuple(_of_module(module, seen, best, reviewed.get(module.id), spent.get(module.id, 0.0)) for module in course.built)
     unknown = {event["exercise"] for event in named} - set(course.exercises)
-    return Progress(course, modules, _next(course, _passed(seen)), tuple(sorted(unknown)))
+    return Progress(course, modules, _next(course, _passed(seen), reviewed), tuple(sorted(unknown)))
 
 
 def next_exercise(course: Syllabus) -> str | None:
@@ -92,19 +104,45 @@ def figure(progress: Progress | None = None) -> Figure:
     left, right = drawn.subplots(1, 2, width_ratios=(3, 2))
     _draw_points(left, progress)
     _draw_shape(right, progress)
-    drawn.suptitle(f"Next: {progress.next}", fontsize="medium", x=0.01, ha="left")
+    found = progress.grade
+    missing = f", {found.open_percent:.0f}% not there yet" if not found.whole else ""
+    drawn.suptitle(f"Grade so far: {found.percent:.1f}%{missing}\nNext: {progress.next}", fontsize="medium", x=0.01, ha="left")
     return drawn
 
 
-def _of_module(module: Module, seen: list[Mapping[str, Any]], best: Mapping[str, float], spent: float) -> ModuleProgress:
+def _of_module(module: Module, seen: list[Mapping[str, Any]], best: Mapping[str, float], reviewed: float | None,
+               spent: float) -> ModuleProgress:
     own = [event for event in seen if event["exercise"] in (*module.exercises, *module.questions)]
-    earned = Split(
-        lab=min(module.points.lab, sum(best.get(name, 0) for name in module.exercises)),
-        lesson=min(module.points.lesson, sum(best.get(name, 0) for name in module.questions)),
-    )
-    attempts = sum(event["kind"] == "check" and event.get("status") != "not attempted" for event in own)
+    checked = [event for event in own if event["kind"] == "check" and event.get("status") != "not attempted"]
     hints = len({(event["exercise"], str(event.get("level"))) for event in own if event["kind"] == "hint"})
-    return ModuleProgress(module, earned, attempts, hints, 60 * module.hours.total, spent)
+    scores = {
+        "lab": _score(module.points.lab, module.exercises, best, checked),
+        "exchange": Score(reviewed or 0.0, 0.0 if reviewed is None else module.points.exchange, module.points.exchange),
+        "lesson": _score(module.points.lesson, module.questions, best, checked)}
+    return ModuleProgress(module, scores, len(checked), hints, 60 * module.hours.total, spent)
+
+
+def _score(of: float, names: tuple[str, ...], best: Mapping[str, float], checked: list[Mapping[str, Any]]) -> Score:
+    """What was earned, and what was attempted: an exercise that nobody tried is open, not failed."""
+    worth = {event["exercise"]: event["of"] for event in checked if event["exercise"] in names and _is_amount(event.get("of"))}
+    earned = min(of, sum(best.get(name, 0) for name in names))
+    tried = set(names) <= {event["exercise"] for event in checked}
+    return Score(earned, of if tried else min(of, max(earned, sum(worth.values()))), of)
+
+
+def _reviewed(course: Syllabus, every: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """The points of the best review of each module; none where nothing was reviewed."""
+    worth = {module.id: module.points.exchange for module in course.built}
+    found: dict[str, float] = {}
+    for event in every:
+        module, points = event.get("module"), event.get("points")
+        if event["kind"] == "exchange" and isinstance(module, str) and module in worth and _is_amount(points):
+            found[module] = max(found.get(module, 0.0), min(points, worth[module]))
+    return found
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
 def _passed(seen: list[Mapping[str, Any]]) -> set[str]:
@@ -123,7 +161,7 @@ def _spent_min(seen: list[Mapping[str, Any]], homes: Mapping[str, str]) -> dict[
     return spent
 
 
-def _next(course: Syllabus, passed: set[str]) -> str:
+def _next(course: Syllabus, passed: set[str], reviewed: Mapping[str, float]) -> str:
     for module in course.built:
         for name in module.questions:
             if name not in passed:
@@ -131,6 +169,8 @@ def _next(course: Syllabus, passed: set[str]) -> str:
         for name in module.exercises:
             if name not in passed:
                 return f"{name}, in {course.lab(module).relative_to(course.root)}"
+        if module.points.exchange and module.id not in reviewed:
+            return f"three works to review: breakthrough exchange solo {module.id}, or your cohort's round"
     planned = [module for module in course.modules if not module.built]
     return f"all is done; {planned[0].id} is in preparation" if planned else "all is done"
 

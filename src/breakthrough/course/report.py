@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from breakthrough import files
-from breakthrough.course import claims, notebooks, runs
+from breakthrough.course import claims, grade, notebooks, runs
 from breakthrough.course.charts import module_points, shares
 from breakthrough.errors import NotebookError
 
@@ -47,7 +47,7 @@ def render(plan: runs.Plan) -> str:
     return jinja.get_template(TEMPLATE).render(
         plan=plan, course=plan.course, results=results, failed=[r for r in results if not r.whole],
         ledger=claims.ledger(plan.course, records), signs={name: sign for name, (sign, _) in claims.VERDICTS.items()},
-        shares_svg=shares(plan.course), modules_svg=module_points(plan.course, results),
+        grade=grade.of(plan.course, _scores(plan, results)), shares_svg=shares(plan.course), modules_svg=module_points(plan.course, results),
         figures=list(_figures(plan, found)), environment=_environment(plan),
     )
 
@@ -71,6 +71,15 @@ def duration(seconds: float) -> str:
     """Seconds as people read them: `48 s`, `3 min 20 s`."""
     whole = round(seconds)
     return f"{whole} s" if whole < 90 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def _scores(plan: runs.Plan, results: list[runs.Result]) -> dict[str, dict[str, grade.Score]]:
+    """What the run earned: of a notebook that was not run, nothing is known."""
+    found: dict[str, dict[str, grade.Score]] = {}
+    for one in results:
+        of = getattr(plan.course.find(one.module).points, one.kind)
+        found.setdefault(one.module, {})[one.kind] = grade.Score(min(one.points, of), of, of)
+    return found
 
 
 def _figures(plan: runs.Plan, found: dict[str, runs.Result]) -> Iterator[tuple[str, list[Picture]]]:

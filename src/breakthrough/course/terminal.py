@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from breakthrough.course.answers import Checked
     from breakthrough.course.claims import Entry
     from breakthrough.course.doctor import Finding
+    from breakthrough.course.grade import Score
     from breakthrough.course.progress import Progress
 
 WIDTH = 100  # of a table that is to be read at once
@@ -99,7 +100,7 @@ def print_progress(progress: Progress) -> None:
     shape = progress.course.shape
     table = _table("module", "lab", "exchange", "lesson", "attempts", "hints", "minutes spent / planned")
     for one in progress.modules:
-        points = [f"{getattr(one.earned, kind):g} / {getattr(one.module.points, kind):g}" for kind in KINDS]
+        points = [_points(one.scores[kind]) for kind in KINDS]
         table.add_row(one.module.id, *points, str(one.attempts), str(one.hints), f"{one.spent_min:.0f} / {one.planned_min:.0f}")
     earned, of = progress.earned, progress.of
     table.add_section()
@@ -107,9 +108,15 @@ def print_progress(progress: Progress) -> None:
     shares = [f"{100 * getattr(earned, kind) / earned.total if earned.total else 0:.0f}% (aim {getattr(shape, kind):g}%)" for kind in KINDS]
     table.add_row("share", *shares)
     _print(table)
+    print(progress.grade.line())
     if progress.unknown:
         print(f"note: the log has {', '.join(progress.unknown)}, which course.yml does not name: not counted")
     print(f"next: {progress.next}")
+
+
+def _points(score: Score) -> str:
+    """Points earned; a dash where nothing is there yet, which is not the same as none earned."""
+    return f"{score.earned:g} / {score.of:g}" if score.there else f"– / {score.of:g}"
 
 
 def print_ledger(entries: Sequence[Entry]) -> None:
