@@ -41,3 +41,7 @@ def test_part_of_a_kind_is_open(course):
     found = grade.of(course, {"01_toy": {"lab": Score(20, 30, 70)}})
     assert found.percent == pytest.approx(20) and found.parts[0].open_percent == pytest.approx(40) and found.parts[0].missing == ()
     assert "lab 40 of 70 points" in found.missing_line()
+
+
+def test_a_gradebook_with_other_points_for_a_lab_changes_no_weights(course):
+    assert grade.of(course, {"01_toy": {"lab": Score(40, 80, 80)}}).percent == pytest.approx(35)

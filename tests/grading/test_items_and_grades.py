@@ -7,7 +7,8 @@ import pytest
 from toy_cohort import MODULE, cohort, cohort_template, graded, mark, submit  # noqa: F401
 
 from breakthrough.errors import InputError
-from breakthrough.grading import course_config, grades, items, tables
+from breakthrough.grading import course_config, entered, grades, items, tables
+from breakthrough.grading.entered import Entry
 from breakthrough.grading.gradebook import GradebookWriter
 from breakthrough.grading.records import NOT_ATTEMPTED, Program
 
@@ -32,11 +33,25 @@ def test_grades_are_the_gradebooks_with_penalties_and_manual_scores(cohort, tmp_
             grade.manual_score, grade.needs_manual_grade = points, False
         book.find_submission_notebook(MODULE, MODULE, "ada").late_submission_penalty = 9
         book.db.commit()
-    assert grades.write_csv(tmp_path / "g.csv", grades.results(cohort, [MODULE])) == 2
+    assert grades.write_csv(tmp_path / "g.csv", grades.graded(cohort, [MODULE])) == 2
     ada, bob = read(tmp_path / "g.csv")
     assert ada == {"id": "ada", "first_name": "Ada", "last_name": "Lovelace", "email": "ada@x.org", "lms_user_id": "901", "01_toy": "40", "01_toy_max": "79",
-                   "01_toy_late": "9", "01_toy_state": "graded", "total": "40", "total_max": "79"}
-    assert (bob["01_toy"], bob["01_toy_state"]) == ("0", "collected")
+                   "01_toy_late": "9", "01_toy_state": "graded", "total": "40", "total_max": "79", "grade_percent": "35.44", "missing_percent": "30.00",
+                   "missing": "30.0% of it not there yet: exchange 20 of 20 points, nothing of 01_toy; lesson 9 of 9 points, nothing of 01_toy"}
+    assert (bob["01_toy"], bob["01_toy_state"], bob["missing_percent"]) == ("", "collected", "100.00")
+
+
+def test_reviews_and_lessons_stand_beside_the_lab_and_count_in_the_grade(cohort, tmp_path):
+    write(cohort, graded(cohort), graded(cohort, "bob"))
+    with course_config.gradebook(cohort) as book:
+        entered.put(book, MODULE, "exchange", {"reviews": 12, "work": 8}, {"ada": Entry({"reviews": 12, "work": 4}, {}), "bob": Entry({"reviews": 0, "work": None}, {})})
+        entered.put(book, MODULE, "lesson", {"toy.q_one": 9}, {"ada": Entry({"toy.q_one": 9}, {}), "bob": Entry({"toy.q_one": None}, {})})
+    grades.write_csv(tmp_path / "g.csv", grades.graded(cohort, [MODULE]))
+    ada, bob = read(tmp_path / "g.csv")
+    assert float(ada["grade_percent"]) == pytest.approx(70 * 70 / 79 + 20 * 16 / 20 + 10, abs=0.01) and ada["missing"] == ""
+    assert (ada["01_toy_exchange"], ada["01_toy_exchange_max"], ada["01_toy_lesson"]) == ("16", "20", "9")
+    assert (bob["01_toy_exchange"], bob["01_toy_exchange_state"], bob["01_toy_lesson"], bob["01_toy_lesson_state"]) == ("0", "in part", "", "no submission")
+    assert "exchange 8 of 20 points" in bob["missing"] and float(bob["missing_percent"]) == pytest.approx(20 * 8 / 20 + 10)
 
 
 def test_nbgraders_own_export_says_the_same(cohort, tmp_path):
@@ -45,7 +60,7 @@ def test_nbgraders_own_export_says_the_same(cohort, tmp_path):
     write(cohort, graded(cohort, half=False), graded(cohort, "bob"))
     with course_config.gradebook(cohort) as book:
         CsvExportPlugin(to=str(tmp_path / "stock.csv")).export(book)
-    grades.write_csv(tmp_path / "g.csv", grades.results(cohort, [MODULE]))
+    grades.write_csv(tmp_path / "g.csv", grades.graded(cohort, [MODULE]))
     stock = {row["student_id"]: float(row["score"]) for row in read(tmp_path / "stock.csv")}
     assert stock == {row["id"]: float(row["01_toy"]) for row in read(tmp_path / "g.csv")} == {"ada": 40, "bob": 70}
 
@@ -63,7 +78,7 @@ def test_lti_scores_have_the_fields_of_its_grade_service(cohort, tmp_path):
 def test_a_name_is_never_a_formula(cohort, tmp_path):
     with course_config.gradebook(cohort) as book:
         book.update_or_create_student("bob", first_name='=HYPERLINK("http://evil")', last_name="-3", email="@x")
-    grades.write_csv(tmp_path / "g.csv", grades.results(cohort, [MODULE]))
+    grades.write_csv(tmp_path / "g.csv", grades.graded(cohort, [MODULE]))
     bob = next(row for row in read(tmp_path / "g.csv") if row["id"] == "bob")
     assert (bob["first_name"], bob["last_name"], bob["email"]) == ('\'=HYPERLINK("http://evil")', "-3", "'@x")
 

@@ -127,7 +127,9 @@ def grades(
     """Write grades as tables.
 
     \b
-    Late penalties are taken off and manual scores count. --lti-csv has userId (lms_user_id), resourceId,
+    Labs, and what exchange export and cohort lessons have put beside them; late penalties are taken off and
+    manual scores count. grade_percent weighs the three as course.yml says, 70/20/10; what is not there yet is
+    empty, its share of the grade in missing_percent and its name in missing. --lti-csv has userId (lms_user_id), resourceId,
     scoreGiven, scoreMaximum, timestamp, activityProgress and gradingProgress; students without an
     lms_user_id are left out, and named.
       breakthrough cohort grades 01 02 --csv grades.csv
@@ -138,11 +140,12 @@ def grades(
     if csv is None and lti_csv is None:
         raise InputError(expected("a file to write", "none", "--csv grades.csv or --lti-csv scores.csv"))
     cohort = current()
-    found = tables.results(cohort, [module_of(cohort, module) for module in modules])
+    chosen = [module_of(cohort, module) for module in modules]
+    found = tables.graded(cohort, chosen)
     if csv is not None:
         print(f"{csv}: {tables.write_csv(csv, found)} students")
     if lti_csv is not None:
-        rows, without = tables.write_lti_csv(lti_csv, found)
+        rows, without = tables.write_lti_csv(lti_csv, [result for one in found for result in one.results])
         print(f"{lti_csv}: {rows} scores")
         if without:
             print(f"left out, without lms_user_id: {', '.join(without)}", file=sys.stderr)

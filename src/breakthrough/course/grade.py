@@ -102,10 +102,18 @@ def of(course: Syllabus, scores: Mapping[str, Mapping[str, Score]], modules: Ite
 
 def _part(kind: str, weight: float, modules: tuple[Module, ...], scores: Mapping[str, Mapping[str, Score]]) -> Part:
     counted = [module for module in modules if getattr(module.points, kind)]
-    found = {module.id: scores.get(module.id, {}).get(kind, Score(0.0, 0.0, getattr(module.points, kind))) for module in counted}
+    found = {module.id: _in_points(scores.get(module.id, {}).get(kind), getattr(module.points, kind)) for module in counted}
     earned, there = sum(one.earned for one in found.values()), sum(one.there for one in found.values())
     missing = tuple(name for name, one in found.items() if one.there <= 0)
     return Part(kind, weight, Score(earned, there, _of(modules, kind)), missing)
+
+
+def _in_points(score: Score | None, points: float) -> Score:
+    """A score in the module's own points: a gradebook may have given a lab others."""
+    if score is None or not score.of:
+        return Score(0.0, 0.0, points)
+    scale = points / score.of
+    return score if scale == 1 else Score(scale * score.earned, scale * score.there, points)
 
 
 def _of(modules: Iterable[Module], kind: str) -> float:
