@@ -38,6 +38,16 @@ class Split(_Entry):
         return self.lab + self.exchange + self.lesson
 
 
+class Exchange(_Entry):
+    """How the exchange's points are shared: for one's reviews of others, and for one's own work as they see it.
+
+    Units: per cent
+    """
+
+    reviews: Amount = 60
+    work: Amount = 40
+
+
 class Module(_Entry):
     """One module of the course.
 
@@ -83,6 +93,7 @@ class Syllabus(_Entry):
     title: Text
     subtitle: Text
     shape: Split
+    exchange: Exchange = Exchange()
     modules: tuple[Module, ...]
     claims: tuple[Claim, ...]
     root: Path = Path()

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from breakthrough.course.schema import KINDS, Claim, Module, Split, Syllabus
+from breakthrough.course.schema import KINDS, Claim, Exchange, Module, Split, Syllabus
 from breakthrough.errors import ConfigError, expected
 from breakthrough.events import project_root
 
@@ -21,7 +21,7 @@ FILE = "course.yml"
 SHAPE_TOLERANCE = 1.0  # percentage points that the built modules may be off 70/20/10
 
 _MODELS: dict[str, type[BaseModel]] = {
-    "modules": Module, "claims": Claim, "shape": Split, "hours": Split, "points": Split,
+    "modules": Module, "claims": Claim, "shape": Split, "exchange": Exchange, "hours": Split, "points": Split,
 }
 
 
@@ -199,6 +199,8 @@ def _module(course: Syllabus, index: int, module: Module) -> Iterator[Fault]:
 def _shape(course: Syllabus) -> Iterator[Fault]:
     if abs(course.shape.total - 100) > 1e-9:
         yield ("shape",), expected("per cents that sum to 100", f"{course.shape.total:g}")
+    if abs(course.exchange.reviews + course.exchange.work - 100) > 1e-9:
+        yield ("exchange",), expected("per cents that sum to 100", f"{course.exchange.reviews + course.exchange.work:g}")
     for key in ("hours", "points"):
         sums = {kind: sum(getattr(getattr(m, key), kind) for m in course.built) for kind in KINDS}
         whole = sum(sums.values())

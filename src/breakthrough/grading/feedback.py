@@ -15,11 +15,14 @@ from breakthrough import files
 from breakthrough.course import notebooks
 from breakthrough.course.notebooks import Cell, check_id
 from breakthrough.errors import InputError, NotebookError, expected
-from breakthrough.grading import course_config
+from breakthrough.course.grade import Grade
+from breakthrough.grading import course_config, grades, students as listed
 from breakthrough.grading.clean_html import clean
 from breakthrough.grading.cohort import Cohort
 from breakthrough.grading.executed import without_seed
 from breakthrough.grading.gradebook import KEPT, graded_of
+from breakthrough.grading.peers import anonymous, letters
+from breakthrough.grading.peers.letters import Letter
 from breakthrough.grading.records import ANSWER, Graded, Mark
 
 TEMPLATE = "feedback.html.j2"
@@ -58,11 +61,14 @@ def write(cohort: Cohort, module: str, students: Sequence[str] = ()) -> list[Pat
     if missing or not graded:
         got = f"none for {', '.join(missing)}" if missing else "none"
         raise InputError(expected(f"graded submissions of {module}", got, f"breakthrough cohort grade {module}"))
+    found = {one.student.id: one.grade for one in grades.graded(cohort, [module])}
     with course_config.gradebook(cohort) as gradebook:
-        return [_write(cohort, gradebook, one) for one in graded]
+        round_ = letters.open_letters(cohort, module, anonymous.people(listed.of(gradebook)))
+        return [_write(cohort, gradebook, one, found.get(one.student), round_.to(one.student) if round_ else None) for one in graded]
 
 
-def render(graded: Graded, cells: Sequence[Cell], scores: dict[str, Scored], late_penalty: float) -> str:
+def render(graded: Graded, cells: Sequence[Cell], scores: dict[str, Scored], late_penalty: float, grade: Grade | None = None,
+           letter: Letter | None = None) -> str:
     """The page as text: only what the learner may know, and all of it cleaned or escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -76,21 +82,21 @@ def render(graded: Graded, cells: Sequence[Cell], scores: dict[str, Scored], lat
     rows = [(mark, _scored(mark, scores), answers.get(check_id(mark.exercise))) for mark in graded.marks]
     checks = {check_id(mark.exercise) for mark in graded.marks}
     return jinja.get_template(TEMPLATE).render(
-        graded=graded, rows=rows,
+        graded=graded, rows=rows, grade=grade, letter=letter,
         written=[(cell, scores[name]) for name, cell in _named(cells) if name in scores and name not in checks],
         rest=[cell for cell in cells if cell["cell_type"] == "code" and notebooks.grade_id(cell).removesuffix("-answer") not in checks],
         total=max(0.0, sum(score.points for score in scores.values()) - late_penalty), late_penalty=late_penalty,
         of=sum(score.of for score in scores.values()), outputs={name: cell for name, cell in _named(cells)})
 
 
-def _write(cohort: Cohort, gradebook: Any, graded: Graded) -> Path:
+def _write(cohort: Cohort, gradebook: Any, graded: Graded, grade: Grade | None, letter: Letter | None) -> Path:
     folder = cohort.autograded(graded.student, graded.module)
     try:
         cells = notebooks.read(folder / f"{graded.module}.ipynb")["cells"]
     except NotebookError:
         raise InputError(expected(f"the graded notebook of {graded.student}", "none", f"breakthrough cohort regrade {graded.module}")) from None
     row = gradebook.find_submission_notebook(graded.module, graded.module, graded.student)
-    page = render(graded, cells, _scores(row), row.late_submission_penalty or 0.0)
+    page = render(graded, cells, _scores(row), row.late_submission_penalty or 0.0, grade, letter)
     target = cohort.feedback(graded.student, graded.module)
     with files.folder_aside(target) as made:
         (made / f"{graded.module}.html").write_text(page, encoding="utf-8")
