@@ -49,8 +49,8 @@ class Priors:
     noise: float = 0.12  # alpha / beta = 1 / noise²
     alpha: float = 3.0
     weight: float = 6.0
-    effort_a: float = 1.6
-    effort_b: float = 0.4
+    effort_a: float = 0.4  # below 1: most people make an effort always or never
+    effort_b: float = 0.2
 
 
 @dataclass(frozen=True)
