@@ -26,7 +26,7 @@ Units:  scores as a share of a criterion's points, 0 to 1
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -88,6 +88,12 @@ class Reviews:
     def keyed(self) -> np.ndarray:
         """Whether a submission's scores are known: (U,)."""
         return ~np.isnan(self.known).any(1)
+
+    def knowing(self, submission: int, scores: np.ndarray) -> Reviews:
+        """The same reviews with a submission's scores (J,) known: the instructor has read it."""
+        known = self.known.copy()
+        known[submission] = scores
+        return replace(self, known=known)
 
 
 @dataclass(frozen=True)
