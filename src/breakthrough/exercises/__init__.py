@@ -2,7 +2,7 @@
 
 from breakthrough.exercises.answering import check, hint
 from breakthrough.exercises.compare import Difference, close
-from breakthrough.exercises.exercise import Case, Exercise, Misconception, bank, every, load, question
+from breakthrough.exercises.exercise import Case, Exercise, Misconception, bank, every, load
 from breakthrough.exercises.judge import Verdict, judge
 
 __all__ = [
@@ -18,5 +18,4 @@ __all__ = [
     "hint",
     "judge",
     "load",
-    "question",
 ]
