@@ -45,6 +45,25 @@ def choose(name: str) -> None:
     files.write_text(file(), cleaned(name) + "\n")
 
 
+def kept() -> str | None:
+    """The id in the file, as it stands there; none when there is no file."""
+    return file().read_text(encoding="utf-8", errors="replace").strip() if file().is_file() else None
+
+
+def describe() -> str:
+    """One line: the id in force, and where it comes from.
+
+    Raises: ConfigError when what is set is no id
+    """
+    made = not (VARIABLE in os.environ or file().is_file() or os.environ.get(HUB, "").strip())
+    name = current()
+    if VARIABLE in os.environ:
+        return f"{name or 'the standard questions'}, from ${VARIABLE}"
+    if file().is_file():
+        return f"{name}, {'made just now and kept in' if made else 'from'} {file()}"
+    return f"{name}, from ${HUB}"
+
+
 def cleaned(name: str) -> str:
     """An id without spaces around it, in one of the ways in which Unicode may write it.
 

@@ -1,6 +1,6 @@
 """Exercises and the engine that judges them."""
 
-from breakthrough.exercises.answering import check, hint
+from breakthrough.exercises.answering import ask, check, hint
 from breakthrough.exercises.compare import Difference, close
 from breakthrough.exercises.exercise import Case, Exercise, Misconception, bank, every, load
 from breakthrough.exercises.judge import Verdict, judge
@@ -11,6 +11,7 @@ __all__ = [
     "Exercise",
     "Misconception",
     "Verdict",
+    "ask",
     "bank",
     "check",
     "close",

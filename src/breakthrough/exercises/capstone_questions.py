@@ -66,7 +66,8 @@ def _base_rate(draw: Draw) -> Number:
                   "That is how many of the faulty parts raise an alarm. Asked for is how many of the alarms come from a faulty part: most parts are good, "
                   f"and {false:g}% of them is a lot."),
             Wrong("as many", 50,
-                  f"As many alarms come from sound parts as from faulty ones only if these were rarer or more common: here {write(round(others / real, 1))} false alarms go with each real one."),
+                  f"As many alarms come from sound parts as from faulty ones only if {write(round(100 * false / (found + false), 1))}% were faulty: here it is 1 in "
+                  f"{one_in:,}, and {write(round(others / real, 1))} false alarms go with each real one."),
             Wrong("the false ones", (100 - right, 1 - right / 100), "That is the share of alarms that are false: the question asks for the real ones."),
             Wrong("of all parts", (100 * real / parts, real / parts), "That is how many of all parts are faulty and raise an alarm: divide by how many raise one."),
             Wrong("sound ones with alarm", (false, false / 100),

@@ -6,11 +6,11 @@ from breakthrough.exercises.draws import Draw
 from breakthrough.exercises.numbers import listed, power, word, write
 from breakthrough.exercises.questions import Choice, Number, Right, Wrong, drawn
 
-OPERATORS = ("a bias", "a ReLU", "a scaling", "an offset", "a clipping", "a square root", "a rounding")
+OPERATORS = ("a bias", "a ReLU", "a scaling", "an offset", "a clipping", "a square root", "a rounding", "a threshold")
 
 
 def _fusion(draw: Draw) -> Number:
-    n = draw.pick([3, 5, 6, 7])  # with 4 a mistake would give the same number as another one
+    n = draw.pick([3, 5, 6, 7, 8])  # with 4 a mistake would give the same number as another one
     before, after = 2 * n, 2  # arrays moved: each operator reads one and writes one
     names = listed(OPERATORS[:n])
     return Number(

@@ -11,7 +11,7 @@ from breakthrough.exercises.questions import Choice, Number, Right, Wrong, drawn
 
 def _drift(draw: Draw) -> Number:
     # A's loss is ½ w², B's ½ · steep (w − b)²: optima 0 and b
-    b, steep = draw.pick([1, 2, 3, 5, 10, 4]), draw.pick([4, 9, 1.5, 19])
+    b, steep = draw.pick([1, 2, 3, 5, 10, 4]), draw.pick([4, 9, 1.5])
     average = b / 2
     common = steep * b / (1 + steep)  # the slopes w and steep (w − b) cancel
     distance = abs(common - average)
@@ -33,7 +33,7 @@ def _drift(draw: Draw) -> Number:
             Wrong("B's distance", b - common,
                   "That is how far B's own optimum is from the common minimum: the question is about the average of A's and B's."),
             Wrong("signed", -distance, "Right, but a distance has no sign."),
-            Wrong("slope of A forgotten", abs((steep - 1) * b / steep - average),
+            Wrong("another minimum", abs((steep - 1) * b / steep - average),
                   f"That takes the common minimum for {write((steep - 1) * b / steep)}: the slopes w and {s}(w − {b}) cancel where {sum_s} w = {write(steep * b)}."),
         ),
         hints=(

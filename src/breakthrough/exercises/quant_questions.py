@@ -10,7 +10,7 @@ from breakthrough.exercises.questions import Choice, Number, Right, Wrong, drawn
 
 
 def _bits(draw: Draw) -> Number:
-    before, more = draw.pick([(8, 1), (8, 2), (6, 4), (6, 2), (4, 1), (10, 3), (5, 4), (10, 2), (7, 3)])
+    before, more = draw.pick([(8, 1), (8, 2), (6, 4), (6, 2), (4, 1), (10, 3), (5, 4), (10, 2), (7, 3), (7, 5), (6, 5)])
     step = 2**more  # the old step over the new one
     a_bit = "a bit" if more == 1 else f"{word(more)} bits"
     return Number(
@@ -25,7 +25,7 @@ def _bits(draw: Draw) -> Number:
             Wrong("turned over", 1 / step**2, "Right, but turned over: by what is the old one divided?"),
             Wrong("too many bits", (2 * step**2, 4 * step**2),
                   f"That would be the square of more than {a_bit}: each bit halves the step, and the error with it."),
-            Wrong("codes", (2**before, 2**before - 1), f"That is how many codes {before} bits have: the question asks becomes of the error."),
+            Wrong("codes", (2**before, 2**before - 1), f"That is how many codes {before} bits have: the question asks what becomes of the error."),
             Wrong("as before", (1, 0), "A bit more halves the step, so the error cannot stay as it was, nor does it vanish."),
             Wrong("the root", math.sqrt(step), "That goes the wrong way, as the root: the error is halved by a bit, and its square falls by more."),
         ),

@@ -70,10 +70,10 @@ class Number:
     def fields(self, order: Draw) -> dict[str, Any]:
         """What an exercise needs to ask and to judge this."""
         low, high = (round(self.answer + sign * 0.9 * self.tolerance, 9) for sign in (-1, 1))
-        written = numbers.write(self.answer)
+        written, tidy = numbers.write(self.answer), round(self.answer, 9)
         return {
             "asks": self.asks,
-            "reference": self.answer,
+            "reference": int(tidy) if tidy == int(tidy) else tidy,  # 0.3, not 0.30000000000000004
             "misconceptions": tuple(Misconception(w.name, w.numbers[0], w.says, variants=w.numbers[1:]) for w in self.wrong),
             "hints": self.hints,
             "alternatives": (float(self.answer), written, f" {written.replace(',', '')}.", low, high),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from breakthrough.exercises.draws import Draw
-from breakthrough.exercises.numbers import listed, raised, word, write
+from breakthrough.exercises.numbers import raised, word, write
 from breakthrough.exercises.questions import Choice, Number, Right, Wrong, drawn
 
 
@@ -63,7 +63,7 @@ def _gap(draw: Draw) -> Choice:
     scores = {name: wide if name == missing else next(even) for name in FACTORS}
     rows = [f"| {name} | {halves[0]} {scores[name][0]} | {halves[1]} {scores[name][1]} |" for name, (_, halves) in FACTORS.items()]
     table = "\n".join(["| factor | one half | the other |", "|---|---|---|", *rows])
-    told = listed([f"{name} {a} and {b}" for name, (a, b) in scores.items()])
+    told = ", ".join(f"{name} {a} and {b}" for name, (a, b) in scores.items())
     return Choice(
         asks="A network trained on a synthetic set is tested on the line. Right answers, per cent, split by one factor at a time:\n\n"
              f"{table}\n\nWhat do you change in the training set?",
