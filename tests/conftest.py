@@ -16,6 +16,7 @@ def pytest_configure(config):
     config.own_folder = tempfile.mkdtemp(prefix="breakthrough-tests-")
     os.environ["BREAKTHROUGH_PROGRESS"] = f"{config.own_folder}/progress"
     os.environ["BREAKTHROUGH_ARTIFACTS"] = f"{config.own_folder}/artifacts"
+    os.environ["BREAKTHROUGH_LEARNER"] = ""  # the standard questions
     config.option.loadscopereorder = False  # xdist would begin with the files of many tests
 
 

@@ -39,7 +39,7 @@ def test_help_teaches_by_examples(capsys):
         assert example in shown
 
 
-@pytest.mark.parametrize("command", ["doctor", "run", "keep", "validate", "release", "check", "hint", "report", "bench", "gate"])
+@pytest.mark.parametrize("command", ["doctor", "run", "keep", "validate", "release", "check", "hint", "report", "bench", "gate", "learner"])
 def test_every_command_shows_an_example(capsys, command):
     assert run(command, "--help") == 0
     assert f"  breakthrough {command}" in capsys.readouterr().out

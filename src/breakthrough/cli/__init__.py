@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakthrough.cli import capstone as capstones, cohort, compile as compiling, federate, gate as gates, quantize, scenes, serve
+from breakthrough.cli import capstone as capstones, cohort, compile as compiling, federate, gate as gates, learner, quantize, scenes, serve
 from breakthrough.cli.groups import group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
@@ -259,7 +259,8 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
     _exit(benches.run(_course().root, room, context.args))
 
 
-ROOMS = (quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, cohort.handin, gates.gate)
+ROOMS = (quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, cohort.handin, gates.gate,
+         learner.learner)
 commands = [app.command()(one) for one in ROOMS]
 
 

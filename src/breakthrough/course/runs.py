@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from breakthrough import artifacts, devices, events, files
+from breakthrough import artifacts, devices, events, files, learner
 from breakthrough.course import doctor, notebooks
 from breakthrough.course.schema import Module, Syllabus
 from breakthrough.errors import ConfigError, expected
@@ -122,11 +122,12 @@ class Plan:
             yield Task(module, "lab", lab, self.folder / "solutions" / lab.name)
 
     def environment(self) -> dict[str, str]:
-        """The variables that keep a learner's own log and artifacts untouched by a run."""
+        """The variables that keep a learner's own log and artifacts untouched by a run, and its questions the standard ones."""
         return {
             devices.VARIABLE: self.device,
             events.VARIABLE: str(self.log),
             artifacts.VARIABLE: str(self.folder / "artifacts"),
+            learner.VARIABLE: learner.STANDARD,
         }
 
 

@@ -1,8 +1,8 @@
 """Exercises and the engine that judges them."""
 
-from breakthrough.exercises.answering import check, hint
+from breakthrough.exercises.answering import ask, check, hint
 from breakthrough.exercises.compare import Difference, close
-from breakthrough.exercises.exercise import Case, Exercise, Misconception, bank, every, load, question
+from breakthrough.exercises.exercise import Case, Exercise, Misconception, bank, every, load
 from breakthrough.exercises.judge import Verdict, judge
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Exercise",
     "Misconception",
     "Verdict",
+    "ask",
     "bank",
     "check",
     "close",
@@ -18,5 +19,4 @@ __all__ = [
     "hint",
     "judge",
     "load",
-    "question",
 ]

@@ -1,14 +1,28 @@
-"""What a notebook calls: `check` an answer, ask for a `hint`. Both are written to the event log."""
+"""What a notebook calls: `ask` a question, `check` an answer, ask for a `hint`. The last two are written to the event log."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from breakthrough import events
-from breakthrough.errors import CheckFailed
-from breakthrough.exercises import card
-from breakthrough.exercises.exercise import LADDER, load
+from breakthrough import events, learner as learners
+from breakthrough.errors import CheckFailed, UnknownNameError, expected
+from breakthrough.exercises import card, statement
+from breakthrough.exercises.exercise import LADDER, Exercise, load
 from breakthrough.exercises.judge import PASSED, Verdict, judge
+
+
+LONGEST = 200  # characters of an answer that is kept in the log
+
+
+def ask(name: str) -> None:
+    """Show what a question asks of this learner: everyone gets other numbers, and the options in another order.
+
+    Raises: UnknownNameError for another name, or one that is no question; ConfigError when the learner's id is none
+    """
+    exercise, learner = _mine(name)
+    if not exercise.question:
+        raise UnknownNameError(expected("the name of a question", repr(name), f'check("{name}", …), as its text stands above it'))
+    _show(statement.bundle(exercise, learner), _in_notebook(), True)
 
 
 def check(name: str, answer: Any, *, seed: int | None = None) -> None:
@@ -20,9 +34,9 @@ def check(name: str, answer: Any, *, seed: int | None = None) -> None:
 
     Raises: CheckFailed when the answer is wrong or missing; UnknownNameError for another name
     """
-    exercise = load(name)
+    exercise, learner = _mine(name)
     verdict = judge(exercise, answer, seed)
-    _log(verdict)
+    _log(verdict, {"answer": _plain(answer), "learner": learner} if exercise.question else {})
     level = _hints_seen(name) + 1
     in_notebook = _in_notebook()
     _show(card.bundle(verdict, min(level, len(LADDER))), in_notebook, verdict.status == PASSED)
@@ -38,7 +52,7 @@ def hint(name: str, level: int | None = None) -> None:
 
     Raises: UnknownNameError for another exercise or level
     """
-    exercise = load(name)
+    exercise, _ = _mine(name)
     level = level if level is not None else min(_hints_seen(name) + 1, len(LADDER))
     shown = card.hint_bundle(exercise, level)
     events.append("hint", exercise=name, level=level)
@@ -57,7 +71,24 @@ def _hints_seen(name: str) -> int:
     return max((level for level in seen if isinstance(level, int)), default=0)
 
 
-def _log(verdict: Verdict) -> None:
+def _mine(name: str) -> tuple[Exercise, str]:
+    """An exercise, and whose it is: a question as it is drawn for this learner."""
+    exercise = load(name)
+    learner = learners.current() if exercise.question else learners.STANDARD
+    return exercise.redraw(learner), learner
+
+
+def _plain(answer: Any) -> Any:
+    """An answer as JSON can hold it, so that a grader can judge it again."""
+    if answer is None or isinstance(answer, bool):
+        return answer
+    if isinstance(answer, (int, float)) and abs(answer) < 1e15:  # neither infinite nor NaN
+        return answer
+    text = answer if isinstance(answer, str) else repr(answer)
+    return text[:LONGEST]
+
+
+def _log(verdict: Verdict, more: dict[str, Any]) -> None:
     events.append(
         "check",
         exercise=verdict.exercise.name,
@@ -66,6 +97,7 @@ def _log(verdict: Verdict) -> None:
         of=verdict.exercise.points,
         diagnosis=verdict.diagnosis.name if verdict.diagnosis else None,
         seconds=round(verdict.seconds, 3),
+        **more,
     )
 
 

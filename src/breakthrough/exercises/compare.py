@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +44,6 @@ class Outcome:
     got: str = ""
 
 
-UNITS = "(?:millions?|m|assignments?|parameters?|exchanges?|times|mm|millimetres?|steps?|%|per ?cent)"  # may follow a number
 Compare = Callable[[Any, Any], Difference | None]
 
 
@@ -77,30 +75,6 @@ def by_fault(want: Outcome, got: Any) -> Difference | None:
     if want.fault == got.fault:
         return None
     return Difference("measured", got.text or "nothing is wrong with it", got.expected, got.got, "", got.fault)
-
-
-def choice(want: Any, got: Any) -> Difference | None:
-    """A comparison for concept questions: letters in any case, numbers in any type, with their unit or without."""
-    theirs, mine = _plain(want), _plain(got)
-    if theirs == mine:
-        return None
-    if isinstance(theirs, float) and not isinstance(mine, float):
-        return Difference("value", "write a number, in digits", "", repr(got))
-    if isinstance(theirs, str) and (not isinstance(mine, str) or len(mine) != 1):
-        return Difference("value", "write the letter of one answer, in quotes", "", repr(got))
-    return Difference("value", "that is not the answer", "", repr(got))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, str):
-        text = value.strip().rstrip(".)").lower()
-        number = re.fullmatch(rf"([\d_,]*\d(?:\.\d+)?)\s*(?:{UNITS}\s*)*", text)  # 352, 352,321,536, "352 million"
-        return float(re.sub("[_,]", "", number[1])) if number else text
-    if isinstance(value, Tensor) and value.numel() == 1:
-        value = value.item()
-    if isinstance(value, bool):  # or True would be the number 1
-        return str(value)
-    return float(value) if isinstance(value, (int, float)) else value
 
 
 def _compare(want, got, where, rtol, atol, dtype) -> Difference | None:

@@ -15,8 +15,9 @@ from typing import Any
 
 import torch
 
+from breakthrough import learner as learners
 from breakthrough.errors import ConfigError, UnknownNameError, expected, unknown
-from breakthrough.exercises.compare import Compare, Difference, choice, close
+from breakthrough.exercises.compare import Compare, Difference, close
 
 LADDER = ("concept", "shapes", "pseudocode", "solution")
 ROOMS = ("start", "moe", "scenes", "federated", "quant", "deploy", "capstone")  # files of this folder that define EXERCISES, in course order
@@ -81,6 +82,8 @@ class Exercise:
     expected: Any = None  # the output of a right answer, where running the reference would take long
     call: Callable[[Any, Case], Any] = call_directly
     question: bool = False
+    asks: str = ""  # what a question asks, in Markdown, as this learner gets it
+    draw: Callable[[str], Exercise] | None = None  # the same question as drawn for a learner
     lesson: bool = False  # stands in a lesson, which goes on when an answer is missing or wrong
     training: bool = False  # takes longer than a second: it measures a trained artifact
     artifact: str = ""  # the kind of the artifact that is measured
@@ -110,6 +113,15 @@ class Exercise:
         """The name as a grade id. nbgrader's lab extension refuses dots."""
         return self.name.replace(".", "-")
 
+    def redraw(self, learner: str) -> Exercise:
+        """The question as a learner gets it: same name and points, other parameters. Other exercises are the same for all.
+
+        Raises: InputError when it is no learner's id; the empty one is the standard learner's
+        """
+        if self.draw is None:
+            return self
+        return self.draw(learners.cleaned(learner) if learner else learners.STANDARD)
+
     def hint(self, level: int) -> str:
         """The hint of a level, 1 (concept) to 4 (solution, the source of the reference).
 
@@ -125,41 +137,6 @@ def source(answer: Any) -> str:
     if callable(answer):
         return textwrap.dedent(inspect.getsource(answer)).rstrip()
     return str(answer)
-
-
-def question(
-    name: str,
-    title: str,
-    *,
-    answer: Any,
-    wrong: Mapping[Any, str],
-    hints: tuple[str, ...],
-    alternatives: tuple[Any, ...],
-    points: int,
-    minutes: int = 3,
-    difficulty: int = 1,
-) -> Exercise:
-    """A concept question: a letter or a number. `wrong` maps wrong answers to the sentence that helps.
-
-    A key of `wrong` may be a tuple of answers that share a sentence.
-    """
-    ways = {key if isinstance(key, tuple) else (key,): says for key, says in wrong.items()}
-    return Exercise(
-        name=name,
-        title=title,
-        points=points,
-        minutes=minutes,
-        difficulty=difficulty,
-        reference=answer,
-        cases=lambda generator: (Case("the question"),),
-        misconceptions=tuple(Misconception(str(first), first, says, variants=tuple(more)) for (first, *more), says in ways.items()),
-        hints=hints,
-        alternatives=alternatives,
-        compare=choice,
-        call=lambda given, case: given,
-        question=True,
-        lesson=True,
-    )
 
 
 @cache

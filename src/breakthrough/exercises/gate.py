@@ -24,6 +24,7 @@ from breakthrough.exercises.mutants import Mutant, digest, mutants, mutated, pla
 from breakthrough.workers import run_all
 
 SEEDS = (0, 1, 2)
+LEARNERS = ("ada", "bitdiddle", "ヘッカー", "2026-0417", "louis.reasoner@example.org")  # whose draws of a question are tried beside the standard one
 EQUIVALENT = Path(__file__).with_name("equivalent.yml")
 RAISED, ENDLESS = "raised", "endless"
 MEMORY_BYTES = 3 << 30  # for one mutant
@@ -91,7 +92,19 @@ def _part(result: Mapping[str, Any]) -> Part:
 
 
 def facts(exercise: Exercise) -> Part:
-    """How the wrong and the right answers of an exercise are judged."""
+    """How the wrong and the right answers of an exercise are judged: of a question, as several learners get it."""
+    parts = [_facts(one) for one in draws(exercise)]
+    counted = [part.counts for part in parts]
+    sums = {name: sum(getattr(one, name) for one in counted) for name in ("wrong", "killed", "diagnosed", "right", "failed")}
+    return Part(dataclasses.replace(counted[0], **sums), tuple(fault for part in parts for fault in part.faults))
+
+
+def draws(exercise: Exercise) -> list[Exercise]:
+    """The standard draw of a question and those of several learners; an exercise that is the same for all, once."""
+    return [exercise, *(exercise.redraw(learner) for learner in LEARNERS)] if exercise.question else [exercise]
+
+
+def _facts(exercise: Exercise) -> Part:
     seeds = SEEDS[:1] if exercise.training else SEEDS
     ways = [(m, answer) for m in exercise.misconceptions for answer in (m.answer, *m.variants)]
     told = [[judge(exercise, answer, seed) for seed in seeds] for _, answer in ways]
