@@ -119,6 +119,28 @@ def feedback(
 
 
 @app.command()
+def lessons(module: Module) -> None:
+    """Judge the answers to a lesson's questions.
+
+    \b
+    They stand in the logs that were handed in with the lab. Each is judged again, against the question as it
+    is drawn for that student's id, and goes into the gradebook as <module>_lesson: the 10%. Who answered under
+    another id, or handed no log in, is listed and has no score.
+      breakthrough cohort lessons 01
+    """
+    from breakthrough.grading import lessons as judging
+
+    cohort = current()
+    name = module_of(cohort, module)
+    found = judging.grade(cohort, name)
+    for one in found:
+        if one.missing:
+            print(f"missing: {one.student}: {one.missing}")
+    scored = sum(any(value is not None for value in one.points.values()) for one in found)
+    print(f"{scored} of {len(found)} students have points in {name}_lesson")
+
+
+@app.command()
 def grades(
     modules: Modules,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="A row for every student.")] = None,
@@ -184,8 +206,8 @@ def handin(
     \b
     build/handin/<module>/ and build/handin/<module>.zip get your notebook, your newest artifact of each
     kind that the lab makes, what it was made from (an experiment is measured again, against that), and
-    this module's lines of your log (attempts, hints, times), which help to mend the course and change no
-    grade. Upload the zip, or use nbgrader.
+    this module's lines of your log: your answers to the lesson's questions, which are graded, and attempts,
+    hints and times, which help to mend the course and change no grade. Upload the zip, or use nbgrader.
       breakthrough handin 01
       breakthrough handin moe --no-log
       cd build/handin && nbgrader submit 01_moe

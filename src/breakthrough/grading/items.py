@@ -68,7 +68,7 @@ def analyse(cohort: Cohort, module: str) -> list[Item]:
     if not graded:
         raise InputError(expected(f"graded submissions of {module}", "none", f"breakthrough cohort grade {module}"))
     names = list(dict.fromkeys(mark.exercise for one in graded for mark in one.marks))
-    logs = [log for one in graded if (log := _log(cohort.submitted(one.student, module)))]
+    logs = [log for one in graded if (log := log_of(cohort.submitted(one.student, module)))]
     work = [_work(log, names) for log in logs]
     return [_item(name, graded, [one[name] for one in work if name in one]) for name in names]
 
@@ -108,7 +108,8 @@ def _misconceptions(marks: Iterable[Mark]) -> Counter[str]:
     return Counter(mark.diagnosis or mark.kind for mark in marks if not mark.passed and (mark.diagnosis or mark.kind))
 
 
-def _log(folder: Path) -> list[dict[str, Any]]:
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    """The log that was handed in with a submission, by time; empty when there is none, or it is too large."""
     path = folder / events.FILE
     if not path.is_file() or path.stat().st_size > LONGEST_LOG:
         return []
