@@ -17,10 +17,11 @@ from breakthrough.grading.students import Student
 GONE = "[removed]"
 SHORTEST = 3  # characters of a name that is looked for
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_HOME = re.compile(r"(?:/(?:home|Users|root)(?:/[\w.@-]+)?|[A-Za-z]:\\+Users\\+[\w.@ -]+)(?=[/\\\s'\"`)\],;:]|$)")
+_HOME = re.compile(r"(?:/(?:home|Users)(?:/[\w.@-]+)?|/root|[A-Za-z]:\\+Users\\+[\w.@ -]+)(?=[/\\\s'\"`)\],;:]|$)")
 _URL = re.compile(r"https?://(?:www\.)?(?:github|gitlab|linkedin|huggingface)\.(?:com|co)/[\w.-]+\S*")
 _TOKEN = re.compile(r"\w+(?:[.@-]\w+)*")
 _WORD = re.compile(r"\w+")
+_FSTRING, _FIELD = re.compile(r"[rR]?[fF][rR]?['\"]"), re.compile(r"(\{[^{}]*\})")  # one token before Python 3.12
 _TEXT = {tokenize.COMMENT, tokenize.STRING, *(getattr(tokenize, name) for name in ("FSTRING_MIDDLE",) if hasattr(tokenize, name))}
 
 
@@ -58,8 +59,13 @@ class People:
         for token in reversed(tokens):
             if token.type in _TEXT:
                 begin, end = (starts[row - 1] + column for row, column in (token.start, token.end))
-                source = source[:begin] + self.without(source[begin:end]) + source[end:]
+                source = source[:begin] + self._without_in_token(source[begin:end]) + source[end:]
         return source
+
+    def _without_in_token(self, text: str) -> str:
+        if not _FSTRING.match(text):
+            return self.without(text)
+        return "".join(part if part.startswith("{") else self.without(part) for part in _FIELD.split(text))
 
     def suspects(self, source: str) -> list[str]:
         """Names in the code itself that have a student's id in them, for a person to look at."""
