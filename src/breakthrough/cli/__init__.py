@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakthrough.cli import capstone as capstones, cohort, compile as compiling, federate, gate as gates, learner, quantize, scenes, serve
+from breakthrough.cli import capstone as capstones, cohort, compile as compiling, exchange, federate, gate as gates, learner, quantize, scenes, serve
 from breakthrough.cli.groups import group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
@@ -22,6 +22,7 @@ def _with_groups(app: typer.Typer) -> typer.Typer:
     app.add_typer(scenes.app, name="scenes")
     app.add_typer(federate.app, name="federate")
     app.add_typer(cohort.app, name="cohort")
+    app.add_typer(exchange.app, name="exchange")
     return app
 
 
@@ -43,6 +44,7 @@ def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks 
       breakthrough hint moe.route      stuck? the next hint of the ladder
       breakthrough check 01            run your lab from the top: points by exercise
       breakthrough progress            how far, and what to do next
+      breakthrough exchange solo 01    three works to review, with mistakes to find
       breakthrough handin 01           pack it for your instructor: breakthrough cohort --help
     \b
     The whole course:

@@ -39,7 +39,12 @@ def mutated(exercise: Exercise) -> bool:
 
 def bare(exercise: Exercise) -> str:
     """The source of a reference without docstrings, annotations and comments."""
-    return ast.unparse(_stripped(ast.parse(source(exercise.reference))))
+    return bare_source(exercise.reference)
+
+
+def bare_source(answer: Any) -> str:
+    """The source of a function or class without docstrings, annotations and comments."""
+    return ast.unparse(_stripped(ast.parse(source(answer))))
 
 
 def digest(exercise: Exercise) -> str:

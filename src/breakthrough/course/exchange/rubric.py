@@ -24,8 +24,9 @@ class _Entry(BaseModel):
 
 
 class Criterion(_Entry):
-    """One question of a rubric, with what each level from 0 to 4 looks like.
+    """One question of a rubric, with what each level looks like: levels[0] is level 0, and so on to 4.
 
+    `where` names the headings of the lab under which to look.
     Units: `weight` as against the other criteria's
     """
 
@@ -40,7 +41,7 @@ class Criterion(_Entry):
 class Flaw(_Entry):
     """A way in which an experiment goes wrong: the sections that read otherwise, and the level its criterion then has.
 
-    `section` is where it shows: the evidence for it.
+    `section` is where it shows, one of those that change: the evidence for it. It is a flaw of the experiment, so never of the code.
     """
 
     kind: Text
@@ -49,6 +50,12 @@ class Flaw(_Entry):
     section: Name
     changes: dict[Name, Text]
     says: Text
+
+    @model_validator(mode="after")
+    def _shows(self) -> Flaw:
+        if self.section not in self.changes or self.criterion == CODE:
+            raise ValueError(expected(f"a changed section, and another criterion than {CODE}, in {self.kind!r}", f"{self.section}, {self.criterion}"))
+        return self
 
 
 class Range(_Entry):
@@ -60,6 +67,12 @@ class Range(_Entry):
     low: float
     high: float
     digits: Annotated[int, Field(ge=0, le=6)] = 0
+
+    @model_validator(mode="after")
+    def _ends_fit(self) -> Range:
+        if self.low > self.high:
+            raise ValueError(expected("low, at most high", f"{self.low} and {self.high}"))
+        return self
 
 
 class Account(_Entry):

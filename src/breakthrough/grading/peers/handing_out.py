@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 
 from breakthrough import files
 from breakthrough.course import syllabus
-from breakthrough.course.exchange import assigning, rubric as rubrics, sheet, specimens
-from breakthrough.course.exchange.sheet import Work
+from breakthrough.course.exchange import assigning, rubric as rubrics, sheet, specimens, works as exchange_works
+from breakthrough.course.exchange.works import Work
 from breakthrough.errors import InputError, expected
 from breakthrough.grading import course_config, run, seed as seeds, students
 from breakthrough.grading.cohort import Cohort
@@ -84,7 +84,7 @@ def submitted(cohort: Cohort, module: str) -> list[str]:
 
 def specimen(cohort: Cohort, found: Round, number: int) -> specimens.Specimen:
     """A round's calibration specimen, with its key. It is drawn from the cohort's secret seed, and stored nowhere."""
-    return specimens.specimen(found.module, _seed(cohort, found, "specimen", number), exercises=found.exercises)
+    return specimens.specimen(found.module, _seed(cohort, found, "specimen", number), names=found.exercises)
 
 
 def _new(cohort: Cohort, module: str, k: int) -> Round:
@@ -150,7 +150,7 @@ def _write(cohort: Cohort, found: Round, packets: Sequence[Packet], watch: Watch
         notes += [f"{author}'s work: {note}" for note in seen.notes]
         if watch:
             watch(len(texts), total)
-    made = [specimen(cohort, found, number).work for number in range(found.specimens)]
+    made = [specimen(cohort, found, number) for number in range(found.specimens)]
     title = syllabus.load(cohort.project).find(found.module).title
     paths = []
     for done, packet in enumerate(packets, start=len(authors) + 1):
@@ -164,13 +164,14 @@ def _write(cohort: Cohort, found: Round, packets: Sequence[Packet], watch: Watch
 def _zip(target: Path, found: Round, packet: Packet, inside: dict[str, Work], rubric: rubrics.Rubric, title: str) -> Path:
     with TemporaryDirectory(prefix="breakthrough-packet-") as scratch:
         folder = Path(scratch) / found.module
-        sheet.write(folder, found.module, packet.token, inside, rubric, title=title)
+        about = exchange_works.Packet(module=found.module, packet=packet.token, code={name: dict(work.code) for name, work in inside.items()})
+        sheet.write(folder, found.module, about, inside, rubric, title)
         with files.aside(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(folder.rglob("*")):
                 if path.is_file():
-                    about = zipfile.ZipInfo(str(path.relative_to(folder.parent)), ZIP_TIME)
-                    about.external_attr = 0o644 << 16
-                    archive.writestr(about, path.read_bytes(), zipfile.ZIP_DEFLATED)
+                    entry = zipfile.ZipInfo(str(path.relative_to(folder.parent)), ZIP_TIME)
+                    entry.external_attr = 0o644 << 16
+                    archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
     return target
 
 
