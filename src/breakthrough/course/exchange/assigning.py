@@ -35,7 +35,8 @@ def assign(reviewers: Sequence[str], authors: Sequence[str], *, k: int = K, seed
     if k < 1 or len(people) < 2 or len(works) < 2:
         raise InputError(expected("two learners with works at least, and a k of 1 at least", f"{len(people)} reviewers, {len(works)} works, k = {k}"))
     k = min(k, len(people) - 1)
-    held = {one: [work for work in (given or {}).get(one, ()) if work in set(works) and work != one] for one in people}
+    there = set(works)
+    held = {one: [work for work in (given or {}).get(one, ()) if work in there and work != one] for one in people}
     lot = random.Random(f"exchange {seed}")  # noqa: S311 - by lot, not a secret
     for forbidden in (frozenset(before), frozenset()):
         while _round(held, works, k, forbidden, lot):
