@@ -189,6 +189,14 @@ def test_near_is_forgiven_within_the_tolerance_only():
     assert rounded.diagnosis.name == "the false ones"
 
 
+def test_an_answer_from_the_web_is_recognised():
+    verdict = judge(load("moe.q_active").redraw("bitdiddle"), "352 million", 0)
+    assert verdict.status == "wrong" and verdict.difference.text.startswith("That answers the question as it is printed on the web")
+    assert judge(load("moe.q_active"), 352, 0).status == "passed"
+    mistaken = judge(load("moe.q_capacity").redraw("bitdiddle"), 0, 0)
+    assert mistaken.diagnosis.name == "moved on"
+
+
 def test_formulas_by_hand_for_other_numbers():
     def asked(name, pattern, most=200):
         """The first learners' questions: the numbers in what is asked, and what is right."""
