@@ -5,7 +5,11 @@ the level next to it. The others:
 
     noisy   noise of sd 0.22, about a level
     harsh   a bias of -0.25, a level
+    odd     honest, but not as the model has it: heavy-tailed noise (Student's t, 3 degrees of freedom, sd 0.12) and a bias of their
+            own on every criterion (sd 0.08)
     lazy    full marks on everything, the calibration specimen included
+    sly     knows the specimen when they see it, and rates it honestly; full marks on everything else
+    guess   the usual marks, unread: a level drawn for each criterion about its mean in the class, as in Zarkoob et al. 2023
     ring    groups of four: full marks to a friend's work, honest about anybody else's. Who reads whom is by lot, so that a
             ring shows only where it happened to meet
     pact    marks near the top agreed upon before (levels 4 and 3, by a table for every work), nothing read. Two of a pact
@@ -26,7 +30,7 @@ from breakthrough.course.exchange.effort_model import LEVELS, Reviews
 
 CRITERIA, SPECIMENS, K, RING = 6, 3, 3, 4
 WEIGHTS = np.full(CRITERIA, 1 / CRITERIA)
-KINDS = ("honest", "noisy", "harsh", "lazy", "ring", "pact")
+KINDS = ("honest", "noisy", "harsh", "odd", "lazy", "sly", "guess", "ring", "pact")
 NOISE = {"noisy": 0.22}
 BIAS = {"harsh": -0.25}
 BIAS_SD, IMPRESSION_SD, NOISE_SD = 0.05, 0.05, 0.10
@@ -46,6 +50,18 @@ class Cohort:
     kinds: np.ndarray
     author: np.ndarray
     friends: np.ndarray  # (n,) the number of one's ring, or -1
+
+    @property
+    def total(self) -> np.ndarray:
+        """The true score of each work: (n,)."""
+        return self.true @ WEIGHTS
+
+    @property
+    def met(self) -> np.ndarray:
+        """Whether a learner of a ring was handed a friend's work: (n,)."""
+        owner = np.concatenate([self.friends, np.full(SPECIMENS, -1)])[self.reviews.submission]
+        both = (owner >= 0) & (owner == self.friends[self.reviews.reviewer])
+        return np.bincount(self.reviews.reviewer, both, len(self.kinds)) > 0
 
     def are(self, *names: str) -> np.ndarray:
         """Whether a learner is of one of these kinds: (n,)."""
@@ -127,11 +143,17 @@ def _scores(true: np.ndarray, reviewer: np.ndarray, submission: np.ndarray, kind
     noise = np.array([NOISE.get(name, NOISE_SD) for name in names])
     shape = (len(reviewer), CRITERIA)
     seen = true[submission] + bias[reviewer, None] + generator.normal(0, IMPRESSION_SD, (len(reviewer), 1))
-    levels = np.round((seen + noise[reviewer, None] * generator.standard_normal(shape)) * (LEVELS - 1)).clip(0, LEVELS - 1)
+    kind = kinds[reviewer, None]
+    seen = seen + np.where(kind == KINDS.index("odd"), generator.normal(0, 0.08, (count, CRITERIA))[reviewer], 0.0)
+    heavy = 0.12 * generator.standard_t(3, shape) / np.sqrt(3)
+    strays = np.where(kind == KINDS.index("odd"), heavy, noise[reviewer, None] * generator.standard_normal(shape))
+    levels = np.round((seen + strays) * (LEVELS - 1)).clip(0, LEVELS - 1)
     agreed = generator.choice([LEVELS - 2, LEVELS - 1], true.shape, p=[0.3, 0.7])
     owner = np.concatenate([friends, np.full(len(true) - count, -1)])[submission]
     favour = (owner >= 0) & (owner == friends[reviewer])
-    kind = kinds[reviewer, None]
-    levels = np.where((kind == KINDS.index("lazy")) | favour[:, None], LEVELS - 1, levels)
+    skips = (kind == KINDS.index("lazy")) | ((kind == KINDS.index("sly")) & (submission < count)[:, None])
+    levels = np.where(skips | favour[:, None], LEVELS - 1, levels)
     levels = np.where(kind == KINDS.index("pact"), agreed[submission], levels)
+    usual = np.round((MEANS + 0.15 * generator.standard_normal(shape)) * (LEVELS - 1)).clip(0, LEVELS - 1)
+    levels = np.where(kind == KINDS.index("guess"), usual, levels)
     return levels / (LEVELS - 1)

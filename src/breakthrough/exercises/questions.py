@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -59,6 +59,7 @@ class Number:
     hints: tuple[str, ...]
     tolerance: float = 0.0
     unit: str = ""
+    printed: float | None = None  # the right answer to the standard question, which stands on the web
 
     def is_clear(self) -> bool:
         """Whether no wrong number could be taken for the right one, or for that of another mistake."""
@@ -87,6 +88,8 @@ class Number:
             return None
         if not isinstance(mine, float):
             return Difference("value", "write a number, in digits", "", mine)
+        if self.printed is not None and math.isclose(mine, self.printed, rel_tol=0.005):
+            return Difference("value", "That answers the question as it is printed on the web: yours has other numbers, and `ask` shows it.", "", _shown(got))
         return Difference("value", "that is not the answer", "", _shown(got))
 
     def _meant(self, value: Any) -> float | str:
@@ -153,10 +156,11 @@ def _drawn_for(learner: str, name: str, title: str, draw: Callable[[Draw], Numbe
 
 def _clear(learner: str, name: str, draw: Callable[[Draw], Number | Choice]) -> Number | Choice:
     """The first draw whose answers can be told apart; the standard draw is always the same, so it has one try."""
-    for attempt in range(1 if learner == STANDARD else TRIES):
-        made = draw(Draw(learner, name, attempt))
+    standard = draw(Draw(STANDARD, name))
+    tries = (draw(Draw(learner, name, attempt)) for attempt in range(TRIES)) if learner != STANDARD else iter([standard])
+    for made in tries:
         if made.is_clear():
-            return made
+            return replace(made, printed=standard.answer) if isinstance(made, Number) and isinstance(standard, Number) else made
     raise ConfigError(expected(f"answers of {name} that can be told apart", f"none in the draws of {learner or 'the standard learner'!r}"))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from breakthrough.errors import InputError, expected
 
@@ -17,6 +17,7 @@ K = 3
 _TRIES = 400  # exchanges looked for, for one pair that must not be
 Pair = tuple[str, str]  # reviewer, author
 Given = dict[str, tuple[str, ...]]  # the authors whose works a reviewer reads
+Fits = Callable[[str, str], bool]  # whether a reviewer may read an author's work
 
 
 def assign(reviewers: Sequence[str], authors: Sequence[str], *, k: int = K, seed: int = 0, before: Collection[Pair] = (),
@@ -24,8 +25,9 @@ def assign(reviewers: Sequence[str], authors: Sequence[str], *, k: int = K, seed
     """Give every work k reviews, and every reviewer the same number of works or one more.
 
     What is `given` already stays, as far as reviewer and author are still there: so a second call works in who came late, and
-    spreads the works of those who left over the rest. Pairs of `before`, earlier modules say, are not made again; when that
-    cannot be (few learners, many modules), such a pair is made rather than a review left out.
+    spreads the works of those who left over the rest; only where nobody free may take a work does one of the given change
+    hands. Pairs of `before`, earlier modules say, are not made again; when that cannot be (few learners, many modules), such
+    a pair is made rather than a review left out.
 
     Raises: InputError for fewer than two learners, or a k below 1
     """
@@ -33,7 +35,8 @@ def assign(reviewers: Sequence[str], authors: Sequence[str], *, k: int = K, seed
     if k < 1 or len(people) < 2 or len(works) < 2:
         raise InputError(expected("two learners with works at least, and a k of 1 at least", f"{len(people)} reviewers, {len(works)} works, k = {k}"))
     k = min(k, len(people) - 1)
-    held = {one: [work for work in (given or {}).get(one, ()) if work in set(works) and work != one] for one in people}
+    there = set(works)
+    held = {one: [work for work in (given or {}).get(one, ()) if work in there and work != one] for one in people}
     lot = random.Random(f"exchange {seed}")  # noqa: S311 - by lot, not a secret
     for forbidden in (frozenset(before), frozenset()):
         while _round(held, works, k, forbidden, lot):
@@ -53,23 +56,27 @@ def _round(held: dict[str, list[str]], works: Sequence[str], k: int, before: Col
     def fits(one: str, work: str) -> bool:
         return one != work and work not in held[one] and (one, work) not in before
 
-    made = 0
+    _mend(pairs, fits, lot)
+    good = [(one, work) for one, work in pairs if fits(one, work)]
+    for one, work in good:
+        held[one].append(work)
+    return len(good) or _exchanged(held, needy, free, fits)
+
+
+def _mend(pairs: list[list[str]], fits: Fits, lot: random.Random) -> None:
+    """Exchange works between pairs, where one of them may not be."""
     for pair in pairs:
         one, work = pair
-        if not fits(one, work):
-            for _ in range(_TRIES):
-                other = lot.choice(pairs)
-                if other is not pair and fits(one, other[1]) and fits(other[0], work):
-                    pair[1], other[1] = other[1], work
-                    break
-    for one, work in pairs:
         if fits(one, work):
-            held[one].append(work)
-            made += 1
-    return made or _exchanged(held, needy, free, fits)
+            continue
+        for _ in range(_TRIES):
+            other = lot.choice(pairs)
+            if other is not pair and fits(one, other[1]) and fits(other[0], work):
+                pair[1], other[1] = other[1], work
+                break
 
 
-def _exchanged(held: dict[str, list[str]], needy: Sequence[str], free: Sequence[str], fits) -> int:
+def _exchanged(held: dict[str, list[str]], needy: Sequence[str], free: Sequence[str], fits: Fits) -> int:
     """For a work that no free reviewer may take: somebody else takes it and gives theirs to the free one."""
     for work in needy:
         for one in free:

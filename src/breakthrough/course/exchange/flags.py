@@ -29,7 +29,7 @@ from breakthrough.errors import InputError, expected
 
 EFFORT, FAVOUR = "effort", "favour"
 LEAST = 0.5  # more likely than not
-ENOUGH, MOST = 1000, 20  # honest reviewers to simulate, and cohorts at most
+ENOUGH, MOST = 600, 20  # honest reviewers to simulate, and cohorts at most
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Flag:
 
 
 def find(modules: Sequence[Module], weights: np.ndarray, generator: np.random.Generator, *, rate: float = 0.01,
-         cohorts: int | None = None, sweeps: int = 500, burn_in: int = 150) -> tuple[Flag, ...]:
+         cohorts: int | None = None, sweeps: int = 250, burn_in: int = 80) -> tuple[Flag, ...]:
     """Flag reviewers of the last module; earlier ones are looked at for favours returned.
 
     At most `rate` of honest reviewers get a flag of each kind. With fewer than 1 / rate simulated reviewers (very small cohorts)

@@ -1,8 +1,9 @@
 """Which works the instructor should read: where reviewers disagree, where little is known, where a score hangs on one reviewer.
 
-A work's risk is the squared error to be expected of its score: the model's own variance, or that of the mean of its reviews, by
-how far they lie apart, whichever is larger. Works are ranked by it; a score of which a flagged reviewer's reviews make up most
-of what is known counts as if nothing but the population were known.
+A work's risk is the error to be expected of its score, squared: the model's own variance, and that of the mean of its reviews by
+how far they lie apart. Reviews count as much as effort was made and as reliable as their reviewers are: that somebody who did not
+read disagrees with somebody who did says nothing about the work. Works are ranked by risk; a score of which a flagged
+reviewer gives most of what is known counts as if nothing but the population were known.
 
 Shapes: R reviews, U submissions, V reviewers, J criteria
 """
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from breakthrough.course.exchange.effort_model import Combined, Reviews
-from breakthrough.course.exchange.leave_one_out import others, totals
+from breakthrough.course.exchange.leave_one_out import others, review_variance, totals
 from breakthrough.errors import InputError, expected
 
 MOST = 0.5  # of what is known about a work
@@ -45,20 +46,23 @@ def choose(reviews: Reviews, combined: Combined, weights: np.ndarray, count: int
     hangs = _hangs(reviews, combined, weights, flagged)
     people = combined.population
     nothing = np.sqrt(people.quality_sd**2 + (weights**2 * people.own_sd**2).sum())
-    risk = np.where(hangs, np.maximum(nothing, model), np.maximum(model, apart))
+    risk = np.hypot(np.where(hangs, np.maximum(nothing, model), model), apart)
     read = np.bincount(reviews.submission, minlength=len(reviews.known))
     order = [int(work) for work in np.lexsort((-read, -risk)) if not reviews.keyed[work]]
     return tuple(_spot(work, risk, read, apart, model, hangs) for work in order[:count])
 
 
 def disagreement(reviews: Reviews, combined: Combined, weights: np.ndarray) -> np.ndarray:
-    """The standard error of the mean of a work's reviews, biases off: their standard deviation over √n; 0 for one review. (U,)."""
+    """The standard error of the mean of a work's reviews by how far they lie apart; 0 where only one made an effort. (U,)."""
+    def of_works(values: np.ndarray) -> np.ndarray:
+        return np.bincount(reviews.submission, values, len(reviews.known))
+
     own = totals(reviews, weights, combined.population.mean) - combined.bias[reviews.reviewer]
-    works = len(reviews.known)
-    count = np.bincount(reviews.submission, minlength=works)
-    mean = np.bincount(reviews.submission, own, works) / np.maximum(count, 1)
-    squares = np.bincount(reviews.submission, (own - mean[reviews.submission]) ** 2, works)
-    return np.sqrt(np.where(count > 1, squares / np.maximum(count - 1, 1) / np.maximum(count, 1), 0.0))
+    knows = combined.made / review_variance(reviews, combined, weights)
+    total, count = np.maximum(of_works(knows), 1e-9), of_works(combined.made)
+    mean = of_works(knows * own) / total
+    squares = of_works(knows * (own - mean[reviews.submission]) ** 2)
+    return np.where(count > 1.5, np.sqrt(squares / total / np.maximum(count - 1, 0.5)), 0.0)
 
 
 def _hangs(reviews: Reviews, combined: Combined, weights: np.ndarray, flagged: Collection[int]) -> np.ndarray:
