@@ -11,6 +11,7 @@ import math
 import operator
 import string
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Protocol
 
 from breakthrough.course.exchange.rubric import Account, Flaw
@@ -50,10 +51,10 @@ def figures(account: Account, generator: Draws) -> dict[str, tuple[float, int]]:
         found[name] = round(float(generator.uniform(one.low, one.high)), one.digits), one.digits
     left = dict(account.derived)
     while left:
-        ready = {name: text for name, text in left.items() if _names(name, text) <= set(found)}
+        ready = {name: text for name, text in left.items() if _names(name, text) <= found.keys()}
         if not ready:
             name, text = next(iter(left.items()))
-            missing = ", ".join(sorted(_names(name, text) - set(found)))
+            missing = ", ".join(sorted(_names(name, text) - found.keys()))
             raise ConfigError(f"derived figure {name}: " + expected("names of figures, none of which needs itself", missing))
         for name, text in ready.items():
             digits = _digits(text, found)
@@ -75,6 +76,7 @@ def evaluate(text: str, values: Mapping[str, float]) -> float:
         raise ConfigError(f"{text}: " + expected("arithmetic that can be done", str(error))) from None
 
 
+@cache
 def _parsed(text: str) -> ast.expr:
     try:
         return ast.parse(text, mode="eval").body
@@ -104,9 +106,10 @@ def _value(node: ast.expr, values: Mapping[str, float]) -> float:
     raise ConfigError(expected("names of figures, numbers, + - * /, round, min, max or sqrt", ast.unparse(node)))
 
 
-def _names(figure: str, text: str) -> set[str]:
+@cache
+def _names(figure: str, text: str) -> frozenset[str]:
     try:
-        return {node.id for node in ast.walk(_parsed(text)) if isinstance(node, ast.Name) and node.id not in _CALLS}
+        return frozenset(node.id for node in ast.walk(_parsed(text)) if isinstance(node, ast.Name) and node.id not in _CALLS)
     except ConfigError as error:
         raise ConfigError(f"derived figure {figure}: {error}") from None
 
@@ -119,9 +122,14 @@ def _digits(text: str, found: Mapping[str, tuple[float, int]]) -> int:
     return max((found[name][1] for name in _names(text, text)), default=0)
 
 
+@cache
+def _parts(text: str) -> tuple:
+    return tuple(string.Formatter().parse(text))
+
+
 def _filled(text: str, shown: Mapping[str, tuple[float, int]], section: str) -> str:
     try:
-        parts = list(string.Formatter().parse(text))
+        parts = _parts(text)
     except ValueError as error:
         raise ConfigError(f"section {section}: " + expected("figures as {name}", str(error))) from None
     told = []
