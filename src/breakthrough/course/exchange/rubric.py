@@ -26,7 +26,7 @@ class _Entry(BaseModel):
 class Criterion(_Entry):
     """One question of a rubric, with what each level looks like: levels[0] is level 0, and so on to 4.
 
-    `where` names the headings of the lab under which to look.
+    `where` are headings of the lab: those of sections between semicolons, › before one within, remarks in brackets.
     Units: `weight` as against the other criteria's
     """
 
@@ -120,6 +120,11 @@ class Rubric(_Entry):
         return self
 
 
+def _loader(yaml):
+    """The safe loader: the one in C where there is one, ten times as fast."""
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 @cache
 def load(module: str) -> Rubric:
     """The rubric of a module, by its id: 01_moe.
@@ -133,7 +138,7 @@ def load(module: str) -> Rubric:
     if module not in there:
         raise unknown("module with a rubric", module, there)
     try:
-        found = Rubric.model_validate(yaml.safe_load((folder / f"{module}.yml").read_text(encoding="utf-8")))
+        found = Rubric.model_validate(yaml.load((folder / f"{module}.yml").read_text(encoding="utf-8"), _loader(yaml)))
     except (yaml.YAMLError, ValidationError) as error:
         raise ConfigError(f"rubrics/{module}.yml: " + expected("a rubric", error)) from None
     if found.module != module:
