@@ -78,3 +78,12 @@ def test_an_error_that_is_meant_is_kept(tmp_path):
     keeping.keep(path)
     made = notebooks.read(path)
     assert [cell["outputs"][0]["output_type"] for cell in made["cells"][2:]] == ["error", "stream"]
+
+
+def test_questions_are_the_standard_ones_whoever_keeps_them(tmp_path, monkeypatch):
+    from breakthrough import learner
+
+    monkeypatch.setenv(learner.VARIABLE, "the maintainer")
+    path = lesson(tmp_path, ("code", "from breakthrough import learner\nprint(repr(learner.current()))"))
+    keeping.keep(path)
+    assert "".join(notebooks.read(path)["cells"][2]["outputs"][0]["text"]) == "''\n"

@@ -142,3 +142,7 @@ def test_modules_that_take_an_artifact_depend_on_the_lab_that_gives_it(course_fo
     assert runs.input_key(plan, later, "library") == before
     write_notebook(course_folder / "solutions" / "01_toy" / "01_toy.ipynb", ("code", "'changed'"))
     assert runs.input_key(plan, later, "library") != before
+
+
+def test_a_run_asks_the_standard_questions(plan):
+    assert plan.environment()["BREAKTHROUGH_LEARNER"] == ""

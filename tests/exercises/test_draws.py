@@ -176,7 +176,7 @@ def test_what_is_no_letter_is_told(answer, says):
     assert says in text.splitlines()[0] and len(text) < 600
 
 
-@pytest.mark.parametrize("answer", [torch.zeros(3), np.zeros(3), float("nan"), float("inf"), [352], object(), print, "x" * 5000, 10**400])
+@pytest.mark.parametrize("answer", [torch.zeros(3), np.zeros(3), float("nan"), float("inf"), [352], object(), print, "x" * 5000, 10**400, pytest.param(10**5000, id="long")])
 def test_any_object_is_judged_and_wrong(answer):
     verdict = judge(load("moe.q_active"), answer, 0)
     assert verdict.status == "wrong" and verdict.kind == "value"
@@ -265,12 +265,12 @@ def test_ask_check_and_hint_are_about_the_same_draw(shown):
 
 def test_the_log_keeps_what_a_grader_needs_to_judge_again(shown):
     mine = load("moe.q_capacity").redraw("bitdiddle")
-    given = [mine.reference, mine.misconceptions[0].answer, "a" * 500, [1, 2], None, float("nan"), 10**20, True, "4 assignments"]
+    given = [mine.reference, mine.misconceptions[0].answer, "a" * 500, [1, 2], None, float("nan"), 10**20, True, "4 assignments", 10**5000, "\ud800"]
     for answer in given:
         answering.check("moe.q_capacity", answer)
     told = [event for event in events.read() if event["kind"] == "check"]
     assert [event["answer"] for event in told] == [
-        mine.reference, mine.misconceptions[0].answer, "a" * 200, "[1, 2]", None, "nan", str(10**20), True, "4 assignments"]
+        mine.reference, mine.misconceptions[0].answer, "a" * 200, "[1, 2]", None, "nan", str(10**20), True, "4 assignments", "an int", "?"]
     assert {event["learner"] for event in told} == {"bitdiddle"}
     for event in told:
         assert judge(load(event["exercise"]).redraw(event["learner"]), event["answer"]).status == event["status"]

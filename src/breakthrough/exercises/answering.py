@@ -9,9 +9,7 @@ from breakthrough.errors import CheckFailed, UnknownNameError, expected
 from breakthrough.exercises import card, statement
 from breakthrough.exercises.exercise import LADDER, Exercise, load
 from breakthrough.exercises.judge import PASSED, Verdict, judge
-
-
-LONGEST = 200  # characters of an answer that is kept in the log
+from breakthrough.exercises.questions import LONGEST, shown
 
 
 def ask(name: str) -> None:
@@ -84,8 +82,8 @@ def _plain(answer: Any) -> Any:
         return answer
     if isinstance(answer, (int, float)) and abs(answer) < 1e15:  # neither infinite nor NaN
         return answer
-    text = answer if isinstance(answer, str) else repr(answer)
-    return text[:LONGEST]
+    text = answer if isinstance(answer, str) else shown(answer)
+    return text[:LONGEST].encode(errors="replace").decode()  # JSON is UTF-8, a string may be more
 
 
 def _log(verdict: Verdict, more: dict[str, Any]) -> None:

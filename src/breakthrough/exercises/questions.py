@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from breakthrough.errors import ConfigError, expected
+from breakthrough.errors import ConfigError, expected, type_of
 from breakthrough.exercises import numbers
 from breakthrough.exercises.compare import Difference
 from breakthrough.exercises.draws import Draw
@@ -22,6 +22,7 @@ from breakthrough.learner import STANDARD
 
 LETTERS = "ABCDEFG"
 TRIES = 200  # draws that may be thrown away, because two answers were the same
+LONGEST = 200  # characters of an answer that are shown and kept
 NEAR = 0.01  # a wrong number is recognised from so near, as a share of it
 
 
@@ -89,13 +90,13 @@ class Number:
         if not isinstance(mine, float):
             return Difference("value", "write a number, in digits", "", mine)
         if self.printed is not None and math.isclose(mine, self.printed, rel_tol=0.005):
-            return Difference("value", "That answers the question as it is printed on the web: yours has other numbers, and `ask` shows it.", "", _shown(got))
-        return Difference("value", "that is not the answer", "", _shown(got))
+            return Difference("value", "That answers the question as it is printed on the web: yours has other numbers, and `ask` shows it.", "", shown(got))
+        return Difference("value", "that is not the answer", "", shown(got))
 
     def _meant(self, value: Any) -> float | str:
         number = numbers.read(value, self.unit)
         if number is None or math.isnan(number):
-            return _shown(value)
+            return shown(value)
         if abs(number - self.answer) <= self.tolerance + 1e-9 * abs(self.answer):
             return float(self.answer)
         near = [w for one in self.wrong for w in one.numbers if abs(number - w) <= NEAR * abs(w)]
@@ -170,13 +171,17 @@ def compare_letters(want: Any, got: Any) -> Difference | None:
     if theirs == mine:
         return None
     text = "that is not the answer" if len(mine) == 1 and mine.isalpha() else "write the letter of one answer, in quotes"
-    return Difference("value", text, "", _shown(got))
+    return Difference("value", text, "", shown(got))
 
 
 def _letter(value: Any) -> str:
-    return value.strip().strip("().").strip().upper() if isinstance(value, str) else _shown(value)
+    return value.strip().strip("().").strip().upper() if isinstance(value, str) else shown(value)
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else text[:199] + "…"
+def shown(value: Any) -> str:
+    """Any object as Python writes it, cut to 200 characters; its type where it cannot be written."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a number of too many digits, or an object's own fault
+        text = type_of(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
