@@ -3,7 +3,9 @@
 import copy
 import csv
 import io
+import json
 import re
+import zipfile
 
 import pytest
 from solved_labs import as_bytes, cell_of, points, solved
@@ -38,6 +40,7 @@ def cohort(tmp_path_factory):
         for name in ("ada", "bob", "cyd"):
             lab = copy.deepcopy(LAB)
             cell_of(lab, "moe-capacity-answer")["source"] += f"\n# by {name}"
+            lab["cells"][-1]["source"] = lab["cells"][-1]["source"].replace("### Setup\n", f"### Setup\n\n600 steps, says {name.title()}.\n")
             made.submitted(name, MODULE).mkdir(parents=True)
             (made.submitted(name, MODULE) / f"{MODULE}.ipynb").write_bytes(as_bytes(lab))
         handing_out.assign(made, MODULE)
@@ -65,6 +68,19 @@ def test_with_three_learners_everybody_reads_the_two_others(cohort):
     assert found.given == {"ada": ("bob", "cyd"), "bob": ("ada", "cyd"), "cyd": ("ada", "bob")} or all(
         {*authors, reviewer} == {"ada", "bob", "cyd"} for reviewer, authors in found.given.items())
     assert all(len(packet.handouts) == 3 for packet in found.packets)
+
+
+def test_a_packet_has_answers_and_account_and_no_name(cohort):
+    found = rounds.read(cohort, MODULE)
+    packet = found.packet_of("ada")
+    with zipfile.ZipFile(rounds.folder(cohort, MODULE) / "packets" / "ada.zip") as archive:
+        for one in packet.handouts:
+            cells = json.loads(archive.read(f"{MODULE}/work_{one.name}.ipynb"))["cells"]
+            text = "\n".join(cell["source"] for cell in cells)
+            assert one.calibrates or "600 steps, says [removed]." in text
+            assert all(f"`{name}`" in text for name in found.exercises) and "### Verdict" in text
+        review = "\n".join(cell["source"] for cell in json.loads(archive.read(f"{MODULE}/review.ipynb"))["cells"])
+    assert "desk.write()" in review and "desk.score()" not in review and "Others' code runs in your kernel" in review
 
 
 def test_before_anything_came_in_the_next_step_is_said(cohort):

@@ -1,6 +1,9 @@
 """A learner's account, out of the lab's text."""
 
-from breakthrough.course.exchange import written
+import pytest
+
+from breakthrough.course import notebooks, syllabus
+from breakthrough.course.exchange import rubric, written
 
 SECTIONS = ("setup", "baseline", "verdict")
 CELL = """\
@@ -50,3 +53,12 @@ def test_without_an_account_everything_is_empty():
 
 def test_a_section_is_as_long_as_a_reviewer_can_read():
     assert len(written.account([f"## Your account\n### Setup\n{'x' * 99_999}"], SECTIONS)["setup"]) == written.LONGEST
+
+
+@pytest.mark.parametrize("module", syllabus.load().labs, ids=lambda module: module.id)
+def test_every_lab_asks_for_the_sections_that_its_rubric_is_about(module):
+    texts = [cell["source"] for cell in notebooks.read(syllabus.load().lab(module))["cells"] if cell["cell_type"] == "markdown"]
+    sections = tuple(rubric.load(module.id).account.sections)
+    assert written.account(texts, sections) == dict.fromkeys(sections, "")  # the lab's prompts are no account
+    answered = [text.replace("\n*", "\nI did: *") for text in texts]
+    assert all(written.account(answered, sections).values())
