@@ -26,6 +26,7 @@ class Plant:
     of: str
     kind: str
     edits: tuple[tuple[str, str], ...]
+    corner: bool = False  # ordinary inputs do not show it
 
     @property
     def id(self) -> str:
@@ -76,8 +77,8 @@ def answer(text: str, exercise: Exercise, place: str = "") -> Callable[..., Any]
 
 
 def _plant(name: str, entry: Mapping[str, Any]) -> Plant:
-    if not {"kind", "was", "now"} <= set(entry) or set(entry) - {"kind", "was", "now", "of", "and"}:
-        raise ConfigError(f"plants.yml, {name}: " + expected("kind, was and now, perhaps of and `and`", sorted(entry)))
+    if not {"kind", "was", "now"} <= set(entry) or set(entry) - {"kind", "was", "now", "of", "and", "corner"}:
+        raise ConfigError(f"plants.yml, {name}: " + expected("kind, was and now, perhaps of, `and`, corner", sorted(entry)))
     edits = [entry, *([entry["and"]] if "and" in entry else [])]
     of = entry.get("of") or load(name).reference.__name__
-    return Plant(name, of, entry["kind"], tuple((edit["was"], edit["now"]) for edit in edits))
+    return Plant(name, of, entry["kind"], tuple((edit["was"], edit["now"]) for edit in edits), bool(entry.get("corner")))
