@@ -7,6 +7,7 @@ reader who calculates finds the same. The same generator gives the same figures 
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import string
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from breakthrough.errors import ConfigError, expected
 _SIGNS: dict[type, Callable] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.USub: operator.neg, ast.UAdd: operator.pos,
 }  # fmt: skip
-_CALLS: dict[str, Callable] = {"round": round, "min": min, "max": max}
+_CALLS: dict[str, Callable] = {"round": round, "min": min, "max": max, "sqrt": math.sqrt}
 _SHOWN = ("", "+")  # {gain} or, with its sign, {gain:+}
 
 
@@ -62,14 +63,16 @@ def figures(account: Account, generator: Draws) -> dict[str, tuple[float, int]]:
 
 
 def evaluate(text: str, values: Mapping[str, float]) -> float:
-    """Work out plain arithmetic over names: + − * /, round, min and max, and nothing else.
+    """Work out plain arithmetic over names: + − * /, round, min, max and sqrt, and nothing else.
 
-    Raises: ConfigError for anything else, an unknown name, or a division by zero
+    Raises: ConfigError for anything else, an unknown name, a division by zero or the root of a number below it
     """
     try:
         return float(_value(_parsed(text), values))
-    except ZeroDivisionError:
-        raise ConfigError(f"{text}: " + expected("arithmetic", "a division by zero")) from None
+    except ConfigError:
+        raise
+    except (ZeroDivisionError, ValueError, OverflowError) as error:
+        raise ConfigError(f"{text}: " + expected("arithmetic that can be done", str(error))) from None
 
 
 def _parsed(text: str) -> ast.expr:
@@ -91,10 +94,14 @@ def _value(node: ast.expr, values: Mapping[str, float]) -> float:
             return _SIGNS[type(node.op)](_value(node.operand, values))
         case ast.Call(func=ast.Name()) if node.func.id in _CALLS and node.args and not node.keywords:
             first, *more = (_value(one, values) for one in node.args)
-            if node.func.id == "round":
-                return round(first, *(int(one) for one in more[:1]))
-            return _CALLS[node.func.id]([first, *more])
-    raise ConfigError(expected("names of figures, numbers, + - * /, round, min or max", ast.unparse(node)))
+            match node.func.id:
+                case "round":
+                    return round(first, *(int(one) for one in more[:1]))
+                case "sqrt" if not more:
+                    return math.sqrt(first)
+                case "min" | "max":
+                    return _CALLS[node.func.id]([first, *more])
+    raise ConfigError(expected("names of figures, numbers, + - * /, round, min, max or sqrt", ast.unparse(node)))
 
 
 def _names(figure: str, text: str) -> set[str]:
@@ -130,4 +137,4 @@ def _filled(text: str, shown: Mapping[str, tuple[float, int]], section: str) -> 
 
 def _written(value: float, digits: int, form: str | None) -> str:
     """A number as the course writes it: 1,348 and −0.14."""
-    return f"{value + 0.0:{form or ''},.{digits}f}".replace("-", "−")
+    return f"{value + 0.0:{form or ''},.{max(digits, 0)}f}".replace("-", "−")
