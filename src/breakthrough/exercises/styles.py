@@ -251,6 +251,8 @@ def _double_quoted(text: str) -> str:
 
 
 def _documented(text: str, name: str, doc: str, style: Style) -> str:
+    if style.docstring == "none" or not doc:
+        return text
     lines = text.splitlines()
     place = next(i for i, line in enumerate(lines) if line.startswith(f"def {name}("))
     end = next(i for i in range(place, len(lines)) if lines[i].endswith(":"))
@@ -259,8 +261,6 @@ def _documented(text: str, name: str, doc: str, style: Style) -> str:
         while place and lines[place - 1].startswith("@"):
             place -= 1
         return "\n".join([*lines[:place], f"# {first}", *lines[place:]])
-    if style.docstring == "none":
-        return text
     said = [f'    """{first}"""'] if style.docstring == "line" or len(full) == 1 else [
         f'    """{first}', *(f"    {line}".rstrip() for line in full[1:]), '    """']
     return "\n".join([*lines[:end + 1], *said, *lines[end + 1:]])
