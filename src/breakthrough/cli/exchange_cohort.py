@@ -42,7 +42,7 @@ def assign(
     from breakthrough.grading.peers import handing_out
 
     cohort, name = named(module)
-    with tqdm(unit="work", desc=name) as bar:
+    with tqdm(unit="step", desc=name) as bar:
 
         def watch(done: int, total: int) -> None:
             bar.total = total
@@ -84,7 +84,7 @@ def score(
     module: Module,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes that try out the evidence.")] = 1,
 ) -> None:
-    """Combine the reviews into scores; say who to look at, and what to read.
+    """Score works and reviews; say where to look.
 
     \b
     A published model of peer grading (Piech et al. 2013; Zarkoob et al. 2023) weighs each review by what the
@@ -125,7 +125,7 @@ def appeals(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What the learner says that reviewers overlooked.")] = "",
     from_csv: Annotated[Path | None, typer.Option("--from-csv", metavar="FILE", help="Appeals with the columns id and reason, of a form say.")] = None,
 ) -> None:
-    """List the learners who ask for their work to be read again; open an appeal.
+    """List the appeals, or open one.
 
     \b
       breakthrough exchange appeals 01

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import linecache
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +27,7 @@ class Plant:
     of: str
     kind: str
     edits: tuple[tuple[str, str], ...]
+    corner: bool = False  # ordinary inputs do not show it
 
     @property
     def id(self) -> str:
@@ -62,22 +64,27 @@ def source(plant: Plant) -> str:
     return text
 
 
-def answer(text: str, exercise: Exercise, place: str = "") -> Callable[..., Any]:
-    """The function that a source defines under the name of the exercise's reference; nothing else is in its reach.
+def answer(text: str, exercise: Exercise, place: str = "", given: Mapping[str, Any] | None = None) -> Callable[..., Any]:
+    """The function that a source defines under the name of the exercise's reference; only `given` names are in its reach.
 
     Raises: whatever the source raises when it is run
     """
     name = exercise.reference.__name__
     place = place or f"<specimen of {exercise.name}, {hashlib.sha256(text.encode()).hexdigest()[:8]}>"
     linecache.cache[place] = (len(text), None, text.splitlines(True), place)
-    space: dict[str, Any] = {"__name__": "specimen"}
+    space: dict[str, Any] = {**(given or {}), "__name__": "specimen"}
     exec(compile(text, place, "exec", dont_inherit=True), space)  # noqa: S102
     return space[name]
 
 
+def lab_names(exercise: Exercise) -> dict[str, Any]:
+    """The names that an answer finds in its lab, imports above all: those of the reference's own file."""
+    return {name: value for name, value in vars(sys.modules[exercise.reference.__module__]).items() if not name.startswith("__")}
+
+
 def _plant(name: str, entry: Mapping[str, Any]) -> Plant:
-    if not {"kind", "was", "now"} <= set(entry) or set(entry) - {"kind", "was", "now", "of", "and"}:
-        raise ConfigError(f"plants.yml, {name}: " + expected("kind, was and now, perhaps of and `and`", sorted(entry)))
+    if not {"kind", "was", "now"} <= set(entry) or set(entry) - {"kind", "was", "now", "of", "and", "corner"}:
+        raise ConfigError(f"plants.yml, {name}: " + expected("kind, was and now, perhaps of, `and`, corner", sorted(entry)))
     edits = [entry, *([entry["and"]] if "and" in entry else [])]
     of = entry.get("of") or load(name).reference.__name__
-    return Plant(name, of, entry["kind"], tuple((edit["was"], edit["now"]) for edit in edits))
+    return Plant(name, of, entry["kind"], tuple((edit["was"], edit["now"]) for edit in edits), bool(entry.get("corner")))

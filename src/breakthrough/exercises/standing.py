@@ -11,11 +11,12 @@ import inspect
 import sys
 import types
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from breakthrough.errors import InputError, expected
 from breakthrough.exercises import mutants
-from breakthrough.exercises.exercise import Exercise
+from breakthrough.exercises.exercise import Exercise, load
 
 ALIASES = {"numpy": "np", "torch.nn.functional": "F"}
 PLAIN = (bool, int, float, str)  # constants that may be written down as they are
@@ -38,7 +39,12 @@ def bare(function: Callable[..., Any]) -> str:
 
 def right_ways(exercise: Exercise) -> dict[str, str]:
     """Right answers whose source stands alone, by the name of their function: the reference first."""
-    found = {}
+    return dict(_right_ways(exercise.name))
+
+
+@cache
+def _right_ways(name: str) -> dict[str, str]:
+    exercise, found = load(name), {}
     for function in (exercise.reference, *exercise.alternatives):
         if inspect.isfunction(function):
             try:
@@ -46,19 +52,6 @@ def right_ways(exercise: Exercise) -> dict[str, str]:
             except InputError:
                 continue
     return found
-
-
-def function_of(exercise: Exercise, name: str) -> Callable[..., Any]:
-    """A function by its name: the reference, an alternative, or another of the files they stand in.
-
-    Raises: InputError when there is none
-    """
-    ways = [way for way in (exercise.reference, *exercise.alternatives, *(m.answer for m in exercise.misconceptions)) if inspect.isfunction(way)]
-    named = [way for way in ways if way.__name__ == name]
-    named += [vars(sys.modules[way.__module__])[name] for way in ways if name in vars(sys.modules[way.__module__])]
-    if not named:
-        raise InputError(expected(f"a function of {exercise.name}", repr(name), " or ".join(way.__name__ for way in ways[:4])))
-    return named[0]
 
 
 def _with_parameters(exercise: Exercise, function: Callable[..., Any]) -> str:

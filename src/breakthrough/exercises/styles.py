@@ -11,6 +11,7 @@ import builtins
 import io
 import keyword
 import random
+import re
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,15 +19,15 @@ from dataclasses import dataclass
 from breakthrough.exercises import standing
 
 WIDTH = 100
-# what people call things, by word; a name is taken apart at its underscores
+# what people call things, by word; names of several words stay, but for their initials
 WORDS: dict[str, tuple[str, ...]] = {
     "largest": ("biggest", "peak", "absmax"), "scale": ("step_size", "unit_step"), "scales": ("step_sizes", "units"), "rows": ("lines", "chunks"),
     "flat": ("line", "all_items", "stretched"), "codes": ("quantized", "levels_of", "ints"), "order": ("ranking", "perm"), "total": ("summed", "all_of"),
-    "found": ("hits", "collected"), "best": ("top", "winner"), "mean": ("average_of", "avg"), "share": ("fraction", "part_of_all"), "counts": ("how_many", "numbers_of"),
+    "found": ("hits", "collected"), "best": ("top", "winner"), "mean": ("average", "avg"), "share": ("fraction", "part_of_all"), "counts": ("how_many", "numbers_of"),
     "rank": ("position", "place_of"), "capacity": ("room_for", "cap"), "mine": ("own", "ours"), "kept": ("accepted", "fits"), "seen": ("visible", "in_view"),
     "local": ("in_camera", "cam"), "inverse": ("inv", "reciprocal"), "window": ("tail", "last_part"), "spread": ("extent", "travel"), "pairs": ("contacts", "couples"),
     "touching": ("close", "in_contact"), "supported": ("held", "carried"), "cost": ("price", "expense"), "chosen": ("picked", "taken"), "distance": ("dist", "gap_to"),
-    "dealt": ("hands", "buckets"), "shares": ("proportions", "fracs"), "cuts": ("borders", "ends_at"), "wide": ("acc_dtype", "precise"), "value": ("val", "number"),
+    "dealt": ("hands", "buckets"), "shares": ("proportions", "fracs"), "cuts": ("borders", "ends_at"), "wide": ("acc_dtype", "precise"), "value": ("val", "merged"),
     "masked": ("hidden", "blinded"), "pair": ("shared", "pairwise"), "norm": ("length_of", "l2"), "std": ("sigma", "noise_std"), "out": ("result_of", "made"),
     "left": ("remaining", "rest"), "error": ("err", "residual"), "upper": ("chol", "factor_u"), "levels": ("grid", "table_of_levels"), "outlier": ("is_outlier", "big"),
     "product": ("prod_int", "inner"), "intensity": ("flops_per_byte", "density"), "waiting": ("queue", "in_line"), "served": ("done", "batches_done"), "refused": ("rejected", "turned_away"),
@@ -34,9 +35,9 @@ WORDS: dict[str, tuple[str, ...]] = {
     "ratios": ("speedups", "quotients"), "wins": ("n_wins", "won"), "coin": ("fair_coin", "binomial"), "missed": ("miss_rate", "missed_share"), "alarmed": ("alarm_rate", "false_alarms"),
     "candidate": ("cut", "level"), "stopped": ("flagged", "positive"), "lowest": ("cheapest", "min_cost"), "content": ("contents", "known"), "inputs": ("reads", "wants"),
     "line": ("lineage_of", "ancestry"), "ask": ("todo_list", "stack"), "digests": ("hashes", "known_digests"), "scenes": ("scene_names", "known_scenes"), "limit": ("bound", "max_gap"),
-    "distances": ("gaps", "ks"), "alarm": ("alert", "cry"), "evidence": ("wealth", "capital"), "number": ("count", "nth"), "causes": ("culprits", "roots"), "lineage": ("good_line", "healthy"),
+    "distances": ("gaps", "ks"), "alarm": ("alert", "cry"), "evidence": ("wealth", "capital"), "causes": ("culprits", "roots"), "lineage": ("good_line", "healthy"),
     "todo": ("stack", "pending"), "other": ("partner", "theirs"), "weights": ("w_out", "gate"), "tokens": ("token_ids", "who"), "load": ("work_load", "per_expert"), "probs": ("p", "probabilities"),
-    "expert": ("one_expert", "ffn"), "active": ("used", "per_token"), "router": ("gate_params", "scoring"), "experts": ("picks", "expert_ids"), "n": ("count_n", "size_n"), "low": ("lo", "smallest"), "high": ("hi", "largest_one"),
+    "expert": ("one_expert", "ffn"), "active": ("used", "per_token"), "router": ("gate_params", "scoring"), "experts": ("picks", "expert_ids"), "low": ("lo", "smallest"), "high": ("hi", "largest_one"),
     "zero": ("zero_point", "offset_zero"), "most": ("top_code", "max_code"), "back": ("restored", "decoded"), "middle": ("centre", "mid"), "half": ("half_width", "margin"), "enough": ("needed", "sample_size"),
 }
 
@@ -143,8 +144,8 @@ def _names_for(old: str, style: Style, lot: random.Random) -> Iterator[str]:
         yield "".join(word[0] for word in words)
         yield "".join(word[:2] for word in words)
         yield "".join(word[:3] for word in words)
-    for _ in range(3):
-        yield "_".join(lot.choice(WORDS.get(word, (word,))) for word in words)
+    if len(words) == 1:
+        yield from lot.sample(WORDS.get(words[0], ()), len(WORDS.get(words[0], ())))
 
 
 def _spaced(tree: ast.Module, main: ast.FunctionDef, style: Style) -> Iterator[str]:
@@ -205,6 +206,7 @@ def _wrapped(line: str) -> str:
     """A long line broken after commas or before operators within its brackets."""
     if len(line) <= WIDTH:
         return line
+    line = _bracketed(line)
     indent = " " * (len(line) - len(line.lstrip()) + 8)
     places = [place + 1 for place, (sign, depth) in enumerate(zip(line, _depths(line), strict=True)) if depth >= 1 and (
         (sign == "," and line[place + 1:place + 2] == " ") or (sign == " " and line[place:].startswith((" for ", " and ", " or ", " if ", " else "))))]
@@ -217,6 +219,16 @@ def _wrapped(line: str) -> str:
         parts.append(line[start:fit[-1]].strip() if parts else line[:fit[-1]].rstrip())
         start = fit[-1]
     return ("\n" + indent).join([*parts, line[start:].strip() if parts else line])
+
+
+def _bracketed(line: str) -> str:
+    """`if a or b:` as `if (a or b):`, so that it may be broken."""
+    parts = re.match(r"(\s*(?:if|elif|while|return) |\s*\w+ = )(.*?)(:?)$", line)
+    if not parts or (parts[3] and not parts[1].strip().startswith(("if", "elif", "while"))):
+        return line
+    head, body, end = parts.groups()
+    outer = "".join(sign if depth == 0 else "·" for sign, depth in zip(body, _depths(body), strict=True))
+    return f"{head}({body}){end}" if re.search(" (?:and|or|if|else) ", outer) else line
 
 
 def _quoted(line: str) -> Iterator[int]:
@@ -239,6 +251,8 @@ def _double_quoted(text: str) -> str:
 
 
 def _documented(text: str, name: str, doc: str, style: Style) -> str:
+    if style.docstring == "none" or not doc:
+        return text
     lines = text.splitlines()
     place = next(i for i, line in enumerate(lines) if line.startswith(f"def {name}("))
     end = next(i for i in range(place, len(lines)) if lines[i].endswith(":"))
@@ -247,8 +261,6 @@ def _documented(text: str, name: str, doc: str, style: Style) -> str:
         while place and lines[place - 1].startswith("@"):
             place -= 1
         return "\n".join([*lines[:place], f"# {first}", *lines[place:]])
-    if style.docstring == "none":
-        return text
     said = [f'    """{first}"""'] if style.docstring == "line" or len(full) == 1 else [
         f'    """{first}', *(f"    {line}".rstrip() for line in full[1:]), '    """']
     return "\n".join([*lines[:end + 1], *said, *lines[end + 1:]])

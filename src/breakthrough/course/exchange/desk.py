@@ -51,7 +51,7 @@ class Table:
 
     def _repr_html_(self) -> str:
         style = "text-align:left;vertical-align:top;padding:.15em .8em .15em 0"
-        rows = "".join(f"<tr><td style='{style};white-space:nowrap'><code>{escape(name)}</code></td><td style='{style}'>{escape(text)}</td></tr>"
+        rows = "".join(f"<tr><td style='{style};white-space:nowrap'><code style='white-space:nowrap'>{escape(name)}</code></td><td style='{style}'>{escape(text)}</td></tr>"
                        for name, text in self.rows.items())
         return f"<table style='border-collapse:collapse;max-width:60em'>{rows}</table>"
 
@@ -73,7 +73,7 @@ class Desk:
 
         Raises: UnknownNameError for another name
         """
-        return Runnable(name, self.packet.code[self._named(name)])
+        return Runnable(name, self.packet.code[self._named(name)], self.packet.seed is None)
 
     def inputs(self, exercise: str, seed: int = 0) -> Table:
         """Inputs that an exercise draws, by label: `desk.inputs("moe.route")["no tokens"].args`. Another seed, other inputs.
@@ -213,7 +213,7 @@ class Desk:
 
 def _clause(says: str) -> str:
     """The first part of a sentence that helps: what was done, not how it is mended."""
-    first = says.strip().split(": ")[0].split(" — ")[0]
+    first = " ".join(says.split()).split(": ")[0].split("; ")[0]
     return first if len(first) <= 160 else first[:157].rsplit(" ", 1)[0] + " …"
 
 

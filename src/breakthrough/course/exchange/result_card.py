@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -33,7 +34,7 @@ class Card:
         head, *facts = self._head()
         works = dict.fromkeys(item.work for item in self.scored.items)
         parts = "".join(_work(work, [item for item in self.scored.items if item.work == work]) for work in works)
-        rows = "".join(f"<div>{escape(line)}</div>" for line in _levels(self.scored))
+        rows = "<pre style='margin:.3em 0'>" + escape("\n".join(_levels(self.scored))) + "</pre>"
         return (
             "<div style='border:1px solid #0072b2;border-left:6px solid #0072b2;border-radius:4px;padding:.6em .9em;margin:.3em 0;"
             f"max-width:56em;line-height:1.45'><b style='font-size:1.1em'>{escape(head)}</b>"
@@ -67,7 +68,7 @@ def _work(work: str, items: list[Item]) -> str:
         sign, colour = _LOOKS[item.status]
         place = f"<code>{escape(item.exercise)}</code> " if item.exercise else ""
         notes = f"<div style='opacity:.8'>{escape('; '.join(item.notes))}</div>" if item.notes else ""
-        says = f"<div>{escape(item.says)}</div>" if item.says else ""
+        says = f"<div>{_prose(item.says)}</div>" if item.says else ""
         rows.append(
             f"<div style='display:grid;grid-template-columns:1.4em 1fr 4em;gap:.2em;margin:.35em 0'><b style='color:{colour}'>{sign}</b>"
             f"<div>{place}<b>{escape(item.title)}</b> <span style='color:{colour}'>{item.status}</span>{notes}{says}</div>"
@@ -75,10 +76,15 @@ def _work(work: str, items: list[Item]) -> str:
     return f"<div style='margin-top:.6em;border-top:1px solid #8884'><b>work {escape(work)}</b>{''.join(rows)}</div>"
 
 
+def _prose(text: str) -> str:
+    """Text as HTML, with `code` in backticks set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def _levels(scored: Scored) -> list[str]:
     names = list(next(iter(scored.distances.values()), {}))
     width = max(map(len, names), default=0)
-    head = f"{'level, yours / right':{width}}  " + "  ".join(f"{work:>5}" for work in scored.distances) if names else ""
+    head = f"{'level':{width}}  " + "  ".join(f"{work:<5}" for work in scored.distances) + "  yours / right" if names else ""
     rows = [f"{name:{width}}  " + "  ".join(_pair(*work[name]) for work in scored.distances.values()) for name in names]
     return [head, *rows]
 

@@ -3,7 +3,8 @@
 Findings, 70%: every planted flaw is an item, worth 0.4 for the right place, 0.3 for its kind and 0.3 for evidence that shows it;
 the faultless specimen is an item too, for a complete rating and no finding. A false alarm takes 0.4 of an item.
 Ratings, 30%: a skill score of squared distances, 1 − Σ w·(level − key)² / Σ w·(4 − key)². It is 1 for the key's levels, and 0 for
-whoever gives the highest level to everything: squares reward saying what one believes, and praise alone earns nothing.
+whoever gives the highest level to everything: squares reward saying what one believes, one level off costs little and four cost
+sixteen times as much, and praise alone earns nothing.
 """
 
 from __future__ import annotations

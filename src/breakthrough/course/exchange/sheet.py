@@ -72,7 +72,8 @@ def review_cells(packet: Packet, given: Mapping[str, Work], rubric: Rubric, titl
     yield _code("inputs", f'desk.inputs("{first}")')
     yield _code("kinds", f'desk.kinds("{first}")')
     yield _code("kinds-experiment", 'desk.kinds("experiment")')
-    yield _text("rubric", "## The rubric\n\n" + "\n\n".join(_criterion(one) for one in rubric.criteria))
+    yield _text("rubric", "## The rubric\n\nWhere a criterion names headings of the lab, look at the functions "
+                "and the sections of the account that are about the same.\n\n" + "\n\n".join(_criterion(one) for one in rubric.criteria))
     for name, work in given.items():
         yield from _one(name, work, rubric)
     yield _text("end", "## Hand in\n\n`desk.write()` writes review.json beside this notebook"
@@ -92,7 +93,8 @@ def _one(name: str, work: Work, rubric: Rubric) -> Iterable[Cell]:
     reasons = "\n".join(f'        "{one.id}": "",' for one in rubric.criteria)
     yield _text(f"{name}-rating", "**Levels**, with a reason for each: what did you run or read?")
     yield _code(f"{name}-rate", f'desk.rate(\n    "{name}",\n{rates}\n    reasons={{\n{reasons}\n    }},\n)')
-    yield _text(f"{name}-findings", "**Findings**: one call for each thing that is wrong; none if you find nothing. Copy the line for more.")
+    yield _text(f"{name}-findings", "**Findings**: one call for each thing that is wrong; none if you find nothing. Copy a line for more. "
+                f"Sections of the account: {', '.join(f'`{one}`' for one in work.account) or 'none'}.")
     first = next(iter(work.code), "moe.route")
     yield _code(f"{name}-find", f'# desk.finding("{name}", "{first}", kind="…", evidence=(…,), note="…")\n'
                 f'# desk.finding("{name}", "experiment", kind="…", evidence="{next(iter(work.account), "setup")}", note="…")')
@@ -118,7 +120,7 @@ def _example(packet: Packet) -> str:
 
 def _criterion(one: Criterion) -> str:
     rows = "\n".join(f"| **{level}** | {_cell(text)} |" for level, text in reversed(list(enumerate(one.levels))))
-    return f"### `{one.id}`: {one.title}\n\n{one.asks}\n\n*Where: {one.where}. Weight {one.weight:g}.*\n\n| Level | What it looks like |\n|---|---|\n{rows}"
+    return f"### `{one.id}`: {one.title}\n\n{one.asks}\n\n*In the lab: {one.where}. Weight {one.weight:g}.*\n\n| Level | What it looks like |\n|---|---|\n{rows}"
 
 
 def _cell(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NAMES = ("A", "B", "C")
 FEWEST, MOST = 5, 6  # exercises in a specimen
 CODE_FLAWS = (1, 1, 2, 2, 3)  # how many, by lot
-_LEVELS = {0: 4, 1: 2, 2: 1}  # of the criterion `code`, by flaws; 0 from three on
+_LEVELS = {0: 4, 1: 2, 2: 1}  # of the criterion `code`, by flaws; 0 from three on, and 3 for a single one in a corner
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,10 @@ def exercises(module: str, seed: int) -> tuple[str, ...]:
     return _exercises(module, _lot(module, seed, "exercises"))
 
 
-def levels(rubric: Rubric, code_flaws: int, flaw: Flaw | None) -> dict[str, int]:
+def levels(rubric: Rubric, plants: Sequence[Plant], flaw: Flaw | None) -> dict[str, int]:
     """The levels of a specimen: full marks, but for what is wrong."""
-    found = {one.id: 4 for one in rubric.criteria} | {CODE: _LEVELS.get(code_flaws, 0)}
+    code = 3 if len(plants) == 1 and plants[0].corner else _LEVELS.get(len(plants), 0)
+    found = {one.id: 4 for one in rubric.criteria} | {CODE: code}
     return found | ({flaw.criterion: min(flaw.level, found[flaw.criterion])} if flaw else {})
 
 
@@ -143,7 +144,7 @@ def _specimen(name: str, names: tuple[str, ...], plants: list[Plant], flaw: Flaw
     if flaw:
         found.append(Planted(EXPERIMENT, flaw.kind, flaw.says, flaw.section))
     told = accounts.tell(rubric.account, lot, flaw)
-    return Specimen(code, told, name, Key(tuple(found), levels(rubric, len(plants), flaw)))
+    return Specimen(code, told, name, Key(tuple(found), levels(rubric, plants, flaw)))
 
 
 def _code(name: str, plant: Plant | None, style, lot: random.Random) -> str:

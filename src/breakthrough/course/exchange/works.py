@@ -63,10 +63,13 @@ def read(folder: Path) -> Packet:
 
 
 class Runnable:
-    """The functions of a work, to be run: `A.capacity(…)` or `A["moe.capacity"](…)`."""
+    """The functions of a work, to be run: `A.capacity(…)` or `A["moe.capacity"](…)`.
 
-    def __init__(self, name: str, code: Mapping[str, str]) -> None:
-        self._name, self._code = name, dict(code)
+    A specimen's source stands alone. A learner's was written in the lab, and finds the lab's imports.
+    """
+
+    def __init__(self, name: str, code: Mapping[str, str], in_lab: bool = False) -> None:
+        self._name, self._code, self._in_lab = name, dict(code), in_lab
         self._made: dict[str, Callable[..., Any]] = {}
 
     def __getitem__(self, exercise: str) -> Callable[..., Any]:
@@ -80,7 +83,9 @@ class Runnable:
             raise unknown(f"exercise in work {self._name}", exercise, self._code)
         if exercise not in self._made:
             place = f"<work {self._name}, {exercise}>"
-            self._made[exercise] = plants.answer(self._code[exercise], exercises.load(exercise), place)
+            found = exercises.load(exercise)
+            given = plants.lab_names(found) if self._in_lab else None
+            self._made[exercise] = plants.answer(self._code[exercise], found, place, given)
         return self._made[exercise]
 
     def __getattr__(self, short: str) -> Callable[..., Any]:
