@@ -10,7 +10,7 @@ import typer
 from breakthrough.cli import exchange_cohort
 from breakthrough.cli.groups import group
 
-app = group(help="Review works: specimens when alone, others' works in a cohort.")
+app = group(help="Review specimens alone, or others' works in a cohort.")
 Module = Annotated[str, typer.Argument(metavar="MODULE", help="01, moe or 01_moe.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Another folder than exchange/MODULE.")]
 

@@ -141,7 +141,7 @@ def _other_names(tree: ast.Module, main: ast.FunctionDef, style: Style, lot: ran
 def _names_for(old: str, style: Style, lot: random.Random) -> Iterator[str]:
     words = old.strip("_").split("_")
     if style.short and len(old) > 2:
-        yield "".join(word[0] for word in words)
+        yield from [initials] if (initials := "".join(word[0] for word in words)) not in ("l", "o") else []
         yield "".join(word[:2] for word in words)
         yield "".join(word[:3] for word in words)
     if len(words) == 1:
@@ -151,12 +151,10 @@ def _names_for(old: str, style: Style, lot: random.Random) -> Iterator[str]:
 def _spaced(tree: ast.Module, main: ast.FunctionDef, style: Style) -> Iterator[str]:
     """The lines of a program; airy ones have a blank line before loops and the last return."""
     ast.fix_missing_locations(tree)
-    before_code = True
     for place, node in enumerate(tree.body):
         if isinstance(node, ast.FunctionDef):
             yield from (["", ""] if place else [])
-            before_code = False
-        elif not before_code:
+        elif place and isinstance(node, ast.Assign) and not isinstance(tree.body[place - 1], ast.Assign):
             yield ""
         if node is not main:
             yield from ast.unparse(node).splitlines()
@@ -164,7 +162,8 @@ def _spaced(tree: ast.Module, main: ast.FunctionDef, style: Style) -> Iterator[s
         shell = ast.FunctionDef(main.name, main.args, [ast.Pass()], main.decorator_list, lineno=0)
         yield from ast.unparse(shell).splitlines()[:-1]
         for number, statement in enumerate(main.body):
-            if number and style.airy and isinstance(statement, (ast.For, ast.While, ast.Return, ast.FunctionDef)):
+            inner = any(isinstance(one, ast.FunctionDef) for one in (statement, *main.body[max(number - 1, 0):number]))
+            if number and (inner or (style.airy and isinstance(statement, (ast.For, ast.While, ast.Return)))):
                 yield ""
             yield from (f"    {line}" if line else "" for line in ast.unparse(statement).splitlines())
 

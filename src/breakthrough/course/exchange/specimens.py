@@ -1,7 +1,7 @@
 """Specimens for review: three works of which one is faultless, with a key that says what is wrong with the others.
 
 Fresh ones by seed: which exercises, whose style, which mistakes, which figures. Right and wrong answers are drawn from the same
-ways to write them and go through the same restyling, so that only running and reading tells them apart.
+ways to write them, as far as wrong ones are at hand in each, and go through the same restyling: running and reading tells them apart.
 """
 
 from __future__ import annotations
@@ -152,8 +152,10 @@ def _code(name: str, plant: Plant | None, style, lot: random.Random) -> str:
     from breakthrough.exercises.exercise import load
 
     exercise = load(name)
-    way = lot.choice(plants.table()[name]).of  # a right answer is written in the ways in which wrong ones are, as often
-    text = plants.source(plant) if plant else standing.right_ways(exercise)[way]
+    ways = standing.right_ways(exercise)
+    # half of the right answers are written in the ways of wrong ones, the others in any: three alike would be compared line by line
+    way = lot.choice([lot.choice(plants.table()[name]).of, lot.choice(list(ways))])
+    text = plants.source(plant) if plant else ways[way]
     return styles.restyle(text, exercise.reference.__name__, inspect.getdoc(exercise.reference) or exercise.title, style, lot)
 
 
