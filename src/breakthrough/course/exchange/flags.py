@@ -57,7 +57,7 @@ class Flag:
 
 
 def find(modules: Sequence[Module], weights: np.ndarray, generator: np.random.Generator, *, rate: float = 0.01,
-         cohorts: int | None = None, sweeps: int = 250, burn_in: int = 80) -> tuple[Flag, ...]:
+         cohorts: int | None = None, sweeps: int = 200, burn_in: int = 60) -> tuple[Flag, ...]:
     """Flag reviewers of the last module; earlier ones are looked at for favours returned.
 
     At most `rate` of honest reviewers get a flag of each kind. With fewer than 1 / rate simulated reviewers (very small cohorts)
