@@ -137,9 +137,10 @@ def hand_made():
     pairs = [(work, (work + step) % 5) for work in range(10) for step in range(3 if work != 1 else 1)] + [(10, who) for who in range(5)]
     submission, reviewer = np.array(pairs).T
     levels = generator.integers(1, 4, (11, 6))
-    scores = levels[submission] / 4
-    scores[submission == 0] = np.array([[0.0], [0.5], [1.0]]) * np.ones(6)
-    scores[0, :2], scores[2, :2] = 0.25, 0.75  # no habit
+    levels[0] = [2, 1, 3, 2, 2, 1]
+    given = levels[submission] + generator.choice([-1, 0, 1], (len(pairs), 6), p=[0.1, 0.8, 0.1])
+    given[submission == 0] = levels[0] + np.array([[-1], [0], [1]])
+    scores = given / 4
     known = np.full((11, 6), np.nan)
     known[10] = levels[10] / 4
     return Reviews(submission, reviewer, scores, known, 5)
