@@ -65,7 +65,8 @@ def _scores(found: dict, facts: dict) -> str:
         if name in found:
             ratios = [one["effort"] / one["mean"] for one in found[name]]
             met = sum(ratio <= GOAL for ratio in ratios)
-            text += f"\n\nGoal, {name}: at most {GOAL} of the plain mean's RMSE: {'met' if np.mean(ratios) <= GOAL else 'not met'} in the mean, in {met} of {len(ratios)} cohorts."
+            verdict = "met" if np.mean(ratios) <= GOAL else "not met"
+            text += f"\n\nGoal, {name}: at most {GOAL} of the plain mean's RMSE: {verdict} in the mean, in {met} of {len(ratios)} cohorts."
     text += f"\n\n## Flags: shares of reviewers, at a stated rate of {facts['stated rate of false flags']:.0%} of honest ones for each kind of flag\n\n"
     text += _table(FLAGS, [row for name, runs in found.items() for row in _flags(name, [one["flags"] for one in runs])])
     kinds = sorted({kind for runs in found.values() for one in runs for kind in one["quality"]})

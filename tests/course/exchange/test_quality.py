@@ -1,5 +1,7 @@
 """The quality of reviews: honest above noisy above harsh above lazy; parts, missing reviews, odd input."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from exchange_cohorts import MIXED, WEIGHTS, combined
@@ -66,7 +68,6 @@ def test_a_part_that_cannot_be_told_leaves_its_weight_to_the_others():
 
 def test_who_reviewed_nothing_has_nothing():
     made, found = combined(12, 0)
-    from dataclasses import replace
     data, keep = made.reviews, made.reviews.reviewer != 4
     cut = replace(data, submission=data.submission[keep], reviewer=data.reviewer[keep], scores=data.scores[keep])
     got = quality.grade(cut, replace(found, made=found.made[keep]), WEIGHTS, np.full(12, 4), completeness=np.ones(12))

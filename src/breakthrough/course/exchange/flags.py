@@ -78,7 +78,7 @@ def find(modules: Sequence[Module], weights: np.ndarray, generator: np.random.Ge
     found = []
     for one in range(people):
         if idle[one] > limits[0]:
-            says = f"{idle[one]:.0%} of their reviews were made without effort, as far as can be told"
+            says = f"made without effort with a chance of {idle[one]:.0%}, on average over their reviews"
             found.append(Flag(one, EFFORT, float(idle[one]), limits[0], (), says))
         elif excess[one] > limits[1] and idle[one] < LEAST:
             says = f"{excess[one]:.1f} standard deviations above what others say about one author's work"
