@@ -20,22 +20,28 @@ def spread(values: list[float], digits: int = 3) -> str:
     return f"{np.mean(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
-def kept(facts: dict, out: Path | None) -> dict:
-    """Results that were kept before, measured in the same way."""
+def kept(out: Path | None) -> dict:
+    """Parts that were measured and kept before."""
     path = out.with_suffix(".json") if out else None
-    before = json.loads(path.read_text()) if path and path.exists() else {}
-    return before["results"] if before.get("facts") == facts else {}
+    return json.loads(path.read_text())["parts"] if path and path.exists() else {}
 
 
-def write(results: dict, facts: dict, out: Path | None) -> str:
-    """The report as Markdown; kept beside the bare results where `out` says."""
-    parts = {"scores": _scores, "rings": _rings, "spots": _spots, "sizes": _sizes, "shares": _shares}
+def write(parts: dict, facts: dict, out: Path | None) -> str:
+    """The report as Markdown; kept beside the bare results where `out` says.
+
+    A part is {"facts": learners, seeds, date, "found": {setting: [results of a seed]}}.
+    """
+    makers = {"scores": _scores, "rings": _rings, "spots": _spots, "sizes": _sizes, "shares": _shares}
     said = ", ".join(f"{name} {value}" for name, value in facts.items())
-    text = "\n\n".join([f"# Exchange, CPU\n\nPython {platform.python_version()}, numpy {np.__version__}; {said}. Means over seeds, smallest and largest in brackets."]
-                       + [make(results[name], facts) for name, make in parts.items() if name in results])
+    text = f"# Exchange, CPU\n\nPython {platform.python_version()}, numpy {np.__version__}; {said}. Means over seeds, smallest and largest in brackets."
+    for name, make in makers.items():
+        if name in parts:
+            said = ", ".join(f"{name} {value}" for name, value in parts[name]["facts"].items())
+            head, _, body = make(parts[name]["found"], facts).partition("\n\n")
+            text += f"\n\n{head}\n\nMeasured with: {said}.\n\n{body}"
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.with_suffix(".json").write_text(json.dumps({"facts": facts, "results": results}, indent=1) + "\n")
+        out.with_suffix(".json").write_text(json.dumps({"facts": facts, "parts": parts}) + "\n")
         out.with_suffix(".md").write_text(text + "\n")
     return text
 
@@ -59,8 +65,9 @@ def _scores(found: dict, facts: dict) -> str:
         if name in found:
             ratios = [one["effort"] / one["mean"] for one in found[name]]
             met = sum(ratio <= GOAL for ratio in ratios)
-            text += f"\n\nGoal, {name}: at most {GOAL} of the plain mean's RMSE: {'met' if np.mean(ratios) <= GOAL else 'not met'} in the mean, in {met} of {len(ratios)} cohorts."
-    text += f"\n\n## Flags: shares of reviewers, at a stated rate of {facts['rate']:.0%} of honest ones for each kind of flag\n\n"
+            verdict = "met" if np.mean(ratios) <= GOAL else "not met"
+            text += f"\n\nGoal, {name}: at most {GOAL} of the plain mean's RMSE: {verdict} in the mean, in {met} of {len(ratios)} cohorts."
+    text += f"\n\n## Flags: shares of reviewers, at a stated rate of {facts['stated rate of false flags']:.0%} of honest ones for each kind of flag\n\n"
     text += _table(FLAGS, [row for name, runs in found.items() for row in _flags(name, [one["flags"] for one in runs])])
     kinds = sorted({kind for runs in found.values() for one in runs for kind in one["quality"]})
     text += "\n\n## Quality of reviews, 0 to 1: means by kind of reviewer (all criteria rated, findings not asked for)\n\n"
@@ -110,7 +117,7 @@ def _sizes(found: dict, facts: dict) -> str:
 
 def _shares(found: dict, facts: dict) -> str:
     rows = [_errors(f"{float(name):.0%} lazy", runs) for name, runs in found.items()]
-    return f"## Share of lazy reviewers, {facts['learners'] // 2} learners\n\n" + _table(ERRORS, rows)
+    return "## Share of lazy reviewers\n\n" + _table(ERRORS, rows)
 
 
 def draw(found: dict, path: Path) -> None:

@@ -57,7 +57,7 @@ class Flag:
 
 
 def find(modules: Sequence[Module], weights: np.ndarray, generator: np.random.Generator, *, rate: float = 0.01,
-         cohorts: int | None = None, sweeps: int = 250, burn_in: int = 80) -> tuple[Flag, ...]:
+         cohorts: int | None = None, sweeps: int = 200, burn_in: int = 60) -> tuple[Flag, ...]:
     """Flag reviewers of the last module; earlier ones are looked at for favours returned.
 
     At most `rate` of honest reviewers get a flag of each kind. With fewer than 1 / rate simulated reviewers (very small cohorts)
@@ -78,7 +78,7 @@ def find(modules: Sequence[Module], weights: np.ndarray, generator: np.random.Ge
     found = []
     for one in range(people):
         if idle[one] > limits[0]:
-            says = f"{idle[one]:.0%} of their reviews were made without effort, as far as can be told"
+            says = f"made without effort with a chance of {idle[one]:.0%}, on average over their reviews"
             found.append(Flag(one, EFFORT, float(idle[one]), limits[0], (), says))
         elif excess[one] > limits[1] and idle[one] < LEAST:
             says = f"{excess[one]:.1f} standard deviations above what others say about one author's work"
