@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from breakthrough import events, learner
+from breakthrough.course import notebooks, syllabus
 from breakthrough.errors import ConfigError, InputError, UnknownNameError
 from breakthrough.exercises import answering, card, every, gate, judge, load, numbers, statement
 from breakthrough.exercises.draws import Draw
@@ -293,3 +294,13 @@ def test_an_exercise_is_the_same_for_all():
     assert load("moe.route").redraw("ada") is load("moe.route")
     with pytest.raises(InputError, match="expected an id of 1 to 128 printable characters"):
         load("moe.q_bias").redraw("a\nb")
+
+
+@each
+def test_a_lesson_asks_before_it_checks_and_shows_the_standard_question(question):
+    course = syllabus.load()
+    lesson = notebooks.read(course.lesson(next(module for module in course.modules if question.name in module.questions)))
+    [cell] = [cell for cell in notebooks.code_cells(lesson) if f'check("{question.name}"' in cell["source"]]
+    assert cell["source"].startswith(f'ask("{question.name}")\n') and "answer" in notebooks.tags(cell)
+    kept = {kind: "".join(text) for kind, text in cell["outputs"][0]["data"].items()}
+    assert kept == statement.bundle(question, learner.STANDARD)

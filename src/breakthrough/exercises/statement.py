@@ -72,7 +72,7 @@ def _options(lines: list[str]) -> str:
     pairs = (re.fullmatch(r"- \*\*(\w)\*\* (.*)", line) for line in lines)
     # blocks, not a grid: where a site takes the styles away each option still has a line of its own
     return "".join(
-        f'<div style="padding-left:1.6em;text-indent:-1.6em;margin:.2em 0"><b style="display:inline-block;width:1.6em;text-indent:0">'
+        f'<div style="padding-left:1.6em;text-indent:-1.6em;margin:.2em 0"><b style="display:inline-block;width:1.3em;text-indent:0">'
         f"{pair[1]}</b> {_inline(pair[2])}</div>"
         for pair in pairs if pair
     )
