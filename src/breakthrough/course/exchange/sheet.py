@@ -50,6 +50,8 @@ def write(folder: Path, module: str, packet: Packet, given: Mapping[str, Work], 
 def work_cells(name: str, work: Work, rubric: Rubric, title: str) -> Iterable[Cell]:
     """A work as cells: its code, a function a cell, then the account of its experiment."""
     yield _text(f"{name}-title", f"# {title}: work {name}\n\nRead and run it here, try inputs of your own in new cells; rate it in [review.ipynb]({REVIEW}).")
+    if work.imports:
+        yield _code(f"{name}-imports", work.imports)
     for place, (exercise, source) in enumerate(work.code.items(), start=1):
         yield _text(f"{name}-h{place}", f"## {place} · `{exercise}`\n\n{_asked(exercise)}")
         yield _code(f"{name}-c{place}", source)

@@ -18,10 +18,14 @@ MANIFEST = "packet.json"
 
 @dataclass(frozen=True)
 class Work:
-    """Code by exercise, as source text, and the sections of the account of an experiment, as Markdown."""
+    """Code by exercise, as source text, and the sections of the account of an experiment, as Markdown.
+
+    `imports` is the cell that the code needs above it, when it was written in a lab.
+    """
 
     code: Mapping[str, str]
     account: Mapping[str, str] = field(default_factory=dict)
+    imports: str = field(default="", kw_only=True)
 
 
 class Packet(BaseModel):

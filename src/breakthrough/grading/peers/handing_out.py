@@ -21,7 +21,7 @@ from breakthrough.course.exchange.works import Work
 from breakthrough.errors import InputError, expected
 from breakthrough.grading import course_config, run, seed as seeds, students
 from breakthrough.grading.cohort import Cohort
-from breakthrough.grading.peers import anonymous, rounds, works
+from breakthrough.grading.peers import anonymous, disguise, rounds, works
 from breakthrough.grading.peers.rounds import NAMES, Handout, Packet, Round
 from breakthrough.seeds import derive
 
@@ -139,6 +139,7 @@ def _write(cohort: Cohort, found: Round, packets: Sequence[Packet], watch: Watch
     sections = tuple(rubric.account.sections)
     with course_config.gradebook(cohort) as gradebook:
         listed = students.of(gradebook)
+    imports, stubs = disguise.imports_of(lab), disguise.stubs_of(lab)
     everybody, by_id = anonymous.people(listed), {one.id: one for one in listed}
     authors = sorted({one.author for packet in packets for one in packet.handouts if one.author})
     texts: dict[str, Work] = {}
@@ -146,11 +147,12 @@ def _write(cohort: Cohort, found: Round, packets: Sequence[Packet], watch: Watch
     total = len(authors) + len(packets)
     for author in authors:
         seen = works.shown(lab, cohort.submitted(author, found.module), found.exercises, sections, everybody.of(by_id[author]))
-        texts[author] = Work(seen.code, seen.account)
+        texts[author] = Work(seen.code, seen.account, imports=imports)
         notes += [f"{author}'s work: {note}" for note in seen.notes]
         if watch:
             watch(len(texts), total)
-    made = [specimen(cohort, found, number) for number in range(found.specimens)]
+    drawn = [specimen(cohort, found, number) for number in range(found.specimens)]
+    made = [Work(disguise.in_lab_form(one.code, stubs, imports), one.account, imports=imports) for one in drawn]
     title = syllabus.load(cohort.project).find(found.module).title
     paths = []
     for done, packet in enumerate(packets, start=len(authors) + 1):
