@@ -60,7 +60,7 @@ def measure(course: Syllabus | None = None, log: Iterable[Mapping[str, Any]] | N
     """
     course = course or syllabus.load()
     homes = {name: m.id for m in course.built for name in (*m.exercises, *m.questions)}
-    every = events.read() if log is None else log
+    every = list(events.read() if log is None else log)
     named = [event for event in every if isinstance(event.get("exercise"), str)]
     seen = [event for event in named if event["exercise"] in homes]
     best: dict[str, float] = {}
@@ -69,7 +69,8 @@ def measure(course: Syllabus | None = None, log: Iterable[Mapping[str, Any]] | N
         if event["kind"] == "check" and isinstance(points, (int, float)) and math.isfinite(points):
             best[event["exercise"]] = max(points, best.get(event["exercise"], 0))
     spent = _spent_min(seen, homes)
-    modules = tuple(_of_module(module, seen, best, spent.get(module.id, 0.0)) for module in course.built)
+    reviewed = _reviewed(every)
+    modules = tuple(_of_module(module, seen, best, reviewed.get(module.id, 0.0), spent.get(module.id, 0.0)) for module in course.built)
     unknown = {event["exercise"] for event in named} - set(course.exercises)
     return Progress(course, modules, _next(course, _passed(seen)), tuple(sorted(unknown)))
 
@@ -96,10 +97,21 @@ def figure(progress: Progress | None = None) -> Figure:
     return drawn
 
 
-def _of_module(module: Module, seen: list[Mapping[str, Any]], best: Mapping[str, float], spent: float) -> ModuleProgress:
+def _reviewed(every: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """The points of each module's best review: the first score of its specimens, or of a later set."""
+    best: dict[str, float] = {}
+    for event in every:
+        module, points = event.get("module"), event.get("points")
+        if event["kind"] == "exchange" and isinstance(module, str) and isinstance(points, (int, float)) and math.isfinite(points):
+            best[module] = max(points, best.get(module, 0.0))
+    return best
+
+
+def _of_module(module: Module, seen: list[Mapping[str, Any]], best: Mapping[str, float], reviewed: float, spent: float) -> ModuleProgress:
     own = [event for event in seen if event["exercise"] in (*module.exercises, *module.questions)]
     earned = Split(
         lab=min(module.points.lab, sum(best.get(name, 0) for name in module.exercises)),
+        exchange=min(module.points.exchange, max(reviewed, 0.0)),
         lesson=min(module.points.lesson, sum(best.get(name, 0) for name in module.questions)),
     )
     attempts = sum(event["kind"] == "check" and event.get("status") != "not attempted" for event in own)
