@@ -115,7 +115,7 @@ def _wanted(exercise: Exercise, case: Case, own: bool) -> tuple[Attempt, Shown]:
         got = attempt(exercise, right, case)
         difference = raised(got.error) if got.error is not None else exercise.compare(want.output, got.output)
         if difference:
-            return want, Shown(False, False, f"right answers do not agree on this input, it lies outside of what is asked: {difference.text}")
+            return want, Shown(False, False, f"right answers differ on this input ({difference.text}), so it lies outside of what is asked, or more than one output is right; an input that the exercise draws may do")
     return want, Shown(True, False, "right answers agree on this input")
 
 

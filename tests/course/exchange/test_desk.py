@@ -133,6 +133,9 @@ def test_only_the_first_score_counts(folder, desk, capsys):
     first = desk.score()
     [event] = events.read()
     assert (event["module"], event["seed"], event["points"]) == ("01_moe", 1, first.scored.points) and 0 < event["share"] < 1
+    from breakthrough.course import progress
+
+    assert progress.measure().earned.exchange == first.scored.points
     for one in specimens.make("01_moe", 1):
         for flaw in one.key.flaws:
             desk.finding(one.name, flaw.exercise, kind=flaw.kind)

@@ -140,10 +140,22 @@ def _asked(exercise: str) -> str:
         found = load(exercise)
     except UnknownNameError:
         return ""
-    doc = inspect.getdoc(found.reference) or ""
-    lines = doc.splitlines()
-    rest = "\n".join(lines[1:]).strip()
-    return f"**{found.title}.** {lines[0] if lines else ''}" + (f"\n\n<pre>{escape(rest)}</pre>" if rest else "")
+    first, *rest = (inspect.getdoc(found.reference) or found.title).splitlines()
+    points: list[str] = []
+    for line in filter(str.strip, rest):
+        begins = re.match(r"(\w+):\s+(.*)", line)
+        if begins:
+            points.append(f"- **{begins[1]}:** {_prose(begins[2])}")
+        elif points:
+            points[-1] += f" {_prose(line.strip())}"
+    return f"**{found.title}.** {_prose(first)}" + ("\n\n" + "\n".join(points) if points else "")
+
+
+def _prose(text: str) -> str:
+    """Text as Markdown that shows it as it is; `code` in backticks stays code."""
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"([*_$~\[\]|\\])", r"\\\1", escape(part, quote=False)) for part in parts[::2]]
+    return "`".join(parts)
 
 
 def _text(name: str, source: str) -> Cell:
