@@ -16,9 +16,9 @@ arXiv:2209.01242), which adds effort and rounding to PG1 of Piech et al., "Tuned
 A calibration specimen, or a work that the instructor has read, is a submission whose scores are known.
 
 What differs from the paper: `q` and `h`. The criteria of one work rise and fall together, and so do a reviewer's errors within
-one review; without them the criteria would count as so many independent looks, and intervals come out too narrow. And the
-scores without effort are a mixture of habits (full marks; one level throughout; levels drawn one by one from a distribution
-that is learned) in place of a normal distribution near the class's mean.
+one review; without them the criteria would count as so many independent looks, and intervals come out too narrow. And reviews
+without effort follow one of several habits (full marks; one level throughout; levels drawn one by one from a distribution that
+is learned), where the paper thinks above all of grades near the class's average.
 
 Shapes: R reviews, U submissions, V reviewers, J criteria
 Units:  scores as a share of a criterion's points, 0 to 1
@@ -136,7 +136,7 @@ def combine(reviews: Reviews, weights: np.ndarray, generator: np.random.Generato
 
     Shapes: weights (J,), which sum to 1
     Raises: ShapeError, InputError for weights that do not fit
-    Source: Zarkoob et al. 2023, section 3; Piech et al. 2013, model PG1
+    Source: Zarkoob et al. 2023; Piech et al. 2013, model PG1
     """
     if weights.shape != reviews.known.shape[1:]:
         raise ShapeError(expected(f"a weight for each of {reviews.known.shape[1]} criteria", weights.shape))

@@ -37,7 +37,7 @@ def others(reviews: Reviews, combined: Combined, weights: np.ndarray) -> Others:
     """Compare every review with the others of its work, or with the work's key.
 
     Shapes: weights (J,), which sum to 1
-    Source: the conditional distributions of PG1, Piech et al. 2013, section 3
+    Source: the conditional distributions of PG1, Piech et al. 2013
     """
     people, who, work = combined.population, reviews.reviewer, reviews.submission
     given = totals(reviews, weights, people.mean)
