@@ -19,10 +19,8 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def _with_groups(app: typer.Typer) -> typer.Typer:
-    app.add_typer(scenes.app, name="scenes")
-    app.add_typer(federate.app, name="federate")
-    app.add_typer(cohort.app, name="cohort")
-    app.add_typer(exchange.app, name="exchange")
+    for name, room in (("scenes", scenes), ("federate", federate), ("exchange", exchange), ("cohort", cohort)):
+        app.add_typer(room.app, name=name)
     return app
 
 
