@@ -58,6 +58,13 @@ def test_what_needs_more_than_text_does_not_stand_alone():
         standing.alone(load("moe.mend").alternatives[0].__init__, "def f(x):\n    return MISSING", "f")
 
 
+def test_a_function_under_another_name_is_the_last_one_that_is_defined():
+    text = "def helper(x):\n    return x + 1\n\ndef mine(logits, k):\n    return helper(k)"
+    assert plants.answer(text, load("moe.route"))(None, 1) == 2
+    with pytest.raises(InputError, match="expected a function for moe.route"):
+        plants.answer("x = 1", load("moe.route"))
+
+
 def test_restyling_leaves_out_what_an_edit_made_idle():
     plant = next(p for p in EVERY if (p.exercise, p.of, p.kind) == ("moe.capacity", "keep", "rounded down"))
     plain = styles.Style(0.0, False, "none", False, False, False, False)

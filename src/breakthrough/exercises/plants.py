@@ -5,6 +5,7 @@ The table is plants.yml. An edit is of the text that `standing.right_ways` gives
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import linecache
 import sys
@@ -14,7 +15,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from breakthrough.errors import ConfigError, expected
+from breakthrough.errors import ConfigError, InputError, expected
 from breakthrough.exercises import standing
 from breakthrough.exercises.exercise import Exercise, load
 
@@ -64,12 +65,22 @@ def source(plant: Plant) -> str:
     return text
 
 
+<<<<<<< HEAD
 def answer(text: str, exercise: Exercise, place: str = "", given: Mapping[str, Any] | None = None) -> Callable[..., Any]:
     """The function that a source defines under the name of the exercise's reference; only `given` names are in its reach.
+=======
+def answer(text: str, exercise: Exercise, place: str = "") -> Callable[..., Any]:
+    """The function (or class) that a source defines under the name of the exercise's reference, else the last one that it defines.
+>>>>>>> ex-solo
 
-    Raises: whatever the source raises when it is run
+    Nothing but the source itself is in its reach.
+
+    Raises: InputError for a source that defines none; whatever the source raises when it is run
     """
-    name = exercise.reference.__name__
+    defined = [node.name for node in ast.parse(text).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    name = next((one for one in (exercise.reference.__name__, *reversed(defined)) if one in defined), None)
+    if name is None:
+        raise InputError(expected(f"a function for {exercise.name}", "a source that defines none"))
     place = place or f"<specimen of {exercise.name}, {hashlib.sha256(text.encode()).hexdigest()[:8]}>"
     linecache.cache[place] = (len(text), None, text.splitlines(True), place)
     space: dict[str, Any] = {**(given or {}), "__name__": "specimen"}

@@ -134,7 +134,7 @@ def _shown(one: Specimen, flaw: Planted, finding: Finding) -> tuple[bool, str]:
     exercise = load(flaw.exercise)
     try:
         shown = showing.shows(exercise, plants.answer(one.code[flaw.exercise], exercise), plain.decode(finding.evidence))
-    except (BreakthroughError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except (BreakthroughError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError, AttributeError, MemoryError) as error:
         return False, f"it cannot be run: {error}"
     return shown.usable and shown.differs, shown.says
 

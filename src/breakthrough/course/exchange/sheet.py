@@ -25,7 +25,10 @@ One of the three works is faultless. The others have one to three wrong function
 experiment. For each thing that is wrong you earn **0.4** for the right place, **0.3** for its kind and **0.3** for evidence that
 shows it. Finding that a work is faultless, all its criteria rated and no finding, counts as much as a whole flaw. A **false alarm
 takes 0.4**, so a guess does not pay; one finding for each function, as only the first counts. That is 70% of the points. The other
-30% are for your levels: their squared distance to the right ones, against that of somebody who gives 4 to everything."""
+30% are for your levels: their squared distance to the right ones, against that of somebody who gives 4 to everything.
+
+`check` of the lab would judge these functions for you. What you practise here is to find out without it, as you will have to with code
+that no check is written for."""
 _SCORING_PEERS = """\
 Your instructor collects the reviews. Each is read beside those of others for the same work, and some works have known flaws, so that
 careful reviewers are told from hasty ones. A finding counts most with an input that shows it, and a false alarm costs its author
