@@ -65,15 +65,10 @@ def source(plant: Plant) -> str:
     return text
 
 
-<<<<<<< HEAD
 def answer(text: str, exercise: Exercise, place: str = "", given: Mapping[str, Any] | None = None) -> Callable[..., Any]:
-    """The function that a source defines under the name of the exercise's reference; only `given` names are in its reach.
-=======
-def answer(text: str, exercise: Exercise, place: str = "") -> Callable[..., Any]:
     """The function (or class) that a source defines under the name of the exercise's reference, else the last one that it defines.
->>>>>>> ex-solo
 
-    Nothing but the source itself is in its reach.
+    Nothing but the source itself and the `given` names is in its reach.
 
     Raises: InputError for a source that defines none; whatever the source raises when it is run
     """

@@ -1,6 +1,7 @@
 """Showing that an answer is wrong by one input: one of your own, or one that the exercise draws.
 
-An input of one's own has to be one on which all right answers agree, or it says nothing: it lies outside what is asked.
+An input of one's own has to be one that all right answers take. Where they differ among themselves, more than one output is
+right, or it lies outside of what is asked: then it shows a mistake only when the work's output is none of theirs.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def plain(exercise: Exercise, evidence: Any) -> Any:
 
 
 def usable(exercise: Exercise, evidence: Any) -> Shown:
-    """Whether an input may show anything: all right answers take it, and agree on it."""
+    """Whether an input may show anything: all right answers take it."""
     exercise, (case, own) = _patient(exercise), _case(exercise, evidence)
     with threads(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -93,30 +94,35 @@ def shows(exercise: Exercise, answer: Callable[..., Any], evidence: Any) -> Show
     exercise, (case, own) = _patient(exercise), _case(exercise, evidence)
     with threads(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        want, found = _wanted(exercise, case, own)
+        right, found = _wanted(exercise, case, own)
         if not found.usable:
             return found
         got = attempt(exercise, answer, case)
         if got.error is not None:
             return Shown(True, True, f"it raises {raised(got.error).text}")
-        difference = exercise.compare(want.output, got.output)
+        differences = [exercise.compare(want, got.output) for want in right]
+        difference = differences[0] if all(differences) else None
         same = None if difference else _left_alone(exercise, case, got)
     if difference or same:
         return Shown(True, True, same or difference.text)
     return Shown(True, False, "the work gives the right output on this input")
 
 
-def _wanted(exercise: Exercise, case: Case, own: bool) -> tuple[Attempt, Shown]:
-    want = attempt(exercise, exercise.reference, case)
-    if want.error is not None:
-        return want, Shown(False, False, f"a right answer raises on this input: {raised(want.error).text}")
-    want = Attempt(wanted(exercise, case))
+def _wanted(exercise: Exercise, case: Case, own: bool) -> tuple[list[Any], Shown]:
+    """The outputs of right answers, the reference's first, each that is another once; and whether the input may show anything."""
+    first = attempt(exercise, exercise.reference, case)
+    if first.error is not None:
+        return [], Shown(False, False, f"a right answer raises on this input: {raised(first.error).text}")
+    outputs = [wanted(exercise, case)]
     for right in (exercise.reference, *exercise.alternatives) if own else (exercise.reference,):
         got = attempt(exercise, right, case)
-        difference = raised(got.error) if got.error is not None else exercise.compare(want.output, got.output)
-        if difference:
-            return want, Shown(False, False, f"right answers differ on this input ({difference.text}), so it lies outside of what is asked, or more than one output is right; an input that the exercise draws may do")
-    return want, Shown(True, False, "right answers agree on this input")
+        if got.error is not None:
+            return [], Shown(False, False, f"a right answer raises on this input: {raised(got.error).text}")
+        if all(exercise.compare(want, got.output) for want in outputs):
+            outputs.append(got.output)
+    if len(outputs) > 1:
+        return outputs, Shown(True, False, "right answers differ among themselves on this input, so it counts only if the work's output is none of theirs")
+    return outputs, Shown(True, False, "right answers agree on this input")
 
 
 def _left_alone(exercise: Exercise, case: Case, got: Attempt) -> str:

@@ -91,7 +91,8 @@ class Desk:
         Raises: UnknownNameError for an exercise that no work answers
         """
         if exercise == EXPERIMENT:
-            return Table({flaw.kind: _clause(flaw.says) for flaw in self.rubric.account.flaws})
+            titles = {one.id: one.title for one in self.rubric.criteria}
+            return Table({flaw.kind: titles[flaw.criterion] for flaw in self.rubric.account.flaws})
         return Table({one.name: _clause(one.says) for one in self._exercise(exercise).misconceptions})
 
     def rate(self, work: str, *, reasons: Mapping[str, str] | None = None, comment: str = "", **levels: int | None) -> None:
