@@ -85,7 +85,18 @@ def test_no_input_shows_a_mistake_in_a_right_answer():
     assert not any(showing.shows(exercise, exercise.alternatives[0], one).differs for one in showing.inputs(exercise, 3).values())
 
 
-def test_an_input_on_which_right_answers_raise_or_differ_shows_nothing():
+def test_where_right_answers_differ_a_mistake_shows_when_it_agrees_with_none():
+    import torch
+
+    exercise, zeros = load("quant.absmax"), (torch.zeros(4),)  # any scale but 0 will do
+    assert "differ among themselves" in showing.usable(exercise, zeros).says
+    right, wrong = (next(one for one in plants.table()[exercise.name] if one.kind == kind) for kind in ("cut off", "zeros divided by zero"))
+    assert showing.shows(exercise, plants.answer(plants.source(wrong), exercise), zeros).differs
+    assert not showing.shows(exercise, plants.answer(plants.source(right), exercise), zeros).differs  # another mistake, which zeros do not show
+    assert not any(showing.shows(exercise, way, zeros).differs for way in (exercise.reference, *exercise.alternatives))
+
+
+def test_an_input_on_which_right_answers_raise_shows_nothing():
     import torch
 
     exercise = load("moe.route")
