@@ -3,7 +3,7 @@
 1. Scores: RMSE of a work's score, its ratio to the plain mean's, how many 90% intervals hold the true score. Goal: at 30% lazy
    and 10% colluding, half the plain mean's RMSE at most.
 2. Flags at a stated rate of false alarms (1% of honest reviewers): whom they find, and of whom they should not.
-3. Rings over five modules: friends meet by lot, so that more modules show more of them.
+3. Rings over five modules: friends meet by lot, so that more modules show more of them; false alarms add up as well.
 4. Spot checks: RMSE once the instructor has read a tenth of the works, chosen or by lot.
 5. Sizes from 3 to 3,000 learners: seconds, intervals; and the assignment's seconds and balance.
 6. A figure: RMSE against the share of lazy reviewers.
@@ -11,7 +11,7 @@
 Who the reviewers are: `_exchange_simulation.py`. PG1 is the same model with effort left out.
 
 Run: breakthrough bench exchange [--seeds 20] [--learners 100] [--only scores,sizes] [--workers 2] [--out PATH without ending].
-About ten minutes on two cores.
+About a quarter of an hour on two cores.
 """
 
 from __future__ import annotations
@@ -80,15 +80,16 @@ def scores(scenario: str, learners: int, seed: int) -> dict:
 
 
 def rings(learners: int, seed: int) -> dict:
-    """Five modules of one cohort with rings: the share of a ring's members flagged after one module and after all."""
+    """Five modules of one cohort with rings: whom flags find in the first, and in any of them."""
     generator = numpy_generator(seed, "rings")
-    made, before, modules, met, found = None, (), [], np.zeros(learners, bool), {}
+    made, before, modules, met, flagged, found = None, (), [], np.zeros(learners, bool), {}, {}
     for number in range(1, MODULES + 1):
         made = cohort(learners, {"lazy": 0.1, "ring": 0.12}, generator, people=made, before=before)
         before, met = before + pairs_of(made), met | made.met
         modules.append(flags.Module(made.reviews, combine(made.reviews, WEIGHTS, generator), made.author))
+        flagged |= {(one.reviewer, one.kind): one for one in flags.find(modules, WEIGHTS, generator, rate=RATE, cohorts=NULLS)}
         if number in (1, MODULES):
-            found[str(number)] = _flagged(flags.find(modules, WEIGHTS, generator, rate=RATE, cohorts=NULLS), made, met)
+            found[str(number)] = _flagged(tuple(flagged.values()), made, met)
     return found
 
 

@@ -9,7 +9,8 @@ assignment, with works and reviewers as the model found them and honest reviews 
              the calibration specimen's included. Never flagged below 0.5
     favour   by how many standard deviations a reviewer lies above what the others say about the same author, bias taken off;
              if the author reviewed them too, in this module or another, that excess adds where it is positive: favours
-             returned. The largest over the authors they met, all modules given
+             returned. The largest over the authors they met in this module: over all modules there would be more to stand out
+             from, and a favour would stand out less
 
 Colluders who were not handed each other's works leave no trace in the scores, and cannot be found.
 
@@ -94,32 +95,33 @@ def idleness(module: Module) -> np.ndarray:
 
 
 def favours(modules: Sequence[Module], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The largest excess of each reviewer over the authors they met, with favours returned, and that author: (V,), (V,).
+    """The largest excess of each reviewer over the authors they met in the last module, and that author: (V,), (V,).
 
-    Who met nobody has 0 and -1.
+    Favours returned, in any module, are in it. Who met nobody has 0 and -1.
     """
     people = modules[-1].reviews.reviewers
-    one, other, excess = _met(modules, weights)
+    one, other, excess, now = _met(modules, weights)
     order, place = np.unique(one * people + other, return_inverse=True)
     towards = np.bincount(place, excess) / np.sqrt(np.bincount(place))  # one value a pair, over its modules
     back = (order % people) * people + order // people
     where = np.searchsorted(order, back).clip(0, max(len(order) - 1, 0))
     returned = np.where(order[where] == back, towards[where], 0.0) if len(order) else towards
-    total = towards + returned.clip(0)
+    total = np.where(np.bincount(place, now) > 0, towards + returned.clip(0), -np.inf)
     best, whom = np.full(people, -np.inf), np.full(people, -1)
     np.maximum.at(best, order // people, total)
-    most = total == best[order // people]
+    most = (total == best[order // people]) & np.isfinite(total)
     whom[(order // people)[most]] = (order % people)[most]
     return np.where(np.isfinite(best), best, 0.0), whom
 
 
-def _met(modules: Sequence[Module], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Reviewer, author and excess of every review of a peer's work."""
+def _met(modules: Sequence[Module], weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Reviewer, author and excess of every review of a peer's work, and whether it is of the last module."""
     parts = []
     for module in modules:
         author = module.author[module.reviews.submission]
         peers = author >= 0
-        parts.append((module.reviews.reviewer[peers], author[peers], others(module.reviews, module.combined, weights).excess[peers]))
+        excess = others(module.reviews, module.combined, weights).excess[peers]
+        parts.append((module.reviews.reviewer[peers], author[peers], excess, np.full(peers.sum(), module is modules[-1])))
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
