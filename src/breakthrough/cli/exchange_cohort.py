@@ -89,8 +89,8 @@ def score(
     \b
     A published model of peer grading (Piech et al. 2013; Zarkoob et al. 2023) weighs each review by what the
     calibration specimen and the others say about its reviewer, and gives every work a score with a 90%
-    interval. Reviews are graded too. A flag is a reason to look, not a verdict: about 1 honest reviewer in
-    100 gets one of each kind.
+    interval. Reviews are graded too. A flag is a reason to look, not a verdict: 1 to 2 honest
+    reviewers in 100 get one.
       breakthrough exchange score 01 --workers 4
     """
     from tqdm import tqdm
