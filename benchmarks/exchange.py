@@ -64,7 +64,7 @@ def combined(made: Cohort, generator: np.random.Generator) -> tuple[dict, flags.
     for name, one in (("PG1", plain), ("effort", full)):
         inside = (one.low[:count] <= made.total) & (made.total <= one.high[:count])
         found[f"{name} covers"] = float(inside.mean())
-    return found | {"sd": float(full.sd[:count].mean())}, flags.Module(reviews, full, made.author)
+    return found | {"sd": float(full.sd[:count].mean())}, flags.Module(reviews, full, made.author, WEIGHTS)
 
 
 def scores(scenario: str, learners: int, seed: int) -> dict:
@@ -72,7 +72,7 @@ def scores(scenario: str, learners: int, seed: int) -> dict:
     generator = numpy_generator(seed, "scores", scenario)
     made = cohort(learners, SCENARIOS[scenario], generator)
     found, module = combined(made, generator)
-    flagged = flags.find([module], WEIGHTS, generator, rate=RATE, cohorts=NULLS)
+    flagged = flags.find([module], generator, rate=RATE, cohorts=NULLS)
     due = np.bincount(made.reviews.reviewer, minlength=learners)
     grades = quality.grade(made.reviews, module.combined, WEIGHTS, due, completeness=np.ones(learners))
     kinds = {name: float(grades.score[made.are(name)].mean()) for name in KINDS if made.are(name).any()}
@@ -86,8 +86,8 @@ def rings(learners: int, seed: int) -> dict:
     for number in range(1, MODULES + 1):
         made = cohort(learners, {"lazy": 0.1, "ring": 0.12}, generator, people=made, before=before)
         before, met = before + pairs_of(made), met | made.met
-        modules.append(flags.Module(made.reviews, combine(made.reviews, WEIGHTS, generator), made.author))
-        flagged |= {(one.reviewer, one.kind): one for one in flags.find(modules, WEIGHTS, generator, rate=RATE, cohorts=NULLS)}
+        modules.append(flags.Module(made.reviews, combine(made.reviews, WEIGHTS, generator), made.author, WEIGHTS))
+        flagged |= {(one.reviewer, one.kind): one for one in flags.find(modules, generator, rate=RATE, cohorts=NULLS)}
         if number in (1, MODULES):
             found[str(number)] = _flagged(tuple(flagged.values()), made, met)
     return found
@@ -120,7 +120,7 @@ def sizes(learners: int, seed: int) -> dict:
     made = cohort(learners, SCENARIOS["30% lazy, 10% pact"], generator)
     found, module = combined(made, generator)
     times = {"assign": assigned_s, "combine": _seconds(lambda: combine(made.reviews, WEIGHTS, generator))}
-    times["flags"] = _seconds(lambda: flags.find([module], WEIGHTS, generator, rate=RATE))
+    times["flags"] = _seconds(lambda: flags.find([module], generator, rate=RATE))
     balance = {"reviews of a work": sorted(set(read.values())), "works of a reviewer": sorted({len(works) for works in given.values()})}
     return found | {"seconds": times, "balance": balance}
 

@@ -184,6 +184,24 @@ def test_evidence_is_run_apart_and_what_asks_for_too_much_earns_nothing(cohort):
     assert set(shares) == {"ada", "bob", "cyd"} and all(0 <= share < 1 for share in shares.values())
 
 
+def test_a_second_module_looks_back_at_the_first(cohort, tmp_path):
+    other = "02_scenes"
+    releasing.release(cohort, other)
+    lab = solved(COURSE.find(other))
+    for name in ("ada", "bob", "cyd"):
+        cohort.submitted(name, other).mkdir(parents=True)
+        (cohort.submitted(name, other) / f"{other}.ipynb").write_bytes(as_bytes(lab))
+    found = handing_out.assign(cohort, other).round
+    criteria = [one.id for one in rubrics.load(other).criteria]
+    assert len(criteria) != len(CRITERIA) and rounds.earlier_pairs(cohort, other) == rounds.read(cohort, MODULE).pairs
+    for packet in found.packets:
+        made = tuple(Review(work=one.name, ratings=dict.fromkeys(criteria, 3)) for one in packet.handouts)
+        (tmp_path / packet.reviewer).mkdir()
+        reviews.write(tmp_path / packet.reviewer / reviews.FILE, Handed(module=other, packet=packet.token, reviews=made))
+    assert [one.state for one in taking_in.collect(cohort, other, tmp_path)] == ["collected"] * 3
+    assert {one.author for one in scoring.score(cohort, other).works} == {"ada", "bob", "cyd"}
+
+
 def test_who_leaves_the_list_is_worked_around(cohort):
     with course_config.gradebook(cohort) as book:
         book.remove_student("cyd")

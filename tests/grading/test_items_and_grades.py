@@ -54,6 +54,14 @@ def test_reviews_and_lessons_stand_beside_the_lab_and_count_in_the_grade(cohort,
     assert "exchange 8 of 20 points" in bob["missing"] and float(bob["missing_percent"]) == pytest.approx(20 * 8 / 20 + 10)
 
 
+def test_a_lab_that_only_the_cohort_has_is_a_grade_of_its_own(cohort, tmp_path):
+    with course_config.gradebook(cohort) as book:
+        book.update_or_create_assignment("Extra-lab")
+    ada, _ = grades.graded(cohort, ["Extra-lab"])
+    assert ada.results[0].state == "no submission" and ada.grade.parts == ()
+    assert grades.write_csv(tmp_path / "g.csv", grades.graded(cohort, [MODULE, "Extra-lab"])) == 2
+
+
 def test_nbgraders_own_export_says_the_same(cohort, tmp_path):
     from nbgrader.plugins import CsvExportPlugin
 

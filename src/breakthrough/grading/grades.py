@@ -13,7 +13,7 @@ from typing import Any
 from breakthrough import files
 from breakthrough.course import grade, syllabus
 from breakthrough.course.grade import Grade, Score
-from breakthrough.course.schema import KINDS, Module, Syllabus
+from breakthrough.course.schema import KINDS, Module, Split, Syllabus
 from breakthrough.errors import InputError, expected
 from breakthrough.grading import course_config, entered, students
 from breakthrough.grading.cohort import Cohort
@@ -100,7 +100,7 @@ def _grade(course: Syllabus, modules: Sequence[str], many: Sequence[Result], oth
     """The grade over these modules. A lab that only the cohort has counts with its points in the gradebook."""
     by_name = {one.module: one for one in many}
     there = {one.id: one for one in course.built}
-    chosen = [there.get(name) or Module(id=name, title=name, room=name, points={"lab": by_name[name].of}) for name in modules]
+    chosen = [there.get(name) or Module.model_construct(id=name, points=Split(lab=by_name[name].of)) for name in modules]
     found: dict[str, dict[str, Score]] = {}
     for module in modules:
         lab = by_name[module]

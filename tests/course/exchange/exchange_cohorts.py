@@ -37,7 +37,7 @@ def combined(count, seed, **shares):
 def module(count, seed, **shares):
     """The same, as flags take it."""
     made, found = combined(count, seed, **shares)
-    return made, flags.Module(made.reviews, found, made.author)
+    return made, flags.Module(made.reviews, found, made.author, WEIGHTS)
 
 
 def rmse(scores, made):

@@ -18,7 +18,7 @@ def test_the_lazy_and_the_pact_are_flagged_and_hardly_anybody_else():
     of, wrong, honest = {"lazy": [0, 0], "pact": [0, 0]}, 0, 0
     for seed in range(3):
         made, one = module(60, seed, **MIXED)
-        found = {flag.reviewer for flag in flags.find([one], WEIGHTS, np.random.default_rng(seed), **QUICK) if flag.kind == flags.EFFORT}
+        found = {flag.reviewer for flag in flags.find([one], np.random.default_rng(seed), **QUICK) if flag.kind == flags.EFFORT}
         for name, count in of.items():
             count[0] += sum(made.are(name)[who] for who in found)
             count[1] += made.are(name).sum()
@@ -33,7 +33,7 @@ def test_of_honest_reviewers_about_the_stated_share_is_flagged():
     found = 0
     for seed in range(4):
         one = module(50, seed, noisy=0.1, harsh=0.1)[1]
-        found += len(flags.find([one], WEIGHTS, np.random.default_rng(seed), rate=0.05, **QUICK))
+        found += len(flags.find([one], np.random.default_rng(seed), rate=0.05, **QUICK))
     assert found <= 0.1 * 200
 
 
@@ -48,11 +48,11 @@ def ring(seed):
         rest = np.setdiff1d(np.flatnonzero(submission == work), rows)
         scores[rest] = [0.5, 0.25, 0.5, 0.25, 0.5, 0.5]
     reviews = replace(data, submission=submission, scores=scores)
-    return flags.Module(reviews, combine(reviews, WEIGHTS, np.random.default_rng(seed), **SHORT), made.author)
+    return flags.Module(reviews, combine(reviews, WEIGHTS, np.random.default_rng(seed), **SHORT), made.author, WEIGHTS)
 
 
 def test_friends_who_met_are_flagged_with_each_others_names():
-    found = {one.reviewer: one for one in flags.find([ring(0)], WEIGHTS, np.random.default_rng(0), **QUICK)}
+    found = {one.reviewer: one for one in flags.find([ring(0)], np.random.default_rng(0), **QUICK)}
     assert {0, 1} <= set(found)
     assert found[0].kind == found[1].kind == flags.FAVOUR
     assert found[0].about == (1,) and found[1].about == (0,)
@@ -64,10 +64,20 @@ def test_a_favour_returned_in_another_module_adds():
     data = one.reviews
     keep = ~((data.reviewer == 1) & (data.submission == 0))
     single = replace(data, submission=data.submission[keep], reviewer=data.reviewer[keep], scores=data.scores[keep])
-    alone = flags.Module(single, replace(one.combined, made=one.combined.made[keep]), one.author)
-    before = flags.favours([plain, alone], WEIGHTS)[0][0]
-    after = flags.favours([one, alone], WEIGHTS)[0][0]
+    alone = flags.Module(single, replace(one.combined, made=one.combined.made[keep]), one.author, WEIGHTS)
+    before = flags.favours([plain, alone])[0][0]
+    after = flags.favours([one, alone])[0][0]
     assert after > before + 1
+
+
+def test_modules_may_have_rubrics_of_different_lengths():
+    made, one = module(12, 0)
+    data = one.reviews
+    longer = replace(data, scores=np.hstack([data.scores, data.scores[:, :1]]), known=np.hstack([data.known, data.known[:, :1]]))
+    weights = np.full(7, 1 / 7)
+    other = flags.Module(longer, combine(longer, weights, np.random.default_rng(0), **SHORT), made.author, weights)
+    for modules in ([one, other], [other, one]):
+        assert isinstance(flags.find(modules, np.random.default_rng(0), **QUICK), tuple)
 
 
 def test_who_met_nobody_has_no_excess():
@@ -75,7 +85,7 @@ def test_who_met_nobody_has_no_excess():
     data = one.reviews
     keep = (data.reviewer != 3) | (data.submission >= 12)
     cut = replace(data, submission=data.submission[keep], reviewer=data.reviewer[keep], scores=data.scores[keep])
-    excess, whom = flags.favours([flags.Module(cut, replace(one.combined, made=one.combined.made[keep]), one.author)], WEIGHTS)
+    excess, whom = flags.favours([flags.Module(cut, replace(one.combined, made=one.combined.made[keep]), one.author, WEIGHTS)])
     assert excess[3] == 0 and whom[3] == -1
     assert (np.delete(whom, 3) >= 0).all()
 
@@ -109,12 +119,12 @@ def test_leaving_one_out_leaves_it_out():
 def test_no_modules_and_rates_that_are_none_are_refused(options):
     modules = options.pop("modules", None)
     with pytest.raises(InputError, match="expected"):
-        flags.find([module(12, 0)[1]] if modules is None else modules, WEIGHTS, np.random.default_rng(0), **options)
+        flags.find([module(12, 0)[1]] if modules is None else modules, np.random.default_rng(0), **options)
 
 
 def test_three_learners_are_not_accused():
     made, one = module(3, 0)
-    assert flags.find([one], WEIGHTS, np.random.default_rng(0), **QUICK) == ()
+    assert flags.find([one], np.random.default_rng(0), **QUICK) == ()
 
 
 def test_reading_the_chosen_works_helps_more_than_reading_by_lot():

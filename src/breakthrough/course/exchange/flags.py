@@ -37,12 +37,13 @@ ENOUGH, MOST = 600, 20  # honest reviewers to simulate, and cohorts at most
 class Module:
     """The reviews of one module and what they say. Reviewers have the same numbers in all modules.
 
-    Shapes: `author` (U,) the reviewer who made a submission, or -1 for a specimen
+    Shapes: `author` (U,) the reviewer who made a submission, or -1 for a specimen; `weights` (J,) of its criteria, which sum to 1
     """
 
     reviews: Reviews
     combined: Combined
     author: np.ndarray
+    weights: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,13 @@ class Flag:
     says: str
 
 
-def find(modules: Sequence[Module], weights: np.ndarray, generator: np.random.Generator, *, rate: float = 0.01,
+def find(modules: Sequence[Module], generator: np.random.Generator, *, rate: float = 0.01,
          cohorts: int | None = None, sweeps: int = 200, burn_in: int = 60) -> tuple[Flag, ...]:
     """Flag reviewers of the last module; earlier ones are looked at for favours returned.
 
     At most `rate` of honest reviewers get a flag of each kind. With fewer than 1 / rate simulated reviewers (very small cohorts)
     the threshold is the largest value seen.
 
-    Shapes: weights (J,), which sum to 1
     Raises: InputError for no module, or a rate that is none
     Source: parametric bootstrap, Efron and Tibshirani 1993, chapter 6; sums of standard deviations, Stouffer et al. 1949
     """
@@ -73,9 +73,9 @@ def find(modules: Sequence[Module], weights: np.ndarray, generator: np.random.Ge
     people = modules[-1].reviews.reviewers
     rounds = cohorts or min(MOST, -(-ENOUGH // people))
     honest = idleness(modules[-1]) < LEAST
-    null = [_null(modules, weights, generator, sweeps, burn_in) for _ in range(rounds)]
+    null = [_null(modules, generator, sweeps, burn_in) for _ in range(rounds)]
     limits = [max(_limit([one[place][honest] for one in null], rate), least) for place, least in ((0, LEAST), (1, 0.0))]
-    idle, excess, whom = idleness(modules[-1]), *favours(modules, weights)
+    idle, excess, whom = idleness(modules[-1]), *favours(modules)
     found = []
     for one in range(people):
         if idle[one] > limits[0]:
@@ -94,13 +94,13 @@ def idleness(module: Module) -> np.ndarray:
     return np.bincount(reviews.reviewer, 1 - module.combined.made, reviews.reviewers) / np.maximum(count, 1)
 
 
-def favours(modules: Sequence[Module], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def favours(modules: Sequence[Module]) -> tuple[np.ndarray, np.ndarray]:
     """The largest excess of each reviewer over the authors they met in the last module, and that author: (V,), (V,).
 
     Favours returned, in any module, are in it. Who met nobody has 0 and -1.
     """
     people = modules[-1].reviews.reviewers
-    one, other, excess, now = _met(modules, weights)
+    one, other, excess, now = _met(modules)
     order, place = np.unique(one * people + other, return_inverse=True)
     towards = np.bincount(place, excess) / np.sqrt(np.bincount(place))  # one value a pair, over its modules
     back = (order % people) * people + order // people
@@ -114,13 +114,13 @@ def favours(modules: Sequence[Module], weights: np.ndarray) -> tuple[np.ndarray,
     return np.where(np.isfinite(best), best, 0.0), whom
 
 
-def _met(modules: Sequence[Module], weights: np.ndarray) -> tuple[np.ndarray, ...]:
+def _met(modules: Sequence[Module]) -> tuple[np.ndarray, ...]:
     """Reviewer, author and excess of every review of a peer's work, and whether it is of the last module."""
     parts = []
     for module in modules:
         author = module.author[module.reviews.submission]
         peers = author >= 0
-        excess = others(module.reviews, module.combined, weights).excess[peers]
+        excess = others(module.reviews, module.combined, module.weights).excess[peers]
         parts.append((module.reviews.reviewer[peers], author[peers], excess, np.full(peers.sum(), module is modules[-1])))
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
@@ -130,14 +130,14 @@ def _limit(values: Sequence[np.ndarray], rate: float) -> float:
     return float(np.quantile(pooled, 1 - rate, method="higher")) if len(pooled) else np.inf
 
 
-def _null(modules: Sequence[Module], weights: np.ndarray, generator: np.random.Generator, sweeps: int, burn_in: int) -> tuple[np.ndarray, np.ndarray]:
+def _null(modules: Sequence[Module], generator: np.random.Generator, sweeps: int, burn_in: int) -> tuple[np.ndarray, np.ndarray]:
     """Both statistics in simulated cohorts whose reviewers are honest."""
     made = []
     for module in modules:
         reviews = honest_again(module, generator)
-        found = combine(reviews, weights, generator, sweeps=sweeps, burn_in=burn_in)
+        found = combine(reviews, module.weights, generator, sweeps=sweeps, burn_in=burn_in)
         made.append(replace(module, reviews=reviews, combined=found))
-    return idleness(made[-1]), favours(made, weights)[0]
+    return idleness(made[-1]), favours(made)[0]
 
 
 def honest_again(module: Module, generator: np.random.Generator) -> Reviews:

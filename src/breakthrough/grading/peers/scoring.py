@@ -112,8 +112,8 @@ def score(cohort: Cohort, module: str, *, workers: int = 1, say: Say = lambda te
         say("the model")
         combined = effort_model.combine(one.reviews, weights, generator)
         say("flags")
-        modules = [*_earlier(cohort, module, people), flags.Module(one.reviews, combined, one.author)]
-        flagged = flags.find(modules, weights, generator, rate=RATE)
+        modules = [*_earlier(cohort, module, people), flags.Module(one.reviews, combined, one.author, weights)]
+        flagged = flags.find(modules, generator, rate=RATE)
         graded = quality.grade(one.reviews, combined, weights, one.due, completeness=_completeness(found, handed, rubric, people),
                                findings=np.array([shown.get(name, np.nan) for name in people]))
         spots = spotcheck.choose(one.reviews, combined, weights, max(3, len(one.works) // 20), flagged=[flag.reviewer for flag in flagged])
@@ -163,8 +163,8 @@ def _earlier(cohort: Cohort, module: str, people: Sequence[str]) -> list[Module]
             found, rubric = rounds.read(cohort, name), rubrics.load(name)
             keys = [handing_out.specimen(cohort, found, number).key.levels for number in range(found.specimens)]
             one = matrix.of(found, handed, keys, readings.readings(cohort, name), rubric, people)
-            generator = numpy_generator(seeds.seed_of(cohort), "peers", name, "score")
-            made.append(flags.Module(one.reviews, effort_model.combine(one.reviews, matrix.weights(rubric), generator), one.author))
+            generator, weights = numpy_generator(seeds.seed_of(cohort), "peers", name, "score"), matrix.weights(rubric)
+            made.append(flags.Module(one.reviews, effort_model.combine(one.reviews, weights, generator), one.author, weights))
     return made
 
 
