@@ -39,8 +39,13 @@ def run(*arguments):
 def begin(*arguments):
     """A command in a process of its own, as at a terminal."""
     log = Path(f"{arguments[0]}.txt")
-    with log.open("wb") as out:
-        return subprocess.Popen([sys.executable, "-m", "breakthrough.cli", "federate", *arguments], stdout=out, stderr=out), log
+    # tests that a shell started in the background ignore Ctrl-C, and so would a command of theirs
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with log.open("wb") as out:
+            return subprocess.Popen([sys.executable, "-m", "breakthrough.cli", "federate", *arguments], stdout=out, stderr=out), log
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def wait_for(log, text, child, limit_s=120):

@@ -36,6 +36,7 @@ def cohort(tmp_path_factory):
         patch.setenv("BREAKTHROUGH_SEEDS", str(home / "seeds"))
         (home / "students.csv").write_text(STUDENTS)
         made = setting_up.init(home / "course", COURSE, students_csv=home / "students.csv").cohort
+        (home / "seeds" / f"{made.id}.json").write_text(json.dumps({"cohort": made.id, "seed": 4711}))  # one lot for every run
         releasing.release(made, MODULE)
         for name in ("ada", "bob", "cyd"):
             lab = copy.deepcopy(LAB)

@@ -86,6 +86,8 @@ def cohort(tmp_path_factory):
         rows = "".join(f"{name},Given,{surname},{name}@x.org\n" for name, surname in zip(NAMES, SURNAMES, strict=True))
         (home / "students.csv").write_text(f"id,first_name,last_name,email\n{rows}")
         made = setting_up.init(home / "course", syllabus.load(), students_csv=home / "students.csv").cohort
+        # one lot for every run of this test
+        (home / "seeds" / f"{made.id}.json").write_text(json.dumps({"cohort": made.id, "seed": 4711}))
         releasing.release(made, MODULE)
         for number in range(COUNT):
             hand_in(made, number)
