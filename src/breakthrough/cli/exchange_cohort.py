@@ -69,7 +69,7 @@ def collect(
 
     cohort, name = named(module)
     found = taking_in.collect(cohort, name, source)
-    for one in sorted(found, key=lambda one: (one.state, one.reviewer, one.label)):
+    for one in sorted(found, key=lambda one: (one.state, one.student, one.label)):
         print(one.line())
     handed = taking_in.handed(cohort, name)
     missing = [one for one in rounds.read(cohort, name).reviewers if one not in handed]

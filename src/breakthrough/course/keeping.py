@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from breakthrough import artifacts, devices, events, files, learner
+from breakthrough import devices, files
 from breakthrough.course import notebooks, runs
 from breakthrough.course.notebooks import Notebook
 from breakthrough.course.schema import Module, Syllabus
@@ -64,8 +64,7 @@ def keep(lesson: Path, *, device: str = "cpu", on_cell: Callable[[int, str], Non
 
     with tempfile.TemporaryDirectory(prefix="breakthrough-keep-") as scratch:
         target = Path(scratch) / lesson.name
-        own = {devices.VARIABLE: device, events.VARIABLE: f"{scratch}/progress", artifacts.VARIABLE: f"{scratch}/artifacts",
-               learner.VARIABLE: learner.STANDARD}
+        own = {devices.VARIABLE: device, **runs.apart(scratch)}
         outcome = execution.execute(lesson, target, parameters={}, environment=own, limit_s=runs.LIMIT_S[PROFILE], on_cell=on_cell)
         if outcome.status != "passed":
             raise NotebookError(expected(f"{lesson.name} to run to its end", outcome.error))

@@ -123,12 +123,7 @@ class Plan:
 
     def environment(self) -> dict[str, str]:
         """The variables that keep a learner's own log and artifacts untouched by a run, and its questions the standard ones."""
-        return {
-            devices.VARIABLE: self.device,
-            events.VARIABLE: str(self.log),
-            artifacts.VARIABLE: str(self.folder / "artifacts"),
-            learner.VARIABLE: learner.STANDARD,
-        }
+        return {devices.VARIABLE: self.device, **apart(self.folder)}
 
 
 class Watcher:
@@ -165,6 +160,11 @@ def run(plan: Plan, modules: Sequence[Module] | None = None, *, resume: bool = F
         results.append(result)
         watch.end(task, result)
     return results
+
+
+def apart(folder: Path | str) -> dict[str, str]:
+    """The variables that keep log and artifacts in a folder, apart from the learner's own, and ask the standard questions."""
+    return {events.VARIABLE: f"{folder}/progress", artifacts.VARIABLE: f"{folder}/artifacts", learner.VARIABLE: learner.STANDARD}
 
 
 def validate_profile(name: str) -> None:

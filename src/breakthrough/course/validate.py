@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from breakthrough import artifacts, events, learner, optional
-from breakthrough.course import agreement, shape
+from breakthrough import optional
+from breakthrough.course import agreement, runs, shape
 from breakthrough.course.schema import Module, Syllabus
 from breakthrough.errors import NotebookError, UnknownNameError
 
@@ -48,7 +48,6 @@ def nbval(course: Syllabus, modules: Sequence[Module] | None = None) -> int:
     optional.require("nbval", "compares what lessons show with what they keep")
     lessons = [str(course.lesson(module)) for module in modules or course.built]
     with tempfile.TemporaryDirectory(prefix="breakthrough-nbval-") as scratch:
-        own = {events.VARIABLE: f"{scratch}/progress", artifacts.VARIABLE: f"{scratch}/artifacts", learner.VARIABLE: learner.STANDARD}
         options = ["--nbval", "--nbval-current-env", f"--nbval-sanitize-with={SANITIZE}", "-p", "no:cacheprovider"]
         command = [sys.executable, "-m", "pytest", *options, *lessons]
-        return subprocess.run(command, cwd=course.root, env=os.environ | own).returncode
+        return subprocess.run(command, cwd=course.root, env=os.environ | runs.apart(scratch)).returncode

@@ -42,9 +42,14 @@ def html(verdict: Verdict, hint_level: int) -> str:
         f'<code>{escape(exercise.name)}</code><span style="color:{colour}">{word}</span>'
         f'<span style="margin-left:auto">{points}</span></div>'
     )
+    return frame(colour, head + _body(verdict, hint_level))
+
+
+def frame(colour: str, inside: str) -> str:
+    """HTML in the frame that all cards have."""
     return (
         f'<div style="border:1px solid {colour};border-left:6px solid {colour};border-radius:4px;'
-        f'padding:.6em .9em;margin:.3em 0;max-width:52em;line-height:1.45">{head}{_body(verdict, hint_level)}</div>'
+        f'padding:.6em .9em;margin:.3em 0;max-width:52em;line-height:1.45">{inside}</div>'
     )
 
 

@@ -18,7 +18,6 @@ from breakthrough.errors import InputError, expected
 from breakthrough.exercises import mutants
 from breakthrough.exercises.exercise import Exercise, load
 
-ALIASES = {"numpy": "np", "torch.nn.functional": "F"}
 PLAIN = (bool, int, float, str)  # constants that may be written down as they are
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
+from breakthrough.exercises import card
 from breakthrough.exercises.exercise import Exercise
 from breakthrough.learner import STANDARD
 
@@ -34,10 +35,7 @@ def html(exercise: Exercise, learner: str) -> str:
         f'<b>{escape(exercise.title)}</b><code>{escape(exercise.name)}</code><span style="margin-left:auto">{_worth(exercise)}</span></div>'
     )
     foot = f'<div style="opacity:.75;font-size:.9em">{escape(_whose(learner))}</div>'
-    return (
-        f'<div style="border:1px solid {COLOUR};border-left:6px solid {COLOUR};border-radius:4px;'
-        f'padding:.6em .9em;margin:.3em 0;max-width:52em;line-height:1.45">{head}{_blocks(exercise.asks)}{foot}</div>'
-    )
+    return card.frame(COLOUR, head + _blocks(exercise.asks) + foot)
 
 
 def _worth(exercise: Exercise) -> str:

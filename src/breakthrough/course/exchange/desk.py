@@ -91,8 +91,7 @@ class Desk:
         Raises: UnknownNameError for an exercise that no work answers
         """
         if exercise == EXPERIMENT:
-            titles = {one.id: one.title for one in self.rubric.criteria}
-            return Table({flaw.kind: titles[flaw.criterion] for flaw in self.rubric.account.flaws})
+            return Table({flaw.kind: rubrics.criterion(self.rubric, flaw.criterion).title for flaw in self.rubric.account.flaws})
         return Table({one.name: _clause(one.says) for one in self._exercise(exercise).misconceptions})
 
     def rate(self, work: str, *, reasons: Mapping[str, str] | None = None, comment: str = "", **levels: int | None) -> None:

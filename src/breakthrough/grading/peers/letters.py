@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 from breakthrough.course.exchange import rubric as rubrics
-from breakthrough.course.exchange.reviews import Handed
+from breakthrough.course.exchange.reviews import Review
 from breakthrough.grading.cohort import Cohort
 from breakthrough.grading.peers import export, readings, rounds, scoring, taking_in
 from breakthrough.grading.peers.anonymous import People
@@ -42,15 +43,21 @@ class Letters:
 
         Raises: InputError when it was not scored
         """
-        self.found, self.rubric, self.people = rounds.read(cohort, module), rubrics.load(module), people
-        self.scores, self.handed = scoring.read(cohort, module), taking_in.handed(cohort, module)
+        found, self.rubric, self.people = rounds.read(cohort, module), rubrics.load(module), people
+        scores, self.handed = scoring.read(cohort, module), taking_in.handed(cohort, module)
+        self.works, self.reviewers = {one.author: one for one in scores.works}, {one.reviewer: one for one in scores.reviewers}
         self.read = readings.readings(cohort, module)
+        self.got: dict[str, list[Review]] = defaultdict(list)
+        for packet in found.packets:
+            given = self.handed.get(packet.reviewer)
+            for one in packet.handouts if given else ():
+                if review := given.of(one.name):
+                    self.got[one.author].append(review)
 
     def to(self, student: str) -> Letter:
         """What one learner is told."""
-        work = next((one for one in self.scores.works if one.author == student), None)
-        reviewed = next((one for one in self.scores.reviewers if one.reviewer == student), None) if student in self.handed else None
-        got = sorted(self._reviews_of(student), key=lambda one: one.model_dump_json())
+        work, reviewed = self.works.get(student), self.reviewers.get(student) if student in self.handed else None
+        got = sorted(self.got.get(student, ()), key=lambda one: one.model_dump_json())
         lines = tuple(
             Line(one.title, work.criteria.get(one.id) if work else None,
                  tuple((review.ratings[one.id], self.people.without(review.reasons.get(one.id, ""))) for review in got if one.id in review.ratings))
@@ -59,14 +66,6 @@ class Letters:
         comments = tuple(self.people.without(review.comment) for review in got if review.comment.strip())
         because = self.read[student].because if student in self.read else ""
         return Letter(export.work_line(work, because), export.reviews_line(reviewed), lines, findings, comments)
-
-    def _reviews_of(self, student: str) -> list:
-        found = []
-        for packet in self.found.packets:
-            given: Handed | None = self.handed.get(packet.reviewer)
-            names = [one.name for one in packet.handouts if one.author == student]
-            found += [review for name in names if given and (review := given.of(name))]
-        return found
 
 
 def open_letters(cohort: Cohort, module: str, people: People) -> Letters | None:

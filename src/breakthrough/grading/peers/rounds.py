@@ -116,10 +116,14 @@ def write(cohort: Cohort, found: Round) -> None:
     files.write_text(folder(cohort, found.module) / FILE, json.dumps(asdict(found), indent=1) + "\n")
 
 
+def assigned(cohort: Cohort) -> list[str]:
+    """The modules whose reviews were assigned, in order."""
+    return sorted(path.parent.name for path in (cohort.folder / FOLDER).glob(f"*/{FILE}"))
+
+
 def earlier_pairs(cohort: Cohort, module: str) -> frozenset[tuple[str, str]]:
     """Who has reviewed whom in the other modules."""
-    others = sorted(path.parent.name for path in (cohort.folder / FOLDER).glob(f"*/{FILE}"))
-    return frozenset(pair for other in others if other != module for pair in read(cohort, other).pairs)
+    return frozenset(pair for other in assigned(cohort) if other != module for pair in read(cohort, other).pairs)
 
 
 def release(found: Round, reviewers: frozenset[str]) -> Round:

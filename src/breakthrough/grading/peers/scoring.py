@@ -106,7 +106,7 @@ def score(cohort: Cohort, module: str, *, workers: int = 1, say: Say = lambda te
         specimens = [handing_out.specimen(cohort, found, number) for number in range(found.specimens)]
         say("evidence")
         shown = evidence.findings(found, handed, specimens, workers)
-        people = _everybody(cohort, module)
+        people = _everybody(cohort)
         one = matrix.of(found, handed, [specimen.key.levels for specimen in specimens], readings.readings(cohort, module), rubric, people)
         generator, weights = numpy_generator(seeds.seed_of(cohort), "peers", module, "score"), matrix.weights(rubric)
         say("the model")
@@ -142,11 +142,11 @@ def read(cohort: Cohort, module: str) -> Scores:
         raise InputError(expected(f"a whole {path}", repr(error), f"breakthrough exchange score {module}")) from None
 
 
-def _everybody(cohort: Cohort, module: str) -> tuple[str, ...]:
+def _everybody(cohort: Cohort) -> tuple[str, ...]:
     """All who review or are reviewed in any module, so that they have one number in all."""
     names: set[str] = set()
-    for path in (cohort.folder / rounds.FOLDER).glob(f"*/{rounds.FILE}"):
-        found = rounds.read(cohort, path.parent.name)
+    for name in rounds.assigned(cohort):
+        found = rounds.read(cohort, name)
         names |= {packet.reviewer for packet in found.packets} | {author for packet in found.packets for author in packet.authors}
     return tuple(sorted(names))
 

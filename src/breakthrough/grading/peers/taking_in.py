@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from breakthrough.course.exchange import reviews, rubric as rubrics
@@ -13,6 +12,7 @@ from breakthrough.course.exchange.rubric import Rubric
 from breakthrough.errors import InputError, expected
 from breakthrough.grading import course_config, identity, intake, students
 from breakthrough.grading.cohort import Cohort
+from breakthrough.grading.collecting import Collected
 from breakthrough.grading.intake import Entry
 from breakthrough.grading.peers import rounds
 from breakthrough.grading.peers.rounds import Packet, Round
@@ -22,21 +22,7 @@ HANDED = "handed"
 REASONED = 20  # characters of a reason that says something
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What became of one file of reviews: collected, kept (a newer one is there), incomplete, or refused with the reason."""
-
-    label: str
-    reviewer: str
-    state: str
-    why: str = ""
-
-    def line(self) -> str:
-        """What the command prints."""
-        return f"{self.state}: {self.reviewer or self.label}" + (f" ({self.why})" if self.why else "")
-
-
-def collect(cohort: Cohort, module: str, source: Path) -> list[Taken]:
+def collect(cohort: Cohort, module: str, source: Path) -> list[Collected]:
     """Take the newest reviews of every reviewer out of a folder or a zip, zips in it included.
 
     Raises: InputError when the source is neither, or no reviews were assigned
@@ -52,11 +38,6 @@ def collect(cohort: Cohort, module: str, source: Path) -> list[Taken]:
 def handed(cohort: Cohort, module: str) -> dict[str, Handed]:
     """The reviews that were collected, by reviewer."""
     return {path.stem: reviews.read(path) for path in sorted((rounds.folder(cohort, module) / HANDED).glob("*.json"))}
-
-
-def complete(review: Review | None, rubric: Rubric) -> bool:
-    """Whether a review rates every criterion: only such a one counts for a score."""
-    return review is not None and all(one.id in review.ratings for one in rubric.criteria)
 
 
 def lacking(found: Handed, packet: Packet, rubric: Rubric) -> str:
@@ -88,21 +69,22 @@ def _files(entries: Sequence[Entry], stack: ExitStack) -> Iterator[Entry]:
             yield from (one for one in inside if one.parts[-1] == reviews.FILE)
 
 
-def _take(cohort: Cohort, found: Round, rubric: Rubric, known: Sequence[Student], entry: Entry) -> Taken:
+def _take(cohort: Cohort, found: Round, rubric: Rubric, known: Sequence[Student], entry: Entry) -> Collected:
+    """What becomes of one file: collected, updated, kept when it is the same, incomplete, or refused with the reason."""
     label = "/".join(entry.parts)[:100]
     try:
         given = reviews.parse(entry.read(reviews.MOST_BYTES))
         packet = _packet(found, given, label, known)
         _check(given, packet, rubric)
     except InputError as error:
-        return Taken(label, "", "refused", str(error))
+        return Collected(label, "", "refused", str(error))
     target = rounds.folder(cohort, found.module) / HANDED / f"{packet.reviewer}.json"
     again = target.is_file()
     if again and reviews.read(target) == given:
-        return Taken(label, packet.reviewer, "kept", "it is the same")
+        return Collected(label, packet.reviewer, "kept", "it is the same")
     reviews.write(target, given)
     missing = lacking(given, packet, rubric)
-    return Taken(label, packet.reviewer, "incomplete" if missing else "updated" if again else "collected", missing)
+    return Collected(label, packet.reviewer, "incomplete" if missing else "updated" if again else "collected", missing)
 
 
 def _packet(found: Round, given: Handed, label: str, known: Sequence[Student]) -> Packet:
