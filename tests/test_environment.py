@@ -19,7 +19,8 @@ EXTRAS = {name: [Requirement(text) for text in listed] for name, listed in PROJE
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 MAKEFILE = (ROOT / "Makefile").read_text()
 # import names of packages that are called otherwise on the index
-IMPORTED_AS = {"usd-core": "pxr", "pillow": "PIL", "scikit-learn": "sklearn", "pytest-xdist": "xdist", "apache-tvm": "tvm", "apache-tvm-ffi": "tvm_ffi", "xgboost-cpu": "xgboost"}
+IMPORTED_AS = {"usd-core": "pxr", "pillow": "PIL", "scikit-learn": "sklearn", "pytest-xdist": "xdist", "apache-tvm": "tvm", "apache-tvm-ffi": "tvm_ffi", "xgboost-cpu": "xgboost",
+               "codespell": "codespell_lib", "pip-tools": "piptools"}
 
 
 def test_conda_gives_python_and_pip_and_the_project_and_nothing_else():

@@ -43,6 +43,17 @@ EXTRAS = {
     "nbval": "test",
     "jupytext": "test",
     "cosmic_ray": "test",
+    "sphinx": "docs",
+    "myst_nb": "docs",
+    "sphinx_book_theme": "docs",
+    "sphinx_copybutton": "docs",
+    "sphinx_design": "docs",
+    "ruff": "dev",
+    "mypy": "dev",
+    "codespell_lib": "dev",
+    "nbstripout": "dev",
+    "pre_commit": "dev",
+    "piptools": "dev",
 }
 
 
