@@ -1,5 +1,7 @@
 import json
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from toy_course import PARAMETERS, write_notebook
@@ -109,3 +111,28 @@ def test_environ_restores_what_was_there(monkeypatch):
         assert (os.environ["ONE"], os.environ["TWO"]) == ("x", "y")
     assert os.environ["ONE"] == "1" and "TWO" not in os.environ
     assert Path.cwd()
+
+
+def test_the_peak_counts_what_a_child_of_the_kernel_held_for_a_while(tmp_path):
+    child = "import subprocess, sys\nhold = 'import time; x = bytearray(300 << 20); time.sleep(1.5)'\n"
+    none, _ = run(tmp_path, ("code", "1"))
+    held, _ = run(tmp_path, ("code", child + "subprocess.run([sys.executable, '-c', hold])"), ("code", "1"))
+    assert 10 << 20 < none.peak_bytes < held.peak_bytes - (280 << 20)
+
+
+def test_several_notebooks_run_at_once_each_in_its_own_folder_and_environment(tmp_path):
+    def one(number):
+        cells = ("code", f"open('mark', 'w').write('{number}')"), ("code", "import os, time\ntime.sleep(1)\nprint(os.environ['MARK'], os.listdir(), open('mark').read())")
+        return run(tmp_path / str(number), *cells, environment={"MARK": f"is {number}"})
+
+    before = (Path.cwd(), dict(os.environ))
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(one, range(3)))
+    assert [printed(notebook) for _, notebook in done] == [f"is {n} ['mark'] {n}\n" for n in range(3)]
+    assert (Path.cwd(), dict(os.environ)) == before
+
+
+def test_whoever_runs_a_notebook_is_told_its_kernel(tmp_path):
+    pids = []
+    _, done = run(tmp_path, ("code", "import os\nprint(os.getpid())"), on_kernel=pids.append)
+    assert printed(done) == f"{pids[0]}\n"

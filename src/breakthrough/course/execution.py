@@ -22,38 +22,46 @@ from typing import Any
 import nbformat
 import papermill
 from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.utils import ensure_async, run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from breakthrough.course import notebooks
+from breakthrough.course import memory, notebooks
 
 ENGINE = "breakthrough"
 GRACE_S = 10  # for an interrupted cell to end, before its kernel is ended
+KERNELS, WORK = "kernels", "work"  # in the scratch folder of a notebook: the kernel's description, the folder it runs in
 LATER = 4  # once a cell was interrupted, the limit of the others is divided by this
 OnCell = Callable[[int, str], None]  # the number of the cell that begins, from 0, and its id
+OnKernel = Callable[[int], None]  # the process id of the kernel that started
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How the execution of one notebook ended.
 
-    Units: `seconds` of wall time; `slow` has the seconds after which cells were interrupted, by id
+    Units: `seconds` of wall time; `slow` has the seconds after which cells were interrupted, by id;
+           `peak_bytes` is the most that the kernel and its children held
     """
 
     status: str  # passed, failed, timeout
     seconds: float
     error: str | None = None
     slow: Mapping[str, float] = field(default_factory=dict)
+    peak_bytes: int = 0
 
 
 @dataclass
 class _Watch:
-    """What is known of a notebook while it runs."""
+    """What is known of a notebook while it runs; `folder` has its kernel and the folder it works in."""
 
+    folder: Path
+    peak: memory.Peak
     on_cell: OnCell | None = None
+    on_kernel: OnKernel | None = None
     cell_limit_s: float | None = None
     cell: str = ""
     slow: dict[str, float] = field(default_factory=dict)
@@ -63,6 +71,19 @@ class _Client(PapermillNotebookClient):
     """papermill's own client, which tells which cell begins and interrupts one that runs too long."""
 
     watch: _Watch
+
+    def create_kernel_manager(self):
+        # by hand and not by JUPYTER_PATH and chdir, which are the whole process's: several may run at once
+        manager = super().create_kernel_manager()
+        manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[str(self.watch.folder / KERNELS)], ensure_native_kernel=False)
+        return manager
+
+    def start_new_kernel(self, **options):
+        super().start_new_kernel(**{**options, "cwd": str(self.watch.folder / WORK)})
+        pid = self.km.provisioner.pid
+        self.watch.peak.watch(pid)
+        if self.watch.on_kernel is not None:
+            self.watch.on_kernel(pid)
 
     async def async_execute_cell(self, cell, cell_index, *more, **options):
         self.watch.cell = cell.get("id", "")
@@ -111,6 +132,7 @@ def execute(
     fill_answers: bool = False,
     allow_errors: bool = False,
     on_cell: OnCell | None = None,
+    on_kernel: OnKernel | None = None,
 ) -> Outcome:
     """Execute a notebook into `target`, written aside and renamed; a failure is an outcome, not a raise.
 
@@ -122,23 +144,26 @@ def execute(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_suffix(".partial.ipynb")
-    begin, watch = time.monotonic(), _Watch(on_cell, cell_limit_s)
-    with tempfile.TemporaryDirectory(prefix=".running-", dir=target.parent) as scratch, _kernel(Path(scratch), environment):
-        prepared = _prepare(source, Path(scratch) / source.name, fill_answers)
-        status, error = _run(prepared, aside, Path(scratch) / "work", dict(parameters), begin + limit_s, watch, allow_errors)
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=".running-", dir=target.parent) as scratch, memory.peak() as peak:
+        watch = _Watch(Path(scratch), peak, on_cell, on_kernel, cell_limit_s)
+        _write_kernel(watch.folder, environment)
+        prepared = _prepare(source, watch.folder / source.name, fill_answers)
+        status, error = _run(prepared, aside, dict(parameters), begin + limit_s, watch, allow_errors)
     if status == "timeout":
         error = f"longer than {limit_s:g} s, in cell {watch.cell}"
     os.replace(aside, target)
-    return Outcome(status, round(time.monotonic() - begin, 2), error, watch.slow)
+    return Outcome(status, round(time.monotonic() - begin, 2), error, watch.slow, peak.bytes)
 
 
-def _run(prepared: Path, aside: Path, work: Path, parameters: dict, deadline: float, watch: _Watch, allow_errors: bool):
-    work.mkdir()
+def _run(prepared: Path, aside: Path, parameters: dict, deadline: float, watch: _Watch, allow_errors: bool):
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it tells is in the outcome
+    (watch.folder / WORK).mkdir()
     papermill_engines.register(ENGINE, _Engine)
     try:
         papermill.execute_notebook(
             prepared, aside, parameters or None, engine_name=ENGINE, kernel_name="python3", language="python",
-            progress_bar=False, cwd=work, start_timeout=120, watch=watch, allow_errors=allow_errors,
+            progress_bar=False, start_timeout=120, watch=watch, allow_errors=allow_errors,
             timeout_func=lambda cell: max(1, int(deadline - time.monotonic())),
         )
     except PapermillExecutionError as error:
@@ -171,10 +196,9 @@ def _prepare(source: Path, copy: Path, fill_answers: bool) -> Path:
     return copy
 
 
-@contextmanager
-def _kernel(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+def _write_kernel(folder: Path, environment: Mapping[str, str]) -> None:
     """Make `python3` mean this interpreter, whatever kernels, profiles and PATH the user has."""
-    spec = folder / "jupyter" / "kernels" / "python3"
+    spec = folder / KERNELS / "python3"
     spec.mkdir(parents=True)
     own = {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
@@ -182,9 +206,6 @@ def _kernel(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
         **environment,
     }
     (spec / "kernel.json").write_text(json.dumps({**get_kernel_dict(["--log-level=CRITICAL"]), "env": own}))
-    with environ(JUPYTER_PATH=os.pathsep.join([str(folder / "jupyter"), os.environ.get("JUPYTER_PATH", "")])):
-        logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it tells is in the outcome
-        yield
 
 
 @contextmanager

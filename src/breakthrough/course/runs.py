@@ -50,7 +50,8 @@ class Task:
 class Result:
     """What one executed notebook gave.
 
-    Units: `points` earned out of `of`; `seconds` of wall time; `key` is the hash of all inputs
+    Units: `points` earned out of `of`; `seconds` of wall time; `key` is the hash of all inputs;
+           `peak_bytes` is the most that the kernel and the processes it started held, as `memory.Peak` has it
     """
 
     name: str
@@ -66,6 +67,7 @@ class Result:
     key: str = ""
     output_sha256: str = ""
     resumed: bool = False
+    peak_bytes: int = 0
 
     @property
     def whole(self) -> bool:
@@ -75,7 +77,7 @@ class Result:
     def line(self) -> str:
         """The one line of a notebook: seconds, points, claims, and what went wrong."""
         mark = "ok" if self.whole else "FAILED"
-        parts = [f"{self.name:<18} {mark:<6} {self.seconds:7.1f} s  {self.points:g}/{self.of:g} points"]
+        parts = [f"{self.name:<18} {mark:<6} {self.seconds:7.1f} s {self.peak_bytes / 2**20:6.0f} MiB  {self.points:g}/{self.of:g} points"]
         if self.claims:
             parts.append("claims " + ", ".join(f"{name}: {c['verdict']}" for name, c in sorted(self.claims.items())))
         if self.resumed:
@@ -242,7 +244,7 @@ def _execute(plan: Plan, task: Task, key: str, on_cell: Callable[[int, str], Non
         task.name, task.module.id, task.kind, "short" if short else outcome.status, outcome.seconds,
         points=sum(checks[name]["points"] for name in task.exercises if name in checks), of=task.of, checks=checks,
         claims=notebooks.claims(executed), error=f"not passed: {', '.join(lost)}" if short else outcome.error,
-        key=key, output_sha256=artifacts.sha256(task.target),
+        key=key, output_sha256=artifacts.sha256(task.target), peak_bytes=outcome.peak_bytes,
     )
 
 
