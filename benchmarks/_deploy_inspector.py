@@ -11,8 +11,7 @@ from PIL import Image
 
 from breakthrough import artifacts, devices
 from breakthrough.artifacts import latest
-from breakthrough.deploy import accuracy as costs
-from breakthrough.deploy import eager_service, handover, served
+from breakthrough.deploy import accuracy as costs, eager_service, handover, served
 from breakthrough.deploy.footprint_worker import peak_bytes
 from breakthrough.deploy.latency import measure
 from breakthrough.deploy.load import Load

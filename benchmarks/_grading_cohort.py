@@ -69,7 +69,7 @@ def _master(root: Path, form: str) -> Notebook:
 def _kept(cell: Notebook, needed: set[str], form: str) -> bool:
     """Whether a form has a cell: no pictures, no experiment; the light one has two exercises."""
     name = notebooks.grade_id(cell)
-    if name.startswith("moe-claim") or name.startswith("moe-experiment"):
+    if name.startswith(("moe-claim", "moe-experiment")):
         return False
     if form == SHORT and name.startswith("moe-prove"):
         return False

@@ -103,7 +103,7 @@ def engines(threads: int, folder: Path) -> None:
             for pipeline in ("default", "tuned"):
                 try:
                     engine = build(to_relax(model, torch.from_numpy(x)), pipeline=pipeline, threads=threads).engine()
-                except Exception as error:  # a pipeline that is not there yet, or refuses the net
+                except Exception as error:  # noqa: BLE001 - a pipeline that is not there yet, or refuses the net
                     print(f"{one.name}, TVM {pipeline}: {str(error).splitlines()[0][:120]}")
                     continue
                 parts.append(breakdown.of_engine(engine, x, name=f"TVM {pipeline}"))

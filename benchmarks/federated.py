@@ -30,7 +30,6 @@ import torch
 from breakthrough import devices
 from breakthrough.federated.digits import digits
 from breakthrough.federated.factories import make_factories
-from breakthrough.train.sets import together
 from breakthrough.federated.local import centralised, initial_state, scorer, state_of, train_round
 from breakthrough.federated.partition import even
 from breakthrough.federated.plan import Plan
@@ -39,6 +38,7 @@ from breakthrough.federated.study import STUDIES, run_study
 from breakthrough.federated.tasks import load_data, task_of
 from breakthrough.seeds import numpy_generator
 from breakthrough.train.comparison import estimate
+from breakthrough.train.sets import together
 
 SEEDS = (0, 1, 2)
 GOAL_OVERHEAD = 1.5

@@ -12,7 +12,7 @@ HOME = SRC / "breakthrough"
 BASE = {"errors", "elsewhere", "seeds", "devices", "optional", "artifacts", "events", "files", "lineage", "workers", "cluster", "learner"}
 SUBJECTS = {"moe", "scenes", "train", "federated", "quant", "deploy"}
 MAY_IMPORT = {
-    **dict.fromkeys(SUBJECTS, set()),
+    **{key: set() for key in SUBJECTS},
     "train": {"moe"},
     "federated": {"train", "scenes"},
     "quant": {"moe", "train", "scenes"},

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def serve() -> None:
             reply({"result": call(order["job"], lambda more: reply({"more": more}))})
         except BreakthroughError as error:
             reply({"refused": str(error)})
-        except Exception:
+        except Exception:  # noqa: BLE001 - the parent raises it again
             reply({"error": traceback.format_exc()})
 
 
@@ -146,8 +146,8 @@ def _workers(count: int, *orders: Any) -> Iterator[None]:
 def _start() -> subprocess.Popen:
     source = str(Path(__file__).parents[1])
     path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed with the process
     process = subprocess.Popen(
         [sys.executable, "-c", f"from {__name__} import serve; serve()"],
         stdin=subprocess.PIPE,
@@ -162,7 +162,5 @@ def _start() -> subprocess.Popen:
 
 
 def _close(stream: Any) -> None:
-    try:
+    with suppress(OSError):  # a pipe to a process that has been stopped
         stream.close()
-    except OSError:
-        pass  # a pipe to a process that has been stopped

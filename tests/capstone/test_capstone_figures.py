@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_points_of_the_trade_off_lie_on_its_curve(made):
         curve, point = facts["tradeoff"][domain], facts["operating"][domain]
         x, y = point["false_alarms"]["value"], point["recall"]["value"]
         corners = list(zip(curve["false_alarms"], curve["recall"]))
-        between = [a <= x <= c and b <= y <= d and (x in (a, c) or y in (b, d)) for (a, b), (c, d) in zip(corners, corners[1:])]
+        between = [a <= x <= c and b <= y <= d and (x in (a, c) or y in (b, d)) for (a, b), (c, d) in itertools.pairwise(corners)]
         assert any(between)
 
 

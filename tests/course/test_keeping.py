@@ -29,7 +29,7 @@ def test_outputs_are_kept_and_nothing_of_the_machine(tmp_path):
     assert keeping.keep(path)
     made = notebooks.read(path)
     assert made["metadata"] == {"kernelspec": keeping.KERNEL, "language_info": {"name": "python"}, "title": "kept"}
-    title, parameters, cell = made["cells"]
+    _title, parameters, cell = made["cells"]
     assert [one["id"] for one in made["cells"]] == ["cell-00", "cell-01", "cell-02"]
     assert cell["metadata"] == {"tags": ["nbval-ignore-output"]} and cell["execution_count"] == 2
     assert ["".join(output["text"]) for output in cell["outputs"]] == ["now quick\n"]

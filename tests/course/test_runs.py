@@ -41,7 +41,7 @@ def test_a_failing_notebook_does_not_hide_the_rest(plan, course_folder):
 
 def test_a_missing_notebook_is_a_failure_not_a_gap(plan, course_folder):
     plan.course.solution(plan.course.find("toy")).unlink()
-    lesson, lab = toy(plan)
+    _lesson, lab = toy(plan)
     assert (lab.status, lab.points, lab.of) == ("missing", 0, 70)
     assert not lab.whole and "solutions/01_toy/01_toy.ipynb" in lab.line()
 

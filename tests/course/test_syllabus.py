@@ -32,7 +32,7 @@ def test_the_course_itself_is_valid():
 def test_every_claim_belongs_to_the_module_it_names():
     course = syllabus.parse(REAL, Path())
     for claim in course.claims:
-        for number in re.findall(r"\b(\d\d) ", claim.where):
+        for _number in re.findall(r"\b(\d\d) ", claim.where):
             homes = [module.id[:2] for module in course.modules if claim.id in module.claims]
             assert homes, claim.id
         if not re.match(r"\d\d ", claim.where):

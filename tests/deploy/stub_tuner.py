@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import sys
 import time
@@ -16,7 +17,7 @@ for line in sys.stdin:
         count += 1
         first = not os.path.exists(marker)
         if first and count == 3:
-            open(marker, "w").write(json.dumps(job))
+            pathlib.Path(marker).write_text(json.dumps(job))
             if kind == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             if kind == "crash":

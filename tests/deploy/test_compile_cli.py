@@ -59,7 +59,7 @@ def test_it_writes_what_answers_as_the_net_does(place, capsys, name, options):
         for got, want in zip(found if isinstance(found, tuple) else (found,), net.answer(x)):
             np.testing.assert_allclose(got, want.numpy(), atol=1e-4)
     for path in (place / "made").glob("*.s*"):
-        assert f"{path.stat().st_size:,} bytes" in re.search(rf"^{path.name} .*", shown, re.M)[0]
+        assert f"{path.stat().st_size:,} bytes" in re.search(rf"^{path.name} .*", shown, re.MULTILINE)[0]
     assert float(re.search(r"largest error: (\S+) on", shown)[1]) < 1e-4
     assert re.search(r"compiled +\d+ .* × ", shown) and "PyTorch" in shown
     sizes = "any" if "--dynamic" in options else "1, 2" if "2,1" in options else "1"
@@ -95,7 +95,7 @@ def test_a_bundle_runs_without_python(place, capsys):
     if missing := native.missing_tools(native.HOST):
         pytest.skip(f"{', '.join(missing)} not installed")
     assert run("inspector", "--pipeline", "default", "--batch", "1", "--bundle", "--out", place / "edge") == 0
-    assert (place / "edge" / native.PROGRAM).is_file() and re.search(r"^run +[\d,]+ bytes", capsys.readouterr().out, re.M)
+    assert (place / "edge" / native.PROGRAM).is_file() and re.search(r"^run +[\d,]+ bytes", capsys.readouterr().out, re.MULTILINE)
     net = open_source("inspector")
     x = drawn(net, 1)
     np.testing.assert_allclose(native.Bundle(place / "edge", native.HOST).run(x.numpy()).y, net.answer(x)[0].numpy(), atol=1e-4)

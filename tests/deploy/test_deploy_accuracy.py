@@ -8,10 +8,10 @@ import torch
 
 pytest.importorskip("tvm", reason="needs apache-tvm")
 
-from breakthrough.deploy import accuracy  # noqa: E402
-from breakthrough.quant.inspecting import BEFORE  # noqa: E402
-from breakthrough.train.inspector import Inspector, InspectorConfig  # noqa: E402
-from breakthrough.train.pictures import Pictures, to_input  # noqa: E402
+from breakthrough.deploy import accuracy
+from breakthrough.quant.inspecting import BEFORE
+from breakthrough.train.inspector import Inspector, InspectorConfig
+from breakthrough.train.pictures import Pictures, to_input
 
 
 @pytest.fixture(scope="module")

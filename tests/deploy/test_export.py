@@ -9,18 +9,18 @@ from torch import nn
 pytest.importorskip("tvm")
 
 sys.path.insert(0, str(Path(__file__).parent))
-import export_toys as toys  # noqa: E402
+import export_toys as toys
 
-from breakthrough.deploy.checking import answers_of, check, compare, eager, largest_error  # noqa: E402
-from breakthrough.deploy.converters import CONVERTERS, converter  # noqa: E402
-from breakthrough.deploy.export import Plain, source_sha256, to_relax, together  # noqa: E402
-from breakthrough.deploy.models import Logits, Net, WithCells, lookups, net, random_like  # noqa: E402
-from breakthrough.deploy.refusals import ExportError, UnsupportedOpError  # noqa: E402
-from breakthrough.errors import ConfigError, InputError, ShapeError, UnknownNameError  # noqa: E402
-from breakthrough.moe import MoEConfig  # noqa: E402
-from breakthrough.quant.apply import quantize  # noqa: E402
-from breakthrough.seeds import torch_generator  # noqa: E402
-from breakthrough.train.language import ByteLM, LanguageConfig  # noqa: E402
+from breakthrough.deploy.checking import answers_of, check, compare, eager, largest_error
+from breakthrough.deploy.converters import CONVERTERS, converter
+from breakthrough.deploy.export import Plain, source_sha256, to_relax, together
+from breakthrough.deploy.models import Logits, Net, WithCells, lookups, net, random_like
+from breakthrough.deploy.refusals import ExportError, UnsupportedOpError
+from breakthrough.errors import ConfigError, InputError, ShapeError, UnknownNameError
+from breakthrough.moe import MoEConfig
+from breakthrough.quant.apply import quantize
+from breakthrough.seeds import torch_generator
+from breakthrough.train.language import ByteLM, LanguageConfig
 
 PICTURE = (3, 8, 8)
 NAMES = ("mobilenet", "language", "cells_experts", "int8", "nf4")

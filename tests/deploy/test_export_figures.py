@@ -3,11 +3,11 @@ import torch
 
 pytest.importorskip("tvm")
 
-from breakthrough.deploy.export import to_relax  # noqa: E402
-from breakthrough.deploy.export_figures import KINDS, Op, graph_text, graphs, ops_of_relax, ops_of_torch  # noqa: E402
-from breakthrough.errors import InputError  # noqa: E402
-from breakthrough.seeds import torch_generator  # noqa: E402
-from breakthrough.train.inspector import Inspector, InspectorConfig  # noqa: E402
+from breakthrough.deploy.export import to_relax
+from breakthrough.deploy.export_figures import KINDS, Op, graph_text, graphs, ops_of_relax, ops_of_torch
+from breakthrough.errors import InputError
+from breakthrough.seeds import torch_generator
+from breakthrough.train.inspector import Inspector, InspectorConfig
 
 
 @pytest.fixture(scope="module")

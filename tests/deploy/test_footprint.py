@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("tvm")
 
-from breakthrough.deploy import footprint  # noqa: E402
-from breakthrough.deploy.footprint import PROGRAM, TORCH, TVM, Footprint, Footprints, footprints, installed_bytes, requirements  # noqa: E402
-from breakthrough.errors import BreakthroughError, InputError, UnknownNameError  # noqa: E402
+from breakthrough.deploy import footprint
+from breakthrough.deploy.footprint import PROGRAM, TORCH, TVM, Footprint, Footprints, footprints, installed_bytes, requirements
+from breakthrough.errors import BreakthroughError, InputError, UnknownNameError
 
 
 @pytest.fixture(scope="module")

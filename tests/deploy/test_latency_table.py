@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from breakthrough.deploy import latency_table as tables
-from breakthrough.deploy import nets, variants
+from breakthrough.deploy import latency_table as tables, nets, variants
 from breakthrough.deploy.latency import Latencies, Samples
 from breakthrough.deploy.latency_figures import draw_table
 from breakthrough.deploy.latency_table import Cell, Table, Way, latency_table

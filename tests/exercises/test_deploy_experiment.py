@@ -12,9 +12,7 @@ import pytest
 from breakthrough import artifacts
 from breakthrough.deploy.inspecting import BATCHES
 from breakthrough.errors import BreakthroughError
-from breakthrough.exercises import card, judge, load
-from breakthrough.exercises import deploy_experiment_wrong as wrong
-from breakthrough.exercises import deploy_measure as measuring
+from breakthrough.exercises import card, deploy_experiment_wrong as wrong, deploy_measure as measuring, judge, load
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +105,8 @@ def test_no_told_number_makes_another_net_pass():
 
 def test_what_is_no_artifact_is_told_what_it_is(store):
     def first(answer):
-        assert (found := verdict(answer)).traceback == ""
+        found = verdict(answer)
+        assert found.traceback == ""
         return card.plain(found, 1).splitlines()[0]
 
     artifact = wrong.saved()

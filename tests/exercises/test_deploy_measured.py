@@ -87,7 +87,7 @@ def test_six_times_in_ten_none_of_50_runs_reaches_the_p99():
 
 @pytest.mark.parametrize("case", CASES["deploy.batch"], ids=lambda case: case.label)
 def test_every_request_is_answered_once_and_nobody_waits_beyond_reason(case):
-    arrivals, max_size, max_wait, max_queue, service = case.args
+    arrivals, max_size, max_wait, _max_queue, service = case.args
     served, refused = batches(*case.args)
     answered = [number for _, numbers in served for number in numbers]
     assert sorted(answered + refused) == list(range(len(arrivals))) and answered == sorted(answered)
@@ -134,7 +134,7 @@ def test_the_coin_is_the_interval_of_the_median_and_five_pairs_show_nothing():
         for wins in range(n + 1):
             mine = [1.0] * n
             theirs = [2.0 if i < wins else 0.5 for i in range(n)]
-            verdict, ratio = read({**row, "seconds": mine}, {**row, "seconds": theirs}, "latency", 1e-4)
+            verdict, _ratio = read({**row, "seconds": mine}, {**row, "seconds": theirs}, "latency", 1e-4)
             _, low, high = percentile(theirs, 50)
             assert verdict == ("holds" if low > 1 else "does not hold" if high < 1 else "not shown")
             tail = sum(Fraction(math.comb(n, k), 2**n) for k in range(wins, n + 1))

@@ -92,7 +92,7 @@ def test_a_seed_repeats_the_inputs_that_a_card_names(warm_up):
 
 def test_nothing_reaches_stderr_and_warnings_are_shown(warm_up, capsys):
     def noisy(logits):
-        warnings.warn("careful")
+        warnings.warn("careful", stacklevel=1)
         print("to stderr", file=sys.stderr)
         return logits
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -9,8 +10,7 @@ from dataclasses import replace
 import pytest
 
 from breakthrough import artifacts
-from breakthrough.exercises import card, judge, load
-from breakthrough.exercises import federated_experiment_wrong as wrong
+from breakthrough.exercises import card, federated_experiment_wrong as wrong, judge, load
 from breakthrough.exercises.federated_measure import BARS
 from breakthrough.federated.handover import Split, save_federated
 
@@ -62,7 +62,7 @@ def test_the_bar_goes_with_the_smaller_of_profile_and_dataset_and_rises():
     for profile in ("quick", "mine"):  # on a tiny dataset
         assert verdict(save_federated(replace(wrong.federated(), profile=profile))).status == "passed"
     bars = list(BARS.values())
-    for low, high in zip(bars, bars[1:]):
+    for low, high in itertools.pairwise(bars):
         assert low.learned < high.learned and low.behind > high.behind and low.above < high.above
 
 
@@ -74,7 +74,8 @@ def test_a_picture_that_the_dataset_does_not_have_is_no_picture():
 
 def test_what_is_no_artifact_is_told_what_it_is(store):
     def first(answer):
-        assert (found := verdict(answer)).traceback == ""
+        found = verdict(answer)
+        assert found.traceback == ""
         return card.plain(found, 1).splitlines()[0]
 
     assert "There is no artifact at this path" in first(store / "nothing")

@@ -12,8 +12,7 @@ import yaml
 from torch import nn
 
 from breakthrough import artifacts, moe
-from breakthrough.exercises import bank, card, judge, load
-from breakthrough.exercises import moe_layers as layers
+from breakthrough.exercises import bank, card, judge, load, moe_layers as layers
 from breakthrough.exercises.moe_balance import balance
 from breakthrough.exercises.moe_bias import route_with_bias
 from breakthrough.exercises.moe_capacity import keep

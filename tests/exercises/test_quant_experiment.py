@@ -10,9 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 from breakthrough import artifacts
-from breakthrough.exercises import card, judge, load
-from breakthrough.exercises import quant_experiment_wrong as wrong
-from breakthrough.exercises import quant_measure as measuring
+from breakthrough.exercises import card, judge, load, quant_experiment_wrong as wrong, quant_measure as measuring
 from breakthrough.exercises.quant_measure import BARS, Bar
 from breakthrough.quant.handover import FILES
 from breakthrough.quant.inspecting import VERSIONS
@@ -97,7 +95,8 @@ def test_other_grids_of_the_same_bytes_are_right_answers():
 
 def test_what_is_no_artifact_is_told_what_it_is(store):
     def first(answer):
-        assert (found := verdict(answer)).traceback == ""
+        found = verdict(answer)
+        assert found.traceback == ""
         return card.plain(found, 1).splitlines()[0]
 
     artifact = wrong.saved()

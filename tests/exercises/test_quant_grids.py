@@ -39,7 +39,7 @@ def test_affine_is_what_torch_computes_with_its_scale_and_zero():
 
 def test_affine_brings_zero_back_as_zero_where_a_range_without_it_does_not():
     for shift in (-7.0, 0.3, 7.0):
-        codes, scale, zero, back = affine(torch.cat([drawn(50) + shift, torch.zeros(1)]), 4)
+        codes, _scale, _zero, back = affine(torch.cat([drawn(50) + shift, torch.zeros(1)]), 4)
         assert back[-1] == 0 and codes.max() <= 15
 
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from breakthrough import artifacts
-from breakthrough.exercises import card, judge, load
-from breakthrough.exercises import scenes_experiment_wrong as wrong
+from breakthrough.exercises import card, judge, load, scenes_experiment_wrong as wrong
 from breakthrough.exercises.scenes_measure import ENOUGH
 from breakthrough.scenes import staff
 from breakthrough.scenes.dataset import Settings

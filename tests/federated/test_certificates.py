@@ -9,12 +9,12 @@ import pytest
 
 pytest.importorskip("cryptography")
 
-from cryptography import x509  # noqa: E402
-from cryptography.hazmat.primitives import serialization  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from breakthrough.errors import InputError  # noqa: E402
-from breakthrough.federated import certificates  # noqa: E402
+from breakthrough.errors import InputError
+from breakthrough.federated import certificates
 
 
 def greet(tls, trusted, host="127.0.0.1"):
@@ -32,9 +32,9 @@ def greet(tls, trusted, host="127.0.0.1"):
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         try:
-            with socket.create_connection(listening.getsockname()) as plain:
-                with ssl.create_default_context(cafile=str(trusted)).wrap_socket(plain, server_hostname=host) as one:
-                    return one.version()
+            context = ssl.create_default_context(cafile=str(trusted))
+            with socket.create_connection(listening.getsockname()) as plain, context.wrap_socket(plain, server_hostname=host) as one:
+                return one.version()
         finally:
             thread.join(5)
 

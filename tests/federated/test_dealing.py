@@ -9,9 +9,9 @@ from federated_toys import PLAN
 
 pytest.importorskip("tenseal")
 
-from breakthrough.errors import ConfigError, InputError  # noqa: E402
-from breakthrough.federated import dealing, encryption  # noqa: E402
-from breakthrough.federated.federation import Federation, Node  # noqa: E402
+from breakthrough.errors import ConfigError, InputError
+from breakthrough.federated import dealing, encryption
+from breakthrough.federated.federation import Federation, Node
 
 
 def some_nodes(folder):

@@ -13,8 +13,8 @@ import pytest
 
 pytest.importorskip("flwr")
 
-from breakthrough.errors import BreakthroughError, InputError  # noqa: E402
-from breakthrough.federated import deployment, federation, processes, submission, supernodes  # noqa: E402
+from breakthrough.errors import BreakthroughError, InputError
+from breakthrough.federated import deployment, federation, processes, submission, supernodes
 
 MEANS = [np.full(3, 1.0), np.full(3, 2.0), np.full(3, 6.0)]
 
@@ -216,9 +216,8 @@ def test_answers_are_counted_by_run(tmp_path):
 
 
 def test_a_taken_port_is_refused():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        with pytest.raises(InputError, match="expected a free port"):
-            processes.check_port(taken.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="expected a free port"):
+        processes.check_port(taken.getsockname()[1])
     assert processes.check_port(processes.free_port())
     with pytest.raises(InputError, match="expected a free port, got 70000"):
         processes.check_port(70000)

@@ -124,7 +124,7 @@ def test_the_public_side_has_no_byte_of_the_secret(keys):
 
 
 def test_the_adder_refuses_a_key_with_a_secret(keys):
-    _, secret, public = keys
+    _, secret, _public = keys
     with pytest.raises(InputError, match="expected the public side of a key, got the secret key"):
         Sum(secret)
     own = Key.from_bytes(secret)
@@ -250,7 +250,7 @@ def test_a_ciphertext_that_cancels_another_is_refused(small):
 
 
 def test_ciphertexts_of_other_parameters_are_refused(small):
-    secret, public = small
+    _secret, public = small
     wide = make_keys(choose(40, CLIENTS, 1e-5, symmetric=True))[0]
     same = make_keys(at_degree(1024, 40, CLIENTS, 5e-3, symmetric=True))[0]
     for other, text in ((wide, "of these parameters|bytes, got"), (same, "of these parameters|at scale")):
@@ -260,7 +260,7 @@ def test_ciphertexts_of_other_parameters_are_refused(small):
 
 
 def test_a_public_key_sent_as_a_ciphertext_is_refused():
-    secret, public = make_keys(choose(40, CLIENTS, 1e-2))
+    _secret, public = make_keys(choose(40, CLIENTS, 1e-2))
     chunks = damaged(encrypt(np.zeros(40), public), body=Key.from_bytes(public).public)
     with pytest.raises(InputError, match="at scale"):
         add([chunks], public)

@@ -15,7 +15,7 @@ from breakthrough import cli
 
 pytest.importorskip("flwr")
 
-from breakthrough.federated import federation, processes  # noqa: E402
+from breakthrough.federated import federation, processes
 
 
 @pytest.fixture

@@ -70,10 +70,9 @@ def test_an_environment_keeps_flower_quiet_and_to_its_own_folder(tmp_path, monke
 
 
 def test_a_request_to_terminate_is_taken_as_ctrl_c():
-    with pytest.raises(KeyboardInterrupt):
-        with processes.interrupts():
-            psutil.Process().terminate()
-            time.sleep(10)
+    with pytest.raises(KeyboardInterrupt), processes.interrupts():
+        psutil.Process().terminate()
+        time.sleep(10)
 
 
 def test_flower_that_is_not_installed_is_named(tmp_path, monkeypatch):

@@ -4,14 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from federated_toys import PLAN as TOY
-from federated_toys import toy_data
+from federated_toys import PLAN as TOY, toy_data
 
 from breakthrough.errors import ConfigError, InputError, UnknownNameError
 from breakthrough.federated import simulation
 from breakthrough.federated.client import client_app
 from breakthrough.federated.simulation import Job, place, simulate
-
 
 PLAN = replace(TOY, timeout_s=90)
 

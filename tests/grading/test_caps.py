@@ -95,7 +95,7 @@ def test_output_is_kept_up_to_a_size(session):
 
 def test_a_student_sees_no_neighbour_no_project_no_environment(session):
     text, error = ran(session, "import os\nprint(sorted(os.environ))\nprint(os.getuid() != 0, [n for n in os.listdir('/proc') if n.isdigit()])")
-    assert not error and "SECRET" not in text and "True" in text and "['1'" in text or "[]" in text
+    assert (not error and "SECRET" not in text and "True" in text and "['1'" in text) or "[]" in text
     seen, _ = ran(session, "import os\ntops = [top for top in os.listdir('/') if top not in ('usr', 'lib', 'lib64', 'bin', 'sbin', 'proc')]\n"
                   "print([base for top in tops for base, _, files in os.walk('/' + top) if '-packages' not in base for f in files"
                   " if f.endswith(('.ipynb', 'course.yml', 'gradebook.db'))])")

@@ -87,7 +87,7 @@ def test_a_learner_packs_their_lab(course_folder, course, capsys):
     assert run("handin", "00") == 2
 
 
-def test_the_middle_of_two_lies_between_them(cohort, capsys):  # noqa: F811
+def test_the_middle_of_two_lies_between_them(cohort, capsys):
     found = [graded(cohort, "ada"), graded(cohort, "bob", half=False)]
     cohort_grade._report(Done(found, ["cyd"], {}))
     middle = sum(one.points for one in found) / 2

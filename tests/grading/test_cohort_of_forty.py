@@ -111,7 +111,7 @@ def test_every_grade_says_how_it_came_about(made):
 
 
 def test_pages_grades_items_and_a_canary_come_of_it(made):
-    folder, deserved = made
+    folder, _deserved = made
     for command in (("feedback", "01"), ("grades", "01", "--csv", "grades.csv"), ("items", "01", "--csv", "items.csv"), ("canary", "01")):
         done = breakthrough(folder, "cohort", *command)
         assert done.returncode == 0, done.stdout + done.stderr

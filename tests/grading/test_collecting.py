@@ -145,11 +145,11 @@ HARM = {
 
 @pytest.mark.parametrize("harm", HARM)
 def test_an_archive_that_means_harm_is_refused_alone_and_writes_nothing(cohort, harm):
-    before = {path for path in cohort.folder.parent.rglob("*")}
+    before = set(cohort.folder.parent.rglob("*"))
     found = collect_zip(cohort, {**HARM[harm], "bob/01_toy.ipynb": LAB})
     assert found.pop("bob").state == "collected"
     assert all(one.state in ("refused", "unmatched") and one.why for one in found.values()) and found
-    new = {path for path in cohort.folder.parent.rglob("*")} - before
+    new = set(cohort.folder.parent.rglob("*")) - before
     assert all(path.name == "all.zip" or path.is_relative_to(cohort.folder / "submitted" / "bob") for path in new), new
 
 

@@ -22,7 +22,7 @@ MODULE, COUNT, LATE = "01_moe", 200, 6
 LAB = solved(syllabus.load().find(MODULE))
 RUBRIC = rubrics.load(MODULE)
 CRITERIA = [one.id for one in RUBRIC.criteria]
-LAZY, HARSH, LEFT = range(0, 60), range(60, 80), (81, 82)
+LAZY, HARSH, LEFT = range(60), range(60, 80), (81, 82)
 NAMES = [f"learner{number:03}" for number in range(COUNT + LATE)]
 SURNAMES = [f"Surname{chr(97 + number // 26)}{chr(97 + number % 26)}" for number in range(COUNT + LATE)]
 

@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from over_the_wire import answers, other_process
+from over_the_wire import other_process
 
 from breakthrough.exercises import every, judge, load, quant_there
 from breakthrough.grading.visible import EXERCISES, drivers, material
@@ -77,20 +77,21 @@ def test_a_schedule_is_taken_by_its_steps_and_by_nothing_else():
             for key, value in (("pragma_import_llvm", "define void @f() {ret void}"), ("pragma_auto_unroll_max_step", 10**9)):
                 try:
                     sch.annotate(j, key, value)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - its name is what is asked for
                     tell(key, type(error).__name__)
             sch.annotate(j, "pragma_auto_unroll_max_step", 16)
             tell("others", [name for name in ("tensorize", "state", "get_block", "_sch", "unsafe_set_dtype") if hasattr(sch, name)])
             try:
                 sch.vectorize(k)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - its name is what is asked for
                 tell("refused", type(error).__name__)
 
         return schedule
 
+    from tvm.s_tir import Schedule as Real
+
     from breakthrough.exercises.deploy_schedule_afar import Schedule
     from breakthrough.exercises.deploy_schedule_trial import matmul
-    from tvm.s_tir import Schedule as Real
 
     real, told = Real(matmul(8, 6, 5)), {}
     with other_process(make=make) as peer:

@@ -199,8 +199,9 @@ def test_a_new_release_is_fetched_by_learners_and_the_old_one_kept(cohort):
 
 
 def test_cells_that_submissions_answered_cannot_be_taken_away(cohort):
-    from breakthrough.grading.gradebook import GradebookWriter
     from toy_cohort import graded
+
+    from breakthrough.grading.gradebook import GradebookWriter
 
     with GradebookWriter(cohort) as writer:
         writer.write(graded(cohort))

@@ -89,4 +89,4 @@ def submit(cohort, student="ada", time="2026-01-02 03:04:05.000000 UTC"):
     return folder
 
 
-__all__ = ["ESSAY", "MODULE", "cohort", "cohort_template", "check_meta", "graded", "mark", "solution_meta", "submit", "write_project"]
+__all__ = ["ESSAY", "MODULE", "check_meta", "cohort", "cohort_template", "graded", "mark", "solution_meta", "submit", "write_project"]

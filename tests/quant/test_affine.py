@@ -29,8 +29,8 @@ def oracle(x, format):
         else:
             low, high = mine.min().clamp(max=0), mine.max().clamp(min=0)
             scale = high / format.highest - low / format.highest
-            zero = (-low / (scale if scale else 1)).round()
-        codes = ((mine / (scale if scale else 1)).round() + zero).clamp(format.lowest, format.highest)
+            zero = (-low / (scale or 1)).round()
+        codes = ((mine / (scale or 1)).round() + zero).clamp(format.lowest, format.highest)
         out[index == group] = (codes - zero) * scale
     return out
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from quantized_toys import answer, dense, tokens
 from torch import nn
 
 from breakthrough.quant import bnb, weights
@@ -16,7 +17,6 @@ from breakthrough.quant.saving import load, save
 from breakthrough.quant.schemes import SCHEMES, Scheme
 from breakthrough.quant.table import sizes_of, weights_of
 from breakthrough.quant.weights import held, quantized_weights
-from quantized_toys import answer, dense, tokens
 
 RAGGED = [(128, 96), (100, 37), (33, 1), (256, 64), (16, 8)]
 BATCHES = [(1,), (64,), (32,), (33,), (0,), (2, 3), ()]

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from toy_scenes import NAME
 from pycocotools.coco import COCO
+from toy_scenes import NAME
 
 from breakthrough.errors import ArtifactError, InputError
 from breakthrough.scenes import coco

@@ -46,7 +46,7 @@ DRAWN = {
     "histograms": lambda: figures.histograms({"a": RGB[None], "b": RGB}),
     "clouds": lambda: figures.clouds({"a": RGB[None], "b": RGB[None] // 2}),
     "scores": lambda: figures.scores({"by image": [0.9, 0.94], "by scene": [0.2, 0.24]}, 0.2),
-    "pictures": lambda: views.pictures({name: RGB for name in "abcdefg"}),
+    "pictures": lambda: views.pictures(dict.fromkeys("abcdefg", RGB)),
     "sheet": lambda: views.contact_sheet({"none": [RGB, RGB], "all": [RGB, RGB]}),
     "projected": lambda: views.projected(FRAME, [1], np.array([[20.0, 20.0]]), np.array([[20.0, 28.0]])),
     "depth": lambda: views.depth_views(FRAME, np.full((SIZE, SIZE), 0.8), 20),

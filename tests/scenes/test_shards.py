@@ -52,7 +52,7 @@ def test_a_picture_without_things_has_no_masks():
 
 def test_tarfile_and_webdataset_read_a_shard(tmp_path):
     webdataset = pytest.importorskip("webdataset")
-    rgb, instance, depth, made = picture()
+    rgb, _instance, depth, made = picture()
     shards.write(tmp_path / "a.tar", [made, picture("000004-00", seed=1)[3]])
     with tarfile.open(tmp_path / "a.tar") as tar:
         assert [member.name for member in tar][:3] == ["000003-01.png", "000003-01.depth.npy", "000003-01.json"]

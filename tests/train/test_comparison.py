@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 
@@ -54,7 +55,7 @@ def test_the_interval_covers_the_truth_95_times_in_100():
 
 
 def test_the_quantiles_fall_smoothly_into_the_formula():
-    assert all(a > b for a, b in zip(T_975, T_975[1:]))
+    assert all(a > b for a, b in itertools.pairwise(T_975))
     quantile = estimate(range(22)).half / np.std(range(22), ddof=1) * 22**0.5
     assert quantile == pytest.approx(2.080, abs=2e-3)
 

@@ -3,8 +3,7 @@ from dataclasses import replace
 import pytest
 
 from breakthrough.errors import ArtifactError, BreakthroughError, ConfigError, UnknownNameError
-from breakthrough.train import PROFILES, compare, corpus, trained
-from breakthrough.train import experiment as room
+from breakthrough.train import PROFILES, compare, corpus, experiment as room, trained
 from breakthrough.train.loop import evaluate
 
 

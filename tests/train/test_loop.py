@@ -117,7 +117,7 @@ def test_dropped_is_a_share_of_the_choices():
 
 
 def test_evaluation_repeats_itself_and_leaves_the_model_as_it_was():
-    net, history = run()
+    net, _history = run()
     windows = torch.tensor(np.array(repeated().valid[:170])).view(10, 17).long()
     assert net.training and evaluate(net, windows) == evaluate(net, windows) and net.training
 

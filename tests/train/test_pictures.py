@@ -10,7 +10,7 @@ from breakthrough.seeds import numpy_generator, torch_generator
 from breakthrough.train.pictures import Augmentation, Augmenter, Pictures, to_input
 
 NONE = Augmentation.none()
-ON = [name for name in asdict(NONE)]
+ON = list(asdict(NONE))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What lab 02 reads from its runs: two domains, families of sets, and an interval that covers the test pictures."""
 
+import itertools
 import math
 
 import pytest
@@ -87,4 +88,4 @@ def test_plans_name_sets_that_exist_and_grow():
         assert set(plan.sets) - {"no_physics"} <= set(PRESETS) - {"line"} and {"naive", "all", "no_physics"} <= set(plan.sets)
         assert all(0 < share < 1 for share in plan.shares) and plan.name in RECIPES
     sizes = [(plan.pictures, plan.line, plan.spp, plan.steps) for plan in transfer.PLANS.values()]
-    assert all(a < b for one, two in zip(sizes, sizes[1:]) for a, b in zip(one, two))
+    assert all(a < b for one, two in itertools.pairwise(sizes) for a, b in zip(one, two))

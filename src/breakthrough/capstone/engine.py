@@ -21,8 +21,8 @@ from breakthrough import artifacts, devices
 from breakthrough.artifacts import Artifact
 from breakthrough.capstone import keys
 from breakthrough.capstone.order import PROGRESS, Order
-from breakthrough.capstone.stages import Stage, after, before_the_end, graph, leading_to, perform
 from breakthrough.capstone.spec import Spec
+from breakthrough.capstone.stages import Stage, after, before_the_end, graph, leading_to, perform
 from breakthrough.cluster import start_ray
 from breakthrough.errors import BreakthroughError, expected
 from breakthrough.optional import require

@@ -233,7 +233,7 @@ def draw_looks(z: np.ndarray, limit: float, shares: Mapping[str, np.ndarray], ai
         left.axhline(sign * limit, color=INK, lw=1.2, ls="--")
     left.set(xscale="log", xlabel="looks so far", ylabel="difference in standard errors")
     left.set_title(f"{beyond.any(1).sum()} of {len(z)} streams cross {limit:g} somewhere", fontsize=11, loc="left")
-    for (name, share), (colour, mark, line) in zip(shares.items(), STYLES):
+    for (name, share), (colour, _mark, line) in zip(shares.items(), STYLES):
         right.plot(np.arange(1, len(share) + 1), 100 * np.asarray(share), line, color=colour, lw=2, label=f"{name}: {100 * share[-1]:.1f}%")
     right.axhline(100 * aim, color=INK, lw=1.2, ls=":")
     right.annotate(f"{100 * aim:g}%", (1, 100 * aim), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center", fontsize=9.5)

@@ -125,7 +125,7 @@ def spec_of(profile: str = "quick", changes: str | Path | Mapping[str, Any] | No
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
     spec, changes = PROFILES[profile], changes if isinstance(changes, Mapping) else _read(changes)
-    known = {name for name in spec.to_dict()}
+    known = set(spec.to_dict())
     for name in changes:
         if name not in known:
             raise unknown("setting of a line", name, known)

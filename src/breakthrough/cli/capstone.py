@@ -33,8 +33,7 @@ def capstone(
                                                    factories: {north: {light_power: [0.7, 0.9]}}
       breakthrough capstone --stages
     """
-    from breakthrough.capstone import delivery, pipeline, spec as specs
-    from breakthrough.capstone import stages as graphs
+    from breakthrough.capstone import delivery, pipeline, spec as specs, stages as graphs
     from breakthrough.events import project_root
 
     if stages:

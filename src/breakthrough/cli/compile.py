@@ -10,7 +10,7 @@ import typer
 from breakthrough.errors import InputError, expected
 
 
-def compile(  # noqa: A001 - the command's name
+def compile(  # the command's name
     artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="inspector, inspector_int8 or moe_lm (the latest), or an artifact's folder.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new or empty folder, or a compiled net to replace.")],
     target: Annotated[str, typer.Option(help="cpu (this machine's), aarch64 or cuda.")] = "cpu",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -153,7 +154,7 @@ def _spent_min(seen: list[Mapping[str, Any]], homes: Mapping[str, str]) -> dict[
     """An estimate: the time between two events counts for the later one, unless it was a break."""
     spent: dict[str, float] = {}
     ordered = sorted(seen, key=lambda event: event["time_s"])
-    for before, event in zip(ordered, ordered[1:], strict=False):
+    for before, event in itertools.pairwise(ordered):
         gap = event["time_s"] - before["time_s"]
         if gap < PAUSE_S:
             home = homes[event["exercise"]]

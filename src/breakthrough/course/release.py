@@ -133,7 +133,7 @@ def _convert(root: Path, assignment: str) -> None:
     converter = GenerateAssignment(coursedir=CourseDirectory(config=config), config=config, no_database=True)
     # what `nbgrader generate_assignment --no-db` does: a release needs no gradebook
     converter.preprocessors = [step for step in converter.preprocessors if step is not SaveCells]
-    converter.log = log = logging.Logger("release", logging.ERROR)
+    converter.log = log = logging.Logger("release", logging.ERROR)  # noqa: LOG001 - nobody else's
     log.addHandler(said := _Listener())
     try:
         converter.start()

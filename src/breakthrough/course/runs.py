@@ -200,9 +200,8 @@ def input_key(plan: Plan, task: Task, library: str) -> str:
     """
     source = artifacts.sha256(task.source) if task.source.is_file() else "missing"
     parts = [source, library, plan.profile, plan.device, str(plan.seed)]
-    for other in plan.tasks():
-        if other.kind == "lab" and other.module != task.module and set(other.module.gives) & set(task.module.takes):
-            parts.append(input_key(plan, other, library))
+    before = [other for other in plan.tasks() if other.kind == "lab" and other.module != task.module]
+    parts += [input_key(plan, other, library) for other in before if set(other.module.gives) & set(task.module.takes)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -6,6 +6,7 @@ is loaded by a child with an empty environment and limits on time, memory and fi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -64,10 +65,8 @@ def _how_it_ended(code: int, said: str) -> str:
 
 def _end(child: subprocess.Popen) -> None:
     """End the child, and whatever it has started."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     child.wait()
 
 

@@ -25,7 +25,7 @@ Told = Callable[[int, float], None]  # the size of a batch, and how long it took
 class Item:
     """One request: its input, the future of its answer, the time it came."""
 
-    __slots__ = ("x", "future", "born_s")
+    __slots__ = ("born_s", "future", "x")
 
     def __init__(self, x: np.ndarray, future: Future) -> None:
         self.x, self.future, self.born_s = x, future, time.monotonic()
@@ -86,7 +86,7 @@ class Batcher:
     def _work(self, number: int) -> None:
         try:
             answer = self._load()
-        except BaseException as error:  # told to whoever asks for readiness
+        except BaseException as error:  # noqa: BLE001 - told to whoever asks for readiness
             self.failure = error
             return
         self._ready[number] = True
@@ -148,7 +148,7 @@ def _answered(answer: Answer, items: list[Item]) -> Sequence[Any]:
     """The answers to a batch; where it fails, each alone, so that one request does not spoil the others."""
     try:
         return answer(np.stack([item.x for item in items]))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever the net raises is the answer of that one request
         if len(items) == 1:
             return [error]
         return [_answered(answer, [item])[0] for item in items]

@@ -9,8 +9,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from dataclasses import replace as changed
+from dataclasses import dataclass, replace as changed
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +232,7 @@ def _timed(net: Source, folder: Path, threads: int, runs: int) -> dict[int, Late
 def _records(pipeline: str, target: str, database: str | Path | None, trials: int) -> Path | None:
     if trials < 0:
         raise InputError(expected("trials of at least 0", trials))
-    if database and pipeline == "default" or trials and pipeline != TUNED:
+    if (database and pipeline == "default") or (trials and pipeline != TUNED):
         raise InputError(expected("a pipeline with schedules of a database", pipeline, f"--pipeline {TUNED}"))
     if trials and target != "cpu":
         raise InputError(expected("this machine's processor to measure schedules on", f"the target {target}", "tuning on that machine"))

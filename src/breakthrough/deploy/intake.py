@@ -93,7 +93,7 @@ class Intake:
                 return self._pixels(found)
         except Refusal:
             raise
-        except Exception as error:  # a decoder of broken bytes raises whatever it comes upon
+        except Exception as error:  # noqa: BLE001 - a decoder of broken bytes raises whatever it comes upon
             raise Refusal(422, expected("a whole PNG or JPEG", f"one that does not decode ({_short(error)})"), reason="malformed") from None
 
     def _pixels(self, found: Any) -> np.ndarray:

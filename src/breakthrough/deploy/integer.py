@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from breakthrough.deploy import integer_kernels as kernels
-from breakthrough.deploy import integer_rules, sites
+from breakthrough.deploy import integer_kernels as kernels, integer_rules, sites
 from breakthrough.deploy.calibration import Scales
 from breakthrough.deploy.choices import Chosen, Quantized, untouched
 from breakthrough.deploy.instructions import Instruction, instruction_of

@@ -12,6 +12,7 @@ from typing import Any
 
 from breakthrough.deploy import winograd
 
+
 def convolution(x: Any, weight: Any, stride: tuple[int, int], padding: tuple[int, ...]) -> Any:
     """A convolution over channels-last pictures.
 

@@ -155,7 +155,7 @@ def ladder(
     rungs: list[Rung] = []
     for count in sorted(set(threads)):
         chosen = kernels if count == 1 else {STEPS[-1].name: kernels[STEPS[-1].name]}
-        rungs += on_threads(count, lambda: _measured(chosen, a, b, truth, count, repeats))
+        rungs += on_threads(count, lambda: _measured(chosen, a, b, truth, count, repeats))  # noqa: B023 - called at once
         rungs += refused if count == 1 else ()
     rungs.sort(key=lambda one: ("step", "wrong", "library").index(one.kind))
     return Ladder(n, m, k, target.attrs["mcpu"], tuple(rungs), dict(peaks or {}))
@@ -252,7 +252,7 @@ def on_threads(count: int, work: Callable[[], list[Item]]) -> list[Item]:
     def act() -> None:
         try:
             found.extend(work())
-        except BaseException as error:  # raised again where the caller sees it
+        except BaseException as error:  # noqa: BLE001 - raised again where the caller sees it
             failed.append(error)
 
     with _environment(TVM_NUM_THREADS=str(count), TVM_BIND_THREADS="0"):

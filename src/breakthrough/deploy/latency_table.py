@@ -220,7 +220,7 @@ def try_way(name: str, job: Job, reference: Answer | None, inputs: list[Any]) ->
     try:
         with quiet():
             made = chosen.made(job)
-    except Exception as error:  # whatever a compiler raises: the table says so and goes on
+    except Exception as error:  # noqa: BLE001 - whatever a compiler raises: the table says so and goes on
         return Way(name, fails=_reason(error)), None
     error = largest_error(made.run, reference or made.run, inputs)
     known = Way(name, error if error < float("inf") else None, made.make_s, made.bytes)

@@ -86,7 +86,7 @@ def product_times(times: Times) -> Figure:
     first = next(iter(times.values()))
     for axes, count in zip(panels, rows):
         longest = 1e3 * max(row[count] for row in times.values())
-        for place, (name, row) in enumerate(times.items()):
+        for place, (_name, row) in enumerate(times.items()):
             axes.barh(place, 1e3 * row[count], height=0.62, color=(GREY, BLUE, ORANGE, GREEN)[place % 4])
             axes.text(1e3 * row[count] + 0.02 * longest, place, f"{first[count] / row[count]:.2g} ×", va="center", fontsize=9.5, color=INK)
         axes.set_title(f"{count} row{'s' if count > 1 else ''}", fontsize=10.5)

@@ -10,6 +10,7 @@ Four families, in which parameters and operations grow apart:
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import sys
 import tempfile
@@ -66,7 +67,7 @@ class Wide(nn.Module):
         super().__init__()
         sizes = (3 * 64, hidden, hidden, len(CLASSES))
         self.shrink = nn.AdaptiveAvgPool2d(8)
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:]))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
         for layer in self.layers:
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5, generator=generator)
             nn.init.zeros_(layer.bias)

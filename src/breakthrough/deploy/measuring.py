@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -41,7 +42,7 @@ class Measuring:
         tvm = optional.require("tvm", "tuning")
         self._folder = tempfile.TemporaryDirectory(prefix="tuning-")
         named = {key: function.with_attr("global_symbol", key) for key, function in self._functions.items()}
-        module = tvm.IRModule({key: function for key, function in named.items()})
+        module = tvm.IRModule(named)
         (Path(self._folder.name) / "tasks.json").write_text(tvm.ir.save_json(module), encoding="utf-8")
         return self
 
@@ -97,7 +98,7 @@ class Measuring:
 
     def _start(self) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TVM_NUM_THREADS": "1", "PYTHONPATH": _python_path()}
-        log = open(Path(self._folder.name) / "log", "ab")  # type: ignore[union-attr]
+        log = open(Path(self._folder.name) / "log", "ab")  # type: ignore[union-attr]  # noqa: SIM115 - closed two lines on
         with log:
             self._process = subprocess.Popen(
                 self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True
@@ -122,10 +123,8 @@ class Measuring:
         if process is None:
             return
         if process.stdin:
-            try:
+            with contextlib.suppress(OSError):
                 process.stdin.close()
-            except OSError:
-                pass
         deadline = time.monotonic() + 0.5
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)

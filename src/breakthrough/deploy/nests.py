@@ -74,5 +74,5 @@ def _is_static(function: Any) -> bool:
 
     try:
         return all(isinstance(int(e), int) for info in ArgInfo.from_prim_func(function) for e in info.shape)
-    except Exception:  # tvm refuses shapes that are not constant
+    except Exception:  # noqa: BLE001 - tvm refuses shapes that are not constant
         return False

@@ -21,8 +21,7 @@ from breakthrough.deploy.models import Logits, WithCells, random_like
 from breakthrough.deploy.runtime import LIBRARY
 from breakthrough.errors import ArtifactError, InputError, expected, type_of
 from breakthrough.quant import loading, saving
-from breakthrough.quant.handover import KIND as QUANTIZED
-from breakthrough.quant.handover import load_quantized_inspector
+from breakthrough.quant.handover import KIND as QUANTIZED, load_quantized_inspector
 from breakthrough.quant.inspecting import calibration, dataset_of, pictures_of
 from breakthrough.quant.weights import quantized_weights
 from breakthrough.scenes.handover import load_scenes

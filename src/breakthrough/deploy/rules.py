@@ -154,10 +154,11 @@ def depthwise(sch: Any, pixels: int, vecs: int, vec: int, weights_outer: int) ->
 def channel_norm_params(sch: Any, machine: Any) -> list[dict[str, int]]:
     """How many channels go through together."""
     channels = extents(sch, sch.get_sblock("normalized"))[-1]
-    found = []
-    for vec in vectors(channels, machine.lanes):
-        for vecs in divisors(channels // vec, 8):
-            found.append((abs(vecs * vec - 4 * machine.lanes), abs(vec - machine.lanes), {"vecs": vecs, "vec": vec}))
+    found = [
+        (abs(vecs * vec - 4 * machine.lanes), abs(vec - machine.lanes), {"vecs": vecs, "vec": vec})
+        for vec in vectors(channels, machine.lanes)
+        for vecs in divisors(channels // vec, 8)
+    ]
     return [params for *_, params in sorted(found, key=lambda f: f[:2])][:MOST]
 
 

@@ -23,8 +23,8 @@ import numpy as np
 
 from breakthrough.deploy import answers
 from breakthrough.deploy.batching import Batcher, Item
-from breakthrough.deploy.intake import SMALL_BYTES, Intake, Refusal
 from breakthrough.deploy.capacity import Limits
+from breakthrough.deploy.intake import SMALL_BYTES, Intake, Refusal
 from breakthrough.deploy.meters import CONTENT_TYPE, Meters
 from breakthrough.errors import expected
 
@@ -118,7 +118,7 @@ class Service:
             self.meters.answered(time.monotonic() - began_s)
         except Refusal as refusal:
             self._refuse(protocol, refusal)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the client is told, and the service goes on
             self._refuse(protocol, Refusal(500, expected("an answer of the net", repr(error)[:200]), reason="failed"))
         finally:
             self.open -= 1

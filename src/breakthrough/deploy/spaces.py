@@ -86,4 +86,4 @@ def _fresh(function: Any) -> Any:
     return s_tir.Schedule(function.with_attr("global_symbol", "main"))
 
 
-__all__ = ["Candidate", "Machine", "RULES", "UnknownNameError", "candidates", "machine", "schedule"]
+__all__ = ["RULES", "Candidate", "Machine", "UnknownNameError", "candidates", "machine", "schedule"]

@@ -47,7 +47,7 @@ class Worker:
         found = self._searches[task]
         for candidate in found.propose(count):
             yield {"trying": candidate.key, "trace": candidate.trace}
-            result = self._time(task, lambda: candidate.function)
+            result = self._time(task, lambda: candidate.function)  # noqa: B023 - called at once
             found.tell(candidate, result.get("run_s"))
             yield {**result, "candidate": candidate.key, "trace": candidate.trace}
         found.learn()
@@ -63,7 +63,7 @@ class Worker:
                 "main", tvm.cpu(), number=3, repeat=REPEATS, min_repeat_ms=MIN_REPEAT_MS
             )
             return {"run_s": min(timer(*self._inputs(task)).results)}
-        except Exception as error:  # whatever TVM raises, the candidate is no good
+        except Exception as error:  # noqa: BLE001 - whatever TVM raises, the candidate is no good
             return {"error": f"{type(error).__name__}: {str(error)[-300:]}"}
 
     def _inputs(self, task: str) -> list[Any]:

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from breakthrough import seeds
-from breakthrough.deploy import database as records
-from breakthrough.deploy import spaces
+from breakthrough.deploy import database as records, spaces
 from breakthrough.deploy.database import Database, Record, shipped
 from breakthrough.deploy.measuring import Measuring
 from breakthrough.deploy.nests import Task, loop_nests, tasks_of
@@ -232,13 +231,13 @@ def _scheduled(function: Any, target: Any, found: list[Record | None], own: str)
                 made = spaces.schedule(function, spaces.Candidate(record.rule, record.params or {}))
             else:
                 made = search.apply_trace(function, record.trace)
-        except Exception:  # written by another version: as good as no record
+        except Exception:  # noqa: BLE001 - written by another version: as good as no record
             continue
         return made, "tuned" if record.isa == own else "borrowed"
     for candidate in spaces.candidates(function, target):
         try:
             return spaces.schedule(function, candidate), "guessed"
-        except Exception:  # a rule that does not fit this loop nest after all
+        except Exception:  # noqa: BLE001 - a rule that does not fit this loop nest after all
             continue
     return function, "plain"
 

@@ -30,7 +30,7 @@ def lift(module: Any) -> tuple[Any, dict[str, np.ndarray]]:
 
     weights: dict[str, np.ndarray] = {}
     names: dict[str, str] = {}
-    for var, function in module.functions_items():
+    for _, function in module.functions_items():
         if isinstance(function, relax.Function):
             _collect(function, weights, names)
     if not weights:

@@ -27,8 +27,7 @@ from breakthrough.deploy.handover import KIND, save_compiled
 from breakthrough.deploy.inspecting import Built, compile_inspector
 from breakthrough.deploy.opening import Source, open_source
 from breakthrough.deploy.runtime import LIBRARY, MANIFEST, WEIGHTS
-from breakthrough.quant.handover import KIND as QUANTIZED
-from breakthrough.quant.handover import save_quantized
+from breakthrough.quant.handover import KIND as QUANTIZED, save_quantized
 from breakthrough.quant.inspecting import shrink_inspector
 from breakthrough.scenes.dataset import Settings, make
 from breakthrough.scenes.handover import save_scenes

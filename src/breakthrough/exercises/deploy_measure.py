@@ -19,8 +19,7 @@ import numpy as np
 import torch
 
 from breakthrough import artifacts
-from breakthrough.artifacts import MANIFEST as OUTER
-from breakthrough.artifacts import Artifact
+from breakthrough.artifacts import MANIFEST as OUTER, Artifact
 from breakthrough.deploy.apart import answers_apart
 from breakthrough.deploy.compile import Compiled
 from breakthrough.deploy.export import source_sha256
@@ -32,8 +31,7 @@ from breakthrough.errors import ArtifactError, BreakthroughError, type_of
 from breakthrough.exercises.compare import Outcome
 from breakthrough.exercises.exercise import Case
 from breakthrough.exercises.handed_over import examine
-from breakthrough.quant.handover import KIND as QUANTIZED
-from breakthrough.quant.handover import load_quantized_inspector
+from breakthrough.quant.handover import KIND as QUANTIZED, load_quantized_inspector
 from breakthrough.quant.inspecting import BEFORE, Answers, pictures_of
 from breakthrough.quant.table import Sizes, sizes_of
 from breakthrough.seeds import torch_generator

@@ -166,7 +166,7 @@ def _compiled(mod: Any) -> Any:
     """
     try:
         return require("tvm", "schedules").compile(on_one_thread(mod), target=_target())["main"]
-    except Exception as error:  # TVM's passes raise errors of many kinds
+    except Exception as error:  # noqa: BLE001 - TVM's passes raise errors of many kinds
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         last = next((line for line in lines if "Error" in line or "Check failed" in line), lines[-1] if lines else "")
         raise InputError(f"TVM took every step, but does not compile the loops they made ({type(error).__name__}): {last[:240]}") from None

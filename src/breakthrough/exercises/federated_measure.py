@@ -22,8 +22,7 @@ from breakthrough.exercises.handed_over import examine
 from breakthrough.federated.handover import CONTROL, HISTORY, SPLIT, Handed, load_federated
 from breakthrough.federated.scoring import Z95
 from breakthrough.federated.training import Federation, answers
-from breakthrough.scenes.handover import KIND as SCENES
-from breakthrough.scenes.handover import NAMES, Scenes, load_scenes
+from breakthrough.scenes.handover import KIND as SCENES, NAMES, Scenes, load_scenes
 from breakthrough.scenes.spec import DEFECTS
 from breakthrough.train.inspector import CONFIG, KIND, WEIGHTS, Inspector
 from breakthrough.train.pictures import Pictures

@@ -23,7 +23,6 @@ from breakthrough.train import PROFILES, ByteLM, Point, corpus
 from breakthrough.train.handover import CONFIG, KIND, WEIGHTS, load_model
 from breakthrough.train.loop import evaluate
 
-
 UNTRAINED = 4.5  # a model that knows nothing about the text is above; ln 256 is 5.5
 MAX_CV = 1.1  # of the load in any block: balanced runs stay below 0.9, collapsed ones pass 1.3
 DEAD = 1 / 16  # of a block's experts may be dead

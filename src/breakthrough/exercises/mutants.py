@@ -76,7 +76,7 @@ def planted(exercise: Exercise, mutant: Mutant) -> Any:
     namespace = dict(vars(sys.modules[exercise.reference.__module__]))
     place = f"<mutant of {exercise.name}>"
     linecache.cache[place] = (len(mutant.source), None, mutant.source.splitlines(True), place)
-    exec(compile(mutant.source, place, "exec", dont_inherit=True), namespace)  # noqa: S102
+    exec(compile(mutant.source, place, "exec", dont_inherit=True), namespace)
     return namespace[name]
 
 
@@ -104,7 +104,7 @@ def _changes(original: str) -> Iterator[tuple[str, str]]:
 class _Plain(ast.NodeTransformer):
     """+1 is 1: two operators that arrive at the same number made one mutant."""
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:  # noqa: N802 - as ast calls it
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:  # as ast calls it
         self.generic_visit(node)
         return node.operand if isinstance(node.op, ast.UAdd) and isinstance(node.operand, ast.Constant) else node
 

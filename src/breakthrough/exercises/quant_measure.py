@@ -33,9 +33,7 @@ from breakthrough.quant.saving import WEIGHTS, load
 from breakthrough.quant.schemes import scheme
 from breakthrough.quant.table import Sizes, sizes_of
 from breakthrough.quant.weights import quantized_weights
-from breakthrough.train.inspector import KIND as INSPECTOR
-from breakthrough.train.inspector import WEIGHTS as FLOATS
-from breakthrough.train.inspector import Inspector, load_inspector
+from breakthrough.train.inspector import KIND as INSPECTOR, WEIGHTS as FLOATS, Inspector, load_inspector
 
 AGREE = 0.02  # how far a told share may be away, beside one picture: machines round differently
 LARGER = 1.1  # how much larger than the course's own a version may be

@@ -100,7 +100,7 @@ def _shell(node: ast.stmt) -> ast.AST:
 class _OneALine(ast.NodeTransformer):
     """`a, b = x, y` as two statements, where neither value hangs on a target."""
 
-    def visit_Assign(self, node: ast.Assign) -> ast.AST | list[ast.AST]:  # noqa: N802 - as ast calls it
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | list[ast.AST]:  # as ast calls it
         target = node.targets[0]
         if len(node.targets) != 1 or not isinstance(target, ast.Tuple) or not isinstance(node.value, ast.Tuple):
             return node

@@ -78,7 +78,7 @@ def write_node_key(folder: Path) -> NodeKey:
 
 
 def _certificate(name: str, key: EllipticCurvePrivateKey, issuer: str, signer: EllipticCurvePrivateKey, days: int) -> x509_types.Certificate:
-    x509, now = require("cryptography.x509", _PURPOSE), datetime.datetime.now(datetime.timezone.utc)
+    x509, now = require("cryptography.x509", _PURPOSE), datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder().subject_name(_named(name)).issuer_name(_named(issuer)).public_key(key.public_key())
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - _SLACK)
     builder = builder.not_valid_after(now + datetime.timedelta(days=days))

@@ -77,7 +77,7 @@ def _array_fault(name: str, array: object, shape: tuple[int, ...], dtype: str) -
         return f"oversized: {expected(f'{name} of {wanted:,} bytes', f'{len(array.data):,}')}"
     try:
         values = array.numpy()
-    except Exception as error:  # the bytes come from outside: whatever reading them raises, they are refused
+    except Exception as error:  # noqa: BLE001 - the bytes come from outside: whatever reading them raises, they are refused
         return f"unreadable: {expected(f'{name} as a numpy array', _short(repr(error)))}"
     if values.shape != shape or str(values.dtype) != dtype:
         return f"wrong shape: {expected(f'{name} {shape} {dtype}', f'{values.shape} {values.dtype}')}"

@@ -14,6 +14,7 @@ else one in a private folder.
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 import tempfile
@@ -64,7 +65,7 @@ class Key:
         if len(raw) != KEY.size + sum(lengths):
             raise InputError(expected(f"a CKKS key of {KEY.size + sum(lengths)} bytes", f"{len(raw)}", "sending it again"))
         ends = [KEY.size + sum(lengths[:i]) for i in range(4)]
-        text, public, secret = (raw[a:b] for a, b in zip(ends, ends[1:]))
+        text, public, secret = (raw[a:b] for a, b in itertools.pairwise(ends))
         if (kind == SECRET) != bool(secret):
             got = "one with a secret key in it" if secret else "a secret key without one"
             raise InputError(expected("a public key without a secret, or a secret key", got, "make_keys(...)"))

@@ -18,7 +18,7 @@ import numpy as np
 
 from breakthrough import artifacts
 from breakthrough.artifacts import Artifact
-from breakthrough.errors import ArtifactError, ConfigError, InputError, expected, unknown
+from breakthrough.errors import ArtifactError, InputError, expected, unknown
 from breakthrough.federated.partition import Partition
 from breakthrough.scenes.dataset import Settings, make
 from breakthrough.scenes.handover import NAMES, load_scenes

@@ -46,7 +46,18 @@ from breakthrough.federated import member_state, shamir
 from breakthrough.federated.key_agreement import KEY_BYTES, add_mask, agree, new_private_key, public_key, seal, unseal
 from breakthrough.federated.mask_keys import check_threshold, check_vector, own_mask_key, pair_mask_key, point_of, purpose
 from breakthrough.federated.mask_messages import (
-    MASK_KEY, SEED, PublicKeys, check_name, commitment, read_all_keys, read_reveal, read_shares, tag, transcript, write_reveal, write_shares,
+    MASK_KEY,
+    SEED,
+    PublicKeys,
+    check_name,
+    commitment,
+    read_all_keys,
+    read_reveal,
+    read_shares,
+    tag,
+    transcript,
+    write_reveal,
+    write_shares,
 )  # fmt: skip
 from breakthrough.federated.shamir import SHARE_BYTES, Share
 

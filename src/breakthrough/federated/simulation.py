@@ -149,7 +149,7 @@ def _by_ray(run: Callable[[Any, int], dict[str, Trained]], app: Any, nodes: int,
     def main(grid: Any, context: Any) -> None:
         try:
             results.append(run(grid, nodes))
-        except Exception as error:  # told apart from the engine's own failures
+        except Exception as error:  # noqa: BLE001 - told apart from the engine's own failures
             errors.append(error)
 
     flower("simulation")

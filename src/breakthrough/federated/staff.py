@@ -8,8 +8,7 @@ from breakthrough import artifacts
 from breakthrough.artifacts import Artifact
 from breakthrough.federated.handover import save_federated
 from breakthrough.federated.training import PLANS, train_inspector
-from breakthrough.scenes.handover import KIND as SCENES
-from breakthrough.scenes.handover import load_scenes
+from breakthrough.scenes.handover import KIND as SCENES, load_scenes
 
 SEEN = 4500  # pictures in all passes together: what fits into seconds, whatever the dataset's size
 

@@ -182,7 +182,7 @@ def _arms(study: Study) -> list[tuple[str, str]]:
     arms += [(f"α = {max(study.alphas):g}", ALONE)]
     private = f"{study.private_nodes} nodes, even"
     arms += [(private, "clipped")] + [(private, f"ε = {epsilon:g}") for epsilon in study.epsilons]
-    return arms + [(f"{study.nodes} nodes, even", f"ε = {max(study.epsilons):g}")]
+    return [*arms, (f"{study.nodes} nodes, even", f"ε = {max(study.epsilons):g}")]
 
 
 def _accuracy(study: Study, seed: int, arm: tuple[str, str], folder: Path) -> float:

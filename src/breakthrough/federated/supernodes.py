@@ -166,9 +166,8 @@ def _answers(port: int, authority: Path) -> bool:
     """Whether a server that the authority vouches for listens on a port."""
     context = ssl.create_default_context(cafile=str(authority))
     try:
-        with socket.create_connection((certificates.HOST, port), timeout=2) as plain_socket:
-            with context.wrap_socket(plain_socket, server_hostname=certificates.HOST):
-                return True
+        with socket.create_connection((certificates.HOST, port), timeout=2) as plain, context.wrap_socket(plain, server_hostname=certificates.HOST):
+            return True
     except OSError:
         return False
 

@@ -91,7 +91,7 @@ def read_config(cohort: Cohort) -> Any:
             continue
         try:
             config.merge(PyFileConfigLoader(CONFIG, path=folder).load_config())
-        except Exception as error:  # whatever an instructor's file raises
+        except Exception as error:  # noqa: BLE001 - whatever an instructor's file raises
             raise InputError(expected(f"a {CONFIG} in {folder} that runs", repr(error))) from None
     return config
 
@@ -156,7 +156,7 @@ def gradebook(cohort: Cohort, config: Any = None) -> Iterator[Any]:
 def nbgrader_log(level: int = logging.WARNING) -> Iterator[tuple[logging.Logger, list[str]]]:
     """A log for nbgrader's own steps, and the list of what they said; nothing of it is printed."""
     said: list[str] = []
-    log = logging.Logger("breakthrough.nbgrader", level)
+    log = logging.Logger("breakthrough.nbgrader", level)  # noqa: LOG001 - nobody else's
     log.addHandler(_Listener(said, level))
     yield log, said
 

@@ -76,7 +76,7 @@ def scores(gradebook: Any, module: str, kind: str) -> dict[str, Score]:
     cells = (session.query(api.GradeCell.id, api.GradeCell.max_score).join(api.Notebook, api.GradeCell.notebook_id == api.Notebook.id)
              .join(api.Assignment, api.Notebook.assignment_id == api.Assignment.id)
              .filter(api.Assignment.name == assignment_of(module, kind)))
-    most = {cell: points for cell, points in cells}
+    most = dict(cells)
     found: dict[str, Score] = {}
     rows = (session.query(api.SubmittedAssignment.student_id, api.Grade.cell_id, api.Grade.score, api.Grade.auto_score, api.Grade.manual_score)
             .join(api.SubmittedNotebook, api.SubmittedNotebook.assignment_id == api.SubmittedAssignment.id)

@@ -13,9 +13,9 @@ from typing import Any
 
 from breakthrough import files
 from breakthrough.course import notebooks
+from breakthrough.course.grade import Grade
 from breakthrough.course.notebooks import Cell, check_id
 from breakthrough.errors import InputError, NotebookError, expected
-from breakthrough.course.grade import Grade
 from breakthrough.grading import course_config, grades, students as listed
 from breakthrough.grading.clean_html import clean
 from breakthrough.grading.cohort import Cohort
@@ -86,7 +86,7 @@ def render(graded: Graded, cells: Sequence[Cell], scores: dict[str, Scored], lat
         written=[(cell, scores[name]) for name, cell in _named(cells) if name in scores and name not in checks],
         rest=[cell for cell in cells if cell["cell_type"] == "code" and notebooks.grade_id(cell).removesuffix("-answer") not in checks],
         total=max(0.0, sum(score.points for score in scores.values()) - late_penalty), late_penalty=late_penalty,
-        of=sum(score.of for score in scores.values()), outputs={name: cell for name, cell in _named(cells)})
+        of=sum(score.of for score in scores.values()), outputs=dict(_named(cells)))
 
 
 def _write(cohort: Cohort, gradebook: Any, graded: Graded, grade: Grade | None, letter: Letter | None) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
 import statistics
 from collections import Counter
@@ -120,7 +121,7 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
 def _work(log: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, Work]:
     """What a log says of each exercise in it: time between two events counts for the later one, unless it was a break."""
     minutes: Counter[str] = Counter()
-    for before, event in zip(log, log[1:], strict=False):
+    for before, event in itertools.pairwise(log):
         gap_s = event["time_s"] - before["time_s"]
         minutes[event["exercise"]] += gap_s / 60 if gap_s < PAUSE_S else 0
     return {name: _work_on([event for event in log if event["exercise"] == name], minutes[name])

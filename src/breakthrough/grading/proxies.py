@@ -10,8 +10,8 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from breakthrough.errors import InputError, expected, type_of
 from breakthrough.elsewhere import Elsewhere
+from breakthrough.errors import InputError, expected, type_of
 from breakthrough.grading.frames import safe_name
 from breakthrough.grading.served import tensors_in
 from breakthrough.grading.wire_arrays import write_back

@@ -173,7 +173,7 @@ class Peer:
         message = Reader(data[:text], memoryview(data)[text:], self.limits, self._found, trusting=self.trusted).value()
         if type(message) is not list or len(message) != 2:
             raise WireError(expected("a message of two parts", type(message).__name__))
-        if message[0] == "err" and type(message[1]) is not dict or message[0] not in ("ok", "err") and type(message[1]) is not list:
+        if (message[0] == "err" and type(message[1]) is not dict) or (message[0] not in ("ok", "err") and type(message[1]) is not list):
             raise WireError(expected("a message", repr(message[0])[:40]))
         return message
 
@@ -195,7 +195,7 @@ class Peer:
         poll = select.poll()
         poll.register(self.sock, event)
         left = None if self.deadline is None else self.deadline - time.monotonic()
-        if left is not None and left <= 0 or not poll.poll(None if left is None else 1000 * left):
+        if (left is not None and left <= 0) or not poll.poll(None if left is None else 1000 * left):
             raise SilentError(expected("an answer in time", "none"))
 
 

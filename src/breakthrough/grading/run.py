@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from breakthrough.errors import BreakthroughError, InputError, expected
-from breakthrough.grading import gradebook, grade, sandbox, seed as seeds
+from breakthrough.grading import grade, gradebook, sandbox, seed as seeds
 from breakthrough.grading.grade import Rules, Task
 from breakthrough.grading.records import Graded
 

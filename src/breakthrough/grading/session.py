@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from breakthrough.errors import expected
+from breakthrough.grading.frames import Limits, WireError
 from breakthrough.grading.records import Output, ProgramCell
 from breakthrough.grading.remote import GoneError, Peer, SilentError
 from breakthrough.grading.spaces import Caps
-from breakthrough.grading.frames import Limits, WireError
 
 if TYPE_CHECKING:
     from breakthrough.grading.sandbox import Nest

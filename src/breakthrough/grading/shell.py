@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
@@ -64,7 +64,7 @@ class Shell(InteractiveShell):
 
     displayhook_class = _Hook
     display_pub_class = _Publisher
-    collected: list[dict[str, Any]] = []
+    collected: ClassVar[list[dict[str, Any]]] = []
 
     def run(self, source: str) -> list[dict[str, Any]]:
         """Run a cell; its outputs, an error among them."""

@@ -8,10 +8,10 @@ import socket
 import sys
 from typing import Any
 
+from breakthrough.grading.frames import Limits
 from breakthrough.grading.proxies import driver, make_proxy
 from breakthrough.grading.remote import Peer
 from breakthrough.grading.shell import Shell, make_shell
-from breakthrough.grading.frames import Limits
 
 PREPARED: dict[str, Shell] = {}
 

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from breakthrough.errors import InputError, expected
 from breakthrough.quant.calibrate import METHODS
-from breakthrough.quant.hessian import Hessian
-from breakthrough.quant.hessian import collect as collect_inputs
+from breakthrough.quant.hessian import Hessian, collect as collect_inputs
 from breakthrough.quant.quantized import Format, Quantized
 from breakthrough.quant.schemes import Scheme
 from breakthrough.quant.weights import Layout

@@ -89,10 +89,7 @@ class Curves:
 
     def inside(self, optimizer: str) -> bool:
         """Whether the mean loss lies within the 95% interval over seeds of 32-bit AdamW's at every evaluation."""
-        for place in range(len(self.runs[BASE][0].steps)):
-            if abs(self.difference(optimizer, place).mean) > self.base(place).half:
-                return False
-        return True
+        return all(abs(self.difference(optimizer, place).mean) <= self.base(place).half for place in range(len(self.runs[BASE][0].steps)))
 
     def base(self, place: int = -1) -> Estimate:
         """32-bit AdamW's loss at an evaluation, over seeds."""

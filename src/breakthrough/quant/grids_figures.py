@@ -7,6 +7,7 @@ Shape legend: N numbers
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -125,7 +126,7 @@ def quantile_levels() -> Figure:
     x = torch.linspace(-1.3, 1.3, 521)
     density = torch.exp(-0.5 * (x * outermost) ** 2)
     levels = nf4_levels()
-    for index, (left, right) in enumerate(zip(levels[:-1], levels[1:])):
+    for index, (left, right) in enumerate(itertools.pairwise(levels)):
         inside = torch.linspace(float(left), float(right), 30)
         upper.fill_between(inside.numpy(), torch.exp(-0.5 * (inside * outermost) ** 2).numpy(), color=ORANGE if index % 2 else SKY, alpha=0.75, lw=0)
     upper.plot(x.numpy(), density.numpy(), color=INK, lw=1.4)
@@ -135,7 +136,7 @@ def quantile_levels() -> Figure:
     upper.set(ylim=(0, 1.05), yticks=[], ylabel="weights")
     upper.set_title("NF4: between two levels lies the same share of a normal distribution", fontsize=11, loc="left")
     rows = {"NF4": levels, "int4": levels_of(Affine(bits=4)), "FP4": levels_of(FourBit("fp4"))}
-    for row, (name, points) in enumerate(rows.items()):
+    for row, (_name, points) in enumerate(rows.items()):
         lower.plot(points.numpy(), [-row] * len(points), "|", ms=13, mew=1.8, color=(BLUE, GREY, RED)[row])
     lower.set(ylim=(-2.6, 0.6), yticks=[0, -1, -2], yticklabels=list(rows), xlabel="level, as a share of the block's absmax")
     for axes in (upper, lower):

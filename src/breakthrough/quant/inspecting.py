@@ -25,8 +25,7 @@ from breakthrough.errors import ArtifactError, ShapeError, expected, unknown
 from breakthrough.quant.apply import quantize
 from breakthrough.quant.schemes import scheme
 from breakthrough.quant.table import Sizes, sizes_of
-from breakthrough.scenes.handover import KIND as SCENES
-from breakthrough.scenes.handover import load_scenes
+from breakthrough.scenes.handover import KIND as SCENES, load_scenes
 from breakthrough.scenes.spec import DEFECTS
 from breakthrough.train.inspection import logits
 from breakthrough.train.inspector import KIND, load_inspector

@@ -173,7 +173,7 @@ def peaks(device: torch.device, width: int = 1024, repeats: int = 7) -> dict[str
     for dtype in (torch.float32, torch.bfloat16):
         x = torch.ones(width, width, device=device, dtype=dtype)
         x @ x
-        found[str(dtype).removeprefix("torch.")] = 2 * width**3 / min(seconds_of(lambda: x @ x, device) for _ in range(repeats))
+        found[str(dtype).removeprefix("torch.")] = 2 * width**3 / min(seconds_of(lambda: x @ x, device) for _ in range(repeats))  # noqa: B023 - called at once
     return found
 
 
@@ -226,13 +226,13 @@ def _times(layers: dict[str, _Layer], x: Tensor, repeats: int) -> list[LayerTime
     calls = {}
     for name, layer in layers.items():
         layer.run(inputs[name], len(layer.copies))  # what is made on first use
-        once_s = seconds_of(lambda: layer.run(inputs[name], len(layer.copies)), x.device) / len(layer.copies)
+        once_s = seconds_of(lambda: layer.run(inputs[name], len(layer.copies)), x.device) / len(layer.copies)  # noqa: B023 - called at once
         calls[name] = max(1, math.ceil(LEAST_S / once_s))
     seconds: dict[str, list[float]] = {name: [] for name in layers}
     for repeat in range(repeats):
         for name, layer in layers.items():
             count = calls[name]
-            seconds[name].append(seconds_of(lambda: layer.run(inputs[name], count, repeat * count), x.device) / count)
+            seconds[name].append(seconds_of(lambda: layer.run(inputs[name], count, repeat * count), x.device) / count)  # noqa: B023 - called at once
     return [_row(name, layer, inputs[name], seconds[name]) for name, layer in layers.items()]
 
 

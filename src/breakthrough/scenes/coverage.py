@@ -34,7 +34,7 @@ def _compiled() -> Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]:
     return numba.njit(cache=True)(_measure)
 
 
-def _measure(instance, triangles, first, pose_camera, focal, cx, cy):  # noqa: ANN001, ANN202 (read by numba)
+def _measure(instance, triangles, first, pose_camera, focal, cx, cy):  # read by numba
     height, width = instance.shape
     bodies = len(first) - 1
     boxes = np.zeros((bodies, 4), dtype=np.int64)

@@ -7,6 +7,7 @@ said in words or numbers too.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -111,7 +112,7 @@ def stand(camera: Camera) -> Figure:
 def _part(axes: Axes) -> None:
     from matplotlib.patches import Rectangle
 
-    half_x, half_y = PLATES["a"].boxes[0]
+    _half_x, half_y = PLATES["a"].boxes[0]
     axes.add_patch(Rectangle((-0.31, -0.02), 0.5, 0.02, fc=PALE, ec=INK, lw=0.8))
     axes.add_patch(Rectangle((-half_y, 0), 2 * half_y, PLATE_M, fc=SKY, ec=INK, lw=0.8))
     axes.add_patch(Rectangle((-CAP_RADIUS_M, PLATE_M + BOSS_M), 2 * CAP_RADIUS_M, CAP_M, fc=ORANGE, ec=INK, lw=0.8))
@@ -152,7 +153,7 @@ def run_lengths(mask: np.ndarray) -> Figure:
         left.text(x + 0.5, y + 0.5, str(x * height + y), ha="center", va="center", fontsize=10)
     left.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
     ends = [0, *(np.flatnonzero(np.diff(flat)) + 1).tolist(), len(flat)]
-    for start, end in zip(ends, ends[1:]):
+    for start, end in itertools.pairwise(ends):
         right.add_patch(Rectangle((start, 0), end - start, 1, fc=SKY if flat[start] else PALE, ec=INK, lw=1))
         right.text((start + end) / 2, 0.5, str(end - start), ha="center", va="center", fontsize=12)
         right.text(start, 1.25, str(start), ha="center", va="top", fontsize=9)

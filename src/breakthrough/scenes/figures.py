@@ -158,7 +158,7 @@ def scores(named: Mapping[str, Sequence[float]], chance: float) -> Figure:
     """Shares of right answers: a bar for each mean, a dot for each seed, a line for guessing."""
     figure = new_figure(6.5, 0.55 * len(named) + 1.0)
     axes = figure.subplots()
-    for y, ((name, values), colour) in enumerate(zip(named.items(), COLOURS)):
+    for y, ((_name, values), colour) in enumerate(zip(named.items(), COLOURS)):
         axes.barh(y, 100 * np.mean(values), color=colour, ec=INK, lw=0.8, height=0.6)
         axes.scatter(100 * np.asarray(values), [y] * len(values), c=INK, s=16, zorder=3)
         axes.text(102, y, f"{100 * np.mean(values):.0f}%", va="center", fontsize=11)

@@ -17,8 +17,8 @@ import numpy as np
 
 from breakthrough.errors import ConfigError, InputError, expected, unknown
 from breakthrough.optional import require
-from breakthrough.scenes.meshes import mesh
 from breakthrough.scenes.camera import extrinsics
+from breakthrough.scenes.meshes import mesh
 from breakthrough.scenes.photograph import Film, photograph
 from breakthrough.scenes.poses import Poses
 from breakthrough.scenes.render import Frame, check_camera

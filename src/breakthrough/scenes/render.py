@@ -111,7 +111,7 @@ class Renderer:
             self.bullet.resetBasePositionAndOrientation(surface, positions[i], orientations[i], self.client)
             self._index[surface] = i
             shown.append((body.mesh, surface))
-        for mesh, surface in self._shown:
+        for _mesh, surface in self._shown:
             if self._index[surface] < 0:
                 self.bullet.resetBasePositionAndOrientation(surface, HIDDEN, (0, 0, 0, 1), self.client)
         self._shown = shown

@@ -215,7 +215,7 @@ def _decode(srgb: float) -> float:
 def _groove(ranges: Ranges, draw: Draw, bracket: Material) -> Material:
     contrast, shines = draw.between(ranges.scratch_contrast), draw.happens(ranges.scratch_shines)
     value = sum(bracket.base_linear) / 3
-    value = min(value / contrast, 0.95) if shines and value < 0.6 or value < 0.03 else value * contrast
+    value = min(value / contrast, 0.95) if (shines and value < 0.6) or value < 0.03 else value * contrast
     return Material("groove", (value, value, value), KINDS["groove"].roughness)
 
 

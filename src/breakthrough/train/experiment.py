@@ -30,8 +30,7 @@ from tqdm import tqdm
 from breakthrough import devices, files
 from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.seeds import torch_generator
-from breakthrough.train import checkpoint
-from breakthrough.train import corpus as text
+from breakthrough.train import checkpoint, corpus as text
 from breakthrough.train.comparison import Comparison
 from breakthrough.train.history import History
 from breakthrough.train.language import ByteLM, LanguageConfig

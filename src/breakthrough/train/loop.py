@@ -20,8 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from breakthrough.errors import ConfigError, InputError, expected
-from breakthrough.train import checkpoint as files
-from breakthrough.train import corpus as text
+from breakthrough.train import checkpoint as files, corpus as text
 from breakthrough.train.history import History, Point
 
 if TYPE_CHECKING:

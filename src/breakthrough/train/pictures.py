@@ -136,7 +136,7 @@ class Pictures:
         try:
             with np.load(path, allow_pickle=False) as data:
                 classes = tuple(map(str, data["classes"]))
-                parts = data["parts"] if "parts" in data else None
+                parts = data.get("parts", None)
                 return cls(data["images"], data["labels"], classes, data["scenes"], parts)
         except (OSError, KeyError, ValueError, BadZipFile) as error:
             raise ArtifactError(expected(f"a set of pictures in {path}", repr(error))) from error

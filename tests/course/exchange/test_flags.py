@@ -81,7 +81,7 @@ def test_modules_may_have_rubrics_of_different_lengths():
 
 
 def test_who_met_nobody_has_no_excess():
-    made, one = module(12, 0)
+    _made, one = module(12, 0)
     data = one.reviews
     keep = (data.reviewer != 3) | (data.submission >= 12)
     cut = replace(data, submission=data.submission[keep], reviewer=data.reviewer[keep], scores=data.scores[keep])
@@ -123,7 +123,7 @@ def test_no_modules_and_rates_that_are_none_are_refused(options):
 
 
 def test_three_learners_are_not_accused():
-    made, one = module(3, 0)
+    _made, one = module(3, 0)
     assert flags.find([one], np.random.default_rng(0), **QUICK) == ()
 
 

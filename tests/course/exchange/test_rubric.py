@@ -77,7 +77,7 @@ def test_levels_differ_and_are_sentences(module):
     for one in rubric.load(module).criteria:
         assert len(set(one.levels)) == rubric.LEVELS
         assert all(level[0].isupper() and level.endswith(".") for level in one.levels), one.id
-        assert one.title.endswith("?") and one.asks.endswith("?") or one.id == rubric.CODE
+        assert (one.title.endswith("?") and one.asks.endswith("?")) or one.id == rubric.CODE
         assert one.levels[4].startswith("As 3") or one.id == rubric.CODE, "the best level adds to the one before"
 
 

@@ -4,6 +4,6 @@ They are for a sandbox only: some fill the memory, the disk or the process table
 """
 
 from attacks import archives, bombs, cells, deaths, documents, fishing, frames, imposture, lies, network, outliving, patches, recordings, references, shells  # noqa: F401
-from attacks.making import ABSTRACT, CANARY, MARK, PORT, PLACES, Attack, Link, Pipe, every, lay
+from attacks.making import ABSTRACT, CANARY, MARK, PLACES, PORT, Attack, Link, Pipe, every, lay
 
 __all__ = ["ABSTRACT", "CANARY", "MARK", "PLACES", "PORT", "Attack", "Link", "Pipe", "every", "lay"]

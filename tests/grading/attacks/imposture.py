@@ -1,7 +1,8 @@
 """Modules that are not what their name says: in the submission's folder, in sys.modules, on the import path."""
 
-from attacks.making import NAME, as_bytes, cell_of, early, insert_after, made
 from solved_labs import code
+
+from attacks.making import NAME, as_bytes, cell_of, early, insert_after, made
 
 FAMILY = "shadow modules and import hooks"
 CHECK = "def check(*a, **k):\n    pass\n\n\ndef hint(*a, **k):\n    pass\n"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from honest import FULL, NAME
 from solved_labs import as_bytes, cell_of, code, grade_id, insert_after
 
-CANARY = "-".join(("canary", "4f1d", "2b8e"))  # what the test plants; no attack spells it
+CANARY = f"canary-{0x4F1D:x}-2b8e"  # what the test plants; no attack spells it
 MARK = "attack_was_here"  # the name of every file that an attack leaves behind
 PORT = 47111  # the test listens here, TCP and UDP, on 127.0.0.1 and ::1
 ABSTRACT = "breakthrough-attack"  # and on the abstract socket of this name

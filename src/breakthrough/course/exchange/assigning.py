@@ -37,7 +37,7 @@ def assign(reviewers: Sequence[str], authors: Sequence[str], *, k: int = K, seed
     k = min(k, len(people) - 1)
     there = set(works)
     held = {one: [work for work in (given or {}).get(one, ()) if work in there and work != one] for one in people}
-    lot = random.Random(f"exchange {seed}")  # noqa: S311 - by lot, not a secret
+    lot = random.Random(f"exchange {seed}")  # by lot, not a secret
     for forbidden in (frozenset(before), frozenset()):
         while _round(held, works, k, forbidden, lot):
             pass

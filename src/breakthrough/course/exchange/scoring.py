@@ -89,8 +89,7 @@ def _items(one: Specimen, review: Review, rubric: Rubric) -> list[Item]:
             alarms.append(_alarm(one.name, finding, "only the first finding for an exercise counts"))
         else:
             left[finding.exercise] = finding
-    for flaw in one.key.flaws:
-        found.append(_flaw(one, flaw, left.pop(flaw.exercise, None)))
+    found.extend(_flaw(one, flaw, left.pop(flaw.exercise, None)) for flaw in one.key.flaws)
     alarms += [_alarm(one.name, finding, "nothing is wrong there") for finding in left.values()]
     if one.key.faultless:
         rated = set(review.ratings) >= {criterion.id for criterion in rubric.criteria}

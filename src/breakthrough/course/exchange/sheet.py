@@ -136,8 +136,8 @@ def _asked(exercise: str) -> str:
     """What an exercise asks for, in the words of its reference."""
     import inspect
 
-    from breakthrough.exercises.exercise import load
     from breakthrough.errors import UnknownNameError
+    from breakthrough.exercises.exercise import load
 
     try:
         found = load(exercise)

@@ -110,7 +110,7 @@ def levels(rubric: Rubric, plants: Sequence[Plant], flaw: Flaw | None) -> dict[s
 
 
 def _lot(module: str, seed: int, *more: str) -> random.Random:
-    return random.Random("/".join(map(str, ("specimens", module, seed, *more))))  # noqa: S311 - what a seed makes can be made again
+    return random.Random("/".join(map(str, ("specimens", module, seed, *more))))  # what a seed makes can be made again
 
 
 def _exercises(module: str, lot: random.Random) -> tuple[str, ...]:

@@ -116,9 +116,8 @@ def _packets(cohort: Cohort, found: Round, given: assigning.Given) -> tuple[Pack
     kept = [one for one in found.packets if one.released]
     newcomers = sorted(set(given) - {one.reviewer for one in found.packets})
     lot.shuffle(newcomers)
-    for packet in found.packets:
-        if not packet.released and packet.reviewer in given:
-            kept.append(replace(packet, handouts=_grown(packet, given[packet.reviewer])))
+    open_ones = [packet for packet in found.packets if not packet.released and packet.reviewer in given]
+    kept += [replace(packet, handouts=_grown(packet, given[packet.reviewer])) for packet in open_ones]
     for place, reviewer in enumerate(newcomers):
         many = [Handout("", author) for author in given[reviewer]] + [Handout("", specimen=(len(kept) + place) % found.specimens)]
         lot.shuffle(many)

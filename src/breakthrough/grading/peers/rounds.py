@@ -14,7 +14,7 @@ from breakthrough.errors import InputError, expected
 from breakthrough.grading.cohort import Cohort
 
 FOLDER, FILE, LOCK = "reviews", "round.json", ".lock"
-NAMES = [letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+NAMES = list("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 @dataclass(frozen=True)
