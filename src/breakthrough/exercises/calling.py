@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import operator
 import signal
 import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from breakthrough.errors import BreakthroughError, expected, own_frames
 from breakthrough.exercises.compare import Difference, same
 from breakthrough.exercises.exercise import Case, Exercise
+
+ATOMS = frozenset((type(None), bool, int, float, complex, str, bytes))  # their copies are themselves
 
 
 @dataclass
@@ -23,6 +26,13 @@ class Attempt:
     output: Any = None
     error: BaseException | None = None
     case: Case | None = None
+    _unchanged: bool | None = None
+
+    def unchanged(self, case: Case) -> bool:
+        """Whether the call left its inputs as they were in its case; looked at once."""
+        if self._unchanged is None:
+            self._unchanged = unchanged(case, self.case)
+        return self._unchanged
 
 
 class EndlessError(BreakthroughError):
@@ -31,7 +41,7 @@ class EndlessError(BreakthroughError):
 
 def attempt(exercise: Exercise, answer: Any, case: Case) -> Attempt:
     """Call an answer on a copy of a case; whatever it raises is an outcome, and so is that it does not end."""
-    mine = copy.deepcopy(case)
+    mine = copied(case)
     try:
         with _ended_within(exercise.limit_s):
             return Attempt(exercise.call(answer, mine), None, mine)
@@ -65,7 +75,36 @@ def wanted(exercise: Exercise, case: Case) -> Any:
     """The output of a right answer."""
     if exercise.expected is not None:
         return exercise.expected
-    return exercise.call(exercise.reference, copy.deepcopy(case))
+    return exercise.call(exercise.reference, copied(case))
+
+
+def copied(case: Case) -> Case:
+    """A case with inputs of its own: a deep copy, that takes a third of the time where they are plain data."""
+    memo: dict[int, Any] = {}
+    args, kwargs = _copied(case.args, memo), _copied(case.kwargs, memo)
+    return replace(case, args=args, kwargs=kwargs, look=copy.deepcopy(case.look, memo))
+
+
+def _copied(value: Any, memo: dict[int, Any]) -> Any:
+    """As copy.deepcopy, with its memo: what is one list in a case is one in its copy."""
+    kind = type(value)
+    if kind in ATOMS:
+        return value
+    if id(value) in memo:
+        return memo[id(value)]
+    if kind is list:
+        memo[id(value)] = made = []
+        made.extend([_copied(one, memo) for one in value])
+    elif kind is dict:
+        memo[id(value)] = made = {}
+        made.update({_copied(key, memo): _copied(one, memo) for key, one in value.items()})
+    elif kind is tuple:
+        parts = [_copied(one, memo) for one in value]
+        made = value if all(map(operator.is_, parts, value)) else tuple(parts)
+        made = memo.setdefault(id(value), made)
+    else:
+        made = copy.deepcopy(value, memo)
+    return made
 
 
 def unchanged(case: Case, after: Case | None) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from breakthrough.exercises.calling import Attempt, attempt, raised, unchanged, wanted
+from breakthrough.exercises.calling import Attempt, attempt, raised, wanted
 from breakthrough.exercises.compare import Difference
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 from breakthrough.seeds import torch_generator
@@ -70,9 +70,9 @@ def _alike(exercise: Exercise, theirs: Attempt, mine: Attempt, case: Case) -> bo
         return False
     if theirs.error is not None:
         return type(theirs.error) is type(mine.error) and str(theirs.error) == str(mine.error)
-    if unchanged(case, theirs.case) != unchanged(case, mine.case):
+    if exercise.compare(theirs.output, mine.output) is not None:
         return False
-    return exercise.compare(theirs.output, mine.output) is None
+    return theirs.unchanged(case) == mine.unchanged(case)
 
 
 def _set_aside(exercise: Exercise, seen: list[_Seen]) -> Finding:
