@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CHOICES = ("auto", "cpu", "cuda")
 VARIABLE = "BREAKTHROUGH_DEVICE"
+CORES = "BREAKTHROUGH_CORES"  # a share of the machine, for one of several notebooks that run at once
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,15 @@ def choose(device: str | None = None) -> torch.device:
 
 
 def cores() -> int:
-    """The cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores this process may run on; no more than $BREAKTHROUGH_CORES, where that is set.
+
+    Raises: ConfigError when it is set to something else than a number from 1
+    """
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    text = os.environ.get(CORES) or str(there)
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(expected(f"a number of cores from 1 in {CORES}", repr(text)))
+    return min(there, int(text))
 
 
 @contextmanager

@@ -31,19 +31,19 @@ def folder() -> Path:
     return Path(os.environ.get(VARIABLE) or project_root() / ".progress")
 
 
-def append(kind: str, **fields: Any) -> dict[str, Any]:
-    """Add one event and return it.
+def append(kind: str, log: Path | None = None, /, **fields: Any) -> dict[str, Any]:
+    """Add one event to the log, to the one in another folder when it is given, and return it.
 
     Units: `time_s` is seconds since 1970
     """
     event = {"kind": kind, "time_s": round(time.time(), 3), **fields}
     # a leading newline keeps this event whole even when the line before it was cut short
     line = ("\n" + json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    target = folder()
+    target = log or folder()
     target.mkdir(parents=True, exist_ok=True)
-    with (target / FILE).open("ab", buffering=0) as log:
-        _lock(log.fileno())
-        log.write(line)
+    with (target / FILE).open("ab", buffering=0) as file:
+        _lock(file.fileno())
+        file.write(line)
     return event
 
 

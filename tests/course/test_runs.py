@@ -1,9 +1,16 @@
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
 
+import psutil
 import pytest
 from toy_course import DOUBLE, TOY_CHECK, lab_cells, lesson_cells, write_notebook
 
-from breakthrough.course import runs
+from breakthrough.course import runs, syllabus
 from breakthrough.errors import ConfigError
 
 QUESTION = ("code", TOY_CHECK), ("code", 'check("toy.q_one", 1)')
@@ -67,11 +74,21 @@ def test_resume_runs_again_what_was_altered_or_depends_on_another_seed(plan):
     lesson, lab = plan.tasks()[1:]
     lab.target.write_text(lab.target.read_text() + "\n")
     assert [result.resumed for result in toy(plan, resume=True)] == [True, False]
-    key = runs.input_key(plan, lesson, "library")
-    assert key != runs.input_key(runs.Plan(plan.course, "tiny", seed=1), lesson, "library")
-    assert key != runs.input_key(runs.Plan(plan.course, "tiny", device="cpu"), lesson, "library")
-    assert key != runs.input_key(plan, lesson, "another library")
-    assert key == runs.input_key(plan, lesson, "library")
+    assert [result.resumed for result in toy(runs.Plan(plan.course, "tiny", seed=1), resume=True)] == [False, False]
+    assert [result.resumed for result in toy(runs.Plan(plan.course, "tiny", device="cpu", seed=1), resume=True)] == [False, False]
+    assert [result.resumed for result in toy(runs.Plan(plan.course, "tiny", device="cpu", seed=1), resume=True)] == [True, True]
+
+
+def test_a_lab_runs_again_when_what_it_gave_is_gone_or_altered(plan):
+    gives = "from breakthrough import artifacts\nartifacts.save('toy', {'a.json': lambda path: path.write_text('{}')})"
+    write_notebook(plan.course.solution(plan.course.find("toy")), *lab_cells(), ("code", gives))
+    [lab] = [result for result in toy(plan) if result.kind == "lab"]
+    folder = plan.folder / "artifacts" / "toy" / lab.gives["toy"]
+    assert [result.resumed for result in toy(plan, resume=True)] == [True, True]
+    (folder / "a.json").write_text('{"a": 1}')
+    assert [result.resumed for result in toy(plan, resume=True)] == [True, False]
+    shutil.rmtree(plan.folder / "artifacts")
+    assert [result.resumed for result in toy(plan, resume=True)] == [True, False]
 
 
 def test_without_resume_all_runs_again(plan):
@@ -131,17 +148,85 @@ def test_unknown_profiles_and_devices_are_refused(course, options):
         runs.Plan(course, **options)
 
 
-def test_modules_that_take_an_artifact_depend_on_the_lab_that_gives_it(course_folder):
-    from breakthrough.course import syllabus
-
+@pytest.fixture
+def taking(course_folder):
+    """A course of which a second module takes what the first one's lab gives."""
     text = (course_folder / "course.yml").read_text().replace("    state: planned\n", "    hours: {lab: 7, exchange: 2, lesson: 1}\n")
-    plan = runs.Plan(syllabus.parse(text, course_folder), "tiny")
-    later = plan.tasks()[-1]
-    before = runs.input_key(plan, later, "library")
-    write_notebook(course_folder / "notebooks" / "01_toy.ipynb", ("code", "'a lesson gives nothing'"))
-    assert runs.input_key(plan, later, "library") == before
-    write_notebook(course_folder / "solutions" / "01_toy" / "01_toy.ipynb", ("code", "'changed'"))
-    assert runs.input_key(plan, later, "library") != before
+    write_notebook(course_folder / "notebooks" / "02_later.ipynb", *lesson_cells())
+    gives = ("code", "from breakthrough import artifacts\nartifacts.save('toy', {'a.json': lambda path: path.write_text('[1]')})")
+    write_notebook(course_folder / "notebooks" / "01_toy.ipynb", *lesson_cells(*QUESTION))
+    write_notebook(course_folder / "solutions" / "01_toy" / "01_toy.ipynb", *lab_cells(), gives)
+    return runs.Plan(syllabus.parse(text, course_folder), "tiny")
+
+
+def test_a_module_runs_again_when_the_content_that_it_takes_changed_and_only_then(taking, course_folder):
+    def resumed(**options):
+        return {one.name: one.resumed for one in runs.run(taking, taking.course.built[1:], resume=True, **options)}
+
+    assert resumed() == {"01_toy lesson": False, "01_toy lab": False, "02_later lesson": False}
+    assert set(resumed().values()) == {True}
+    lab = course_folder / "solutions" / "01_toy" / "01_toy.ipynb"
+    lab.write_text(lab.read_text().replace("# Toy lab", "# The toy lab"))  # it gives the same
+    assert resumed(jobs=2) == {"01_toy lesson": True, "01_toy lab": False, "02_later lesson": True}
+    lab.write_text(lab.read_text().replace("[1]", "[2]"))
+    assert resumed(jobs=2) == {"01_toy lesson": True, "01_toy lab": False, "02_later lesson": False}
+
+
+def test_notebooks_at_once_give_what_they_give_one_by_one(plan, course_folder):
+    seconds = {}
+    for jobs in (1, 3):
+        results = runs.run(plan, jobs=jobs)
+        assert [one.name for one in results] == ["00_start lesson", "01_toy lesson", "01_toy lab"] == list(runs.load_results(plan))
+        seconds[jobs] = [(one.name, one.status, one.points, one.checks, one.key) for one in results]
+    assert seconds[1] == seconds[3]
+
+
+def test_a_kernel_gets_its_share_of_the_machine(plan, course_folder, monkeypatch):
+    monkeypatch.setattr(runs.devices, "cores", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    shows = ("code", "import os\nprint(os.environ.get('BREAKTHROUGH_CORES'), os.environ.get('OMP_NUM_THREADS'), os.environ.get('MKL_NUM_THREADS'))")
+    write_notebook(course_folder / "notebooks" / "01_toy.ipynb", *lesson_cells(*QUESTION, shows))
+    said = {}
+    for jobs in (1, 2, 8):
+        toy(plan, jobs=jobs)
+        said[jobs] = plan.tasks()[1].target.read_text()
+    assert "None 3 None" in said[1] and "4 3 4" in said[2] and "1 1 1" in said[8]
+
+
+def test_an_interrupt_ends_every_kernel(course_folder):
+    """Ctrl-C in the middle of two notebooks: no kernel is left, nor what it started."""
+    mark = f"mark-{os.getpid()}"
+    hangs = ("code", f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import time; time.sleep(300)', '{mark}'])")
+    for path in ("notebooks/00_start.ipynb", "notebooks/01_toy.ipynb"):
+        write_notebook(course_folder / path, hangs)
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nimport sys\nfrom breakthrough import cli\nsys.exit(cli.main(['run', '--jobs', '2']))"
+    going = subprocess.Popen([sys.executable, "-c", code], cwd=course_folder)
+
+    def left():
+        return [one for one in psutil.process_iter(["cmdline"]) if mark in (one.info["cmdline"] or ())]
+
+    wait_until(lambda: len(left()) == 2)
+    kernels = psutil.Process(going.pid).children(recursive=True)
+    going.send_signal(signal.SIGINT)
+    assert going.wait(60) == 130
+    wait_until(lambda: not left() and not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in kernels))
+    assert runs.load_results(runs.Plan(syllabus.load(course_folder))) == {}  # what was stopped is no result
+
+
+def wait_until(true, patience_s=120):
+    until = time.monotonic() + patience_s
+    while not true():
+        assert time.monotonic() < until, "it did not come true"
+        time.sleep(0.2)
+
+
+def test_a_gpu_that_is_not_there_is_told_before_anything_runs(plan, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="expected a machine with CUDA, got none found by torch; try --device auto"):
+        toy(runs.Plan(plan.course, "tiny", device="cuda"))
+    assert not plan.folder.exists()
 
 
 def test_a_run_asks_the_standard_questions(plan):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakthrough.cli import capstone as capstones, cohort, compile as compiling, exchange, federate, gate as gates, learner, quantize, scenes, serve
+from breakthrough.cli import capstone as capstones, cohort, compile as compiling, exchange, federate, gate as gates, learner, quantize, run as running, scenes, serve
 from breakthrough.cli.groups import group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
@@ -47,7 +47,7 @@ def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks 
     \b
     The whole course:
       breakthrough run                 execute every lesson and every solved lab, then report
-      breakthrough run 01 --resume     only module 01, and only what changed
+      breakthrough run 01              only module 01; what is unchanged since its last run stays
       breakthrough release --check     are labs/ in step with solutions/?
     \b
     Each module's library by itself:
@@ -75,33 +75,6 @@ def doctor(deep: Annotated[bool, typer.Option(help="Also import torch and ask it
     findings = doctors.examine(deep=deep)
     terminal.print_findings(findings)
     _exit(any(finding.status == doctors.MISSING and finding.needed for finding in findings))
-
-
-@app.command()
-def run(
-    modules: Modules = None,
-    profile: Profile = "quick",
-    device: Device = "auto",
-    seed: Annotated[int, typer.Option(help="The SEED every notebook gets.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Skip notebooks whose result is whole and unchanged.")] = False,
-) -> None:
-    """Execute lessons and solved labs in order, then report.
-
-    \b
-    Executed notebooks go to build/run/<profile>/, the report to build/report/index.html. A notebook
-    that fails does not hide the rest; the exit code is then 1.
-      breakthrough run
-      breakthrough run moe --profile tiny
-      breakthrough run --device cuda --profile full --resume
-    """
-    from breakthrough.course import report as reports, runs, terminal
-
-    course = _course()
-    plan = runs.Plan(course, profile, device, seed)
-    with terminal.RunWatcher() as watcher:
-        results = runs.run(plan, _chosen(course, modules), resume=resume, watcher=watcher)
-    print(reports.write(plan))
-    _exit(not all(result.whole for result in results))
 
 
 @app.command()
@@ -259,7 +232,7 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
     _exit(benches.run(_course().root, room, context.args))
 
 
-ROOMS = (quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, cohort.handin, gates.gate,
+ROOMS = (running.run, quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, cohort.handin, gates.gate,
          learner.learner)
 commands = [app.command()(one) for one in ROOMS]
 

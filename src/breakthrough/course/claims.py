@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 
 from breakthrough import events
-from breakthrough.course import runs, syllabus
+from breakthrough.course import syllabus
 from breakthrough.course.notebooks import CLAIM_MIME
 from breakthrough.course.schema import Claim, Syllabus
 from breakthrough.errors import InputError, expected
@@ -155,6 +155,8 @@ def _own() -> list[Mapping[str, Any]]:
 
 
 def _last_runs(course: Syllabus) -> Iterable[Mapping[str, Any]]:
+    from breakthrough.course import runs  # what runs the course is no input of a lab that records a claim
+
     for profile in _PROFILES:
         for result in runs.load_results(runs.Plan(course, profile)).values():
             yield from result.claims.values()

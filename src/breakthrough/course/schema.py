@@ -51,7 +51,8 @@ class Exchange(_Entry):
 class Module(_Entry):
     """One module of the course.
 
-    Units: hours in hours; `points` carry the grade; both are empty while `state` is planned
+    Units: hours in hours; `points` carry the grade; both are empty while `state` is planned; `quiet` are
+           those of its notebooks that measure wall time: nothing runs beside them
     """
 
     id: ModuleId
@@ -66,6 +67,7 @@ class Module(_Entry):
     claims: tuple[ClaimId, ...] = ()
     takes: tuple[ArtifactKind, ...] = ()
     gives: tuple[ArtifactKind, ...] = ()
+    quiet: tuple[Literal["lesson", "lab"], ...] = ()
 
     @property
     def built(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from breakthrough.course.runs import Result, Task, Watcher
 from breakthrough.course.schema import KINDS
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from breakthrough.course.answers import Checked
     from breakthrough.course.claims import Entry
     from breakthrough.course.doctor import Finding
@@ -24,15 +25,19 @@ WIDTH = 100  # of a table that is to be read at once
 _STYLES = {"OK": "green", "missing": "bold red", "note": "yellow", "passed": "green", "wrong": "bold red", "stopped": "bold red"}
 
 
+def _bars():
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("cell {task.fields[cell]}"), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+
+
 class CellBar:
     """A bar on a terminal that says which cell of a notebook runs, and for how long; on a pipe, nothing."""
 
     def __init__(self, notebook: str, cells: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("cell {task.fields[cell]}"), TimeElapsedColumn())
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        self._bar = _bars()
         self._task = self._bar.add_task(notebook, total=cells, cell=f"0/{cells}")
         self._cells = cells
 
@@ -49,29 +54,34 @@ class CellBar:
 
 
 class RunWatcher(Watcher):
-    """A bar over the cells of the current notebook, and one line for every notebook that ended."""
+    """A bar over the cells of each notebook that runs, and one line for every notebook that ended."""
 
     def __init__(self) -> None:
-        self._bars = ExitStack()
+        self._bars = _bars()
+        self._running: dict[str, tuple[TaskID, int]] = {}  # the bar of a notebook, and its cells
 
     def __enter__(self) -> RunWatcher:
+        self._bars.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bars.close()  # after an interrupt too: a bar hides the cursor
+        self._bars.stop()  # after an interrupt too: a bar hides the cursor
 
     def begin(self, task: Task, cells: int) -> None:
-        """Start the bar of a notebook."""
-        self._bar = self._bars.enter_context(CellBar(task.name, cells))
+        """Add the bar of a notebook."""
+        self._running[task.name] = self._bars.add_task(task.name, total=cells, cell=f"0/{cells}"), cells
 
     def cell(self, task: Task, index: int, name: str) -> None:
-        """Move the bar to the cell that begins."""
-        self._bar.cell(index, name)
+        """Move its bar to the cell that begins."""
+        bar, cells = self._running[task.name]
+        self._bars.update(bar, completed=index, cell=f"{index + 1}/{cells} {name}")
 
     def end(self, task: Task, result: Result) -> None:
-        """Remove the bar and print the notebook's line."""
-        self._bars.close()
+        """Remove its bar and print the notebook's line."""
+        self._bars.remove_task(self._running.pop(task.name)[0])
+        self._bars.stop()  # a line on standard output, which may be a file, does not go through the bars
         print(result.line(), flush=True)
+        self._bars.start()
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

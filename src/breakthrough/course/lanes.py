@@ -1,0 +1,118 @@
+"""Several notebooks at a time: which may begin, how many, and with what share of the machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from threading import Lock
+
+from breakthrough import devices
+from breakthrough.course.plan import Plan, Task
+from breakthrough.errors import InputError, expected
+
+MEMORY_BYTES = 3 << 30  # of a notebook, at the most
+MOST = 4  # the course is a chain in parts: more would wait for each other
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "TVM_NUM_THREADS")
+
+
+def sensible(device: str = "auto") -> int:
+    """How many notebooks this machine runs at once: by its cores and its free memory; one where they would share a GPU."""
+    import psutil
+
+    from breakthrough.course import doctor
+
+    if device == "cuda" or (device == "auto" and doctor.gpu()):
+        return 1
+    return max(1, min(MOST, devices.cores(), psutil.virtual_memory().available // MEMORY_BYTES))
+
+
+def share(jobs: int) -> dict[str, str]:
+    """The variables that give a kernel its part of the cores; where the user gave fewer threads, these."""
+    cores = max(1, devices.cores() // jobs)
+    if jobs == 1:
+        return {}
+    given = {name: os.environ.get(name, "") for name in THREADS}
+    return {name: str(min(cores, int(text)) if text.isdecimal() and int(text) else cores) for name, text in given.items()} | {devices.CORES: str(cores)}
+
+
+class Kernels:
+    """The kernels that run, to be ended from another thread."""
+
+    def __init__(self) -> None:
+        self._pids: set[int] = set()
+        self._ended, self._lock = False, Lock()
+
+    def add(self, pid: int) -> None:
+        """Know a kernel that started; it ends at once when the others were ended."""
+        with self._lock:
+            self._pids.add(pid)
+        if self._ended:
+            self.end()
+
+    def end(self) -> None:
+        """End every kernel and what it started, now and from now on."""
+        import psutil
+
+        self._ended = True
+        with self._lock:
+            pids = set(self._pids)
+        for pid in pids:
+            try:
+                kernel = psutil.Process(pid)
+                tree = [*kernel.children(recursive=True), kernel]
+            except psutil.Error:
+                continue
+            for process in tree:
+                try:
+                    process.kill()
+                except psutil.Error:  # it ended meanwhile
+                    continue
+
+
+def run(plan: Plan, tasks: Sequence[Task], jobs: int, begin: Callable[[Task], Callable[[], None] | None], end: Callable[[Task], None],
+        kernels: Kernels) -> None:
+    """Run tasks, several at a time: a task begins when the labs it takes from are done, and alone when it is quiet.
+
+    `begin` is called in this thread and gives the work to do in another, or None when there is none;
+    `end` is called in this thread after it. When either raises, and on Ctrl-C, every kernel is ended.
+
+    Raises: InputError for fewer jobs than one
+    """
+    if jobs < 1:
+        raise InputError(expected("at least one notebook at a time", jobs))
+    names = {task.name for task in tasks}
+    waits = {task.name: {giver.name for giver in plan.givers(task.module)} & names for task in tasks}
+    todo, running, done = list(tasks), {}, set()
+    with ThreadPoolExecutor(jobs, thread_name_prefix="notebook") as pool:
+        try:
+            while todo or running:
+                while (task := may_begin(todo, list(running.values()), waits, done, jobs)) is not None:
+                    todo.remove(task)
+                    work = begin(task)
+                    if work is None:
+                        end(task)
+                        done.add(task.name)
+                    else:
+                        running[pool.submit(work)] = task
+                for future in _first(running):
+                    task = running.pop(future)
+                    future.result()
+                    end(task)
+                    done.add(task.name)
+        except BaseException:
+            kernels.end()
+            raise
+
+
+def may_begin(todo: Sequence[Task], running: Sequence[Task], waits: Mapping[str, set[str]], done: set[str], jobs: int) -> Task | None:
+    """The next task to begin, if one may: what others can run beside comes before what must run alone."""
+    if len(running) >= jobs or any(task.quiet for task in running):
+        return None
+    ready = [task for task in todo if waits[task.name] <= done]
+    beside = next((task for task in ready if not task.quiet), None) if jobs > 1 else None
+    return beside or (ready[0] if ready and not running else None)
+
+
+def _first(running: Mapping[Future, Task]) -> set[Future]:
+    return wait(running, return_when=FIRST_COMPLETED).done if running else set()
