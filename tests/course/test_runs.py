@@ -71,7 +71,7 @@ def test_resume_skips_what_is_whole_and_unchanged(plan, course_folder):
 
 def test_resume_runs_again_what_was_altered_or_depends_on_another_seed(plan):
     toy(plan)
-    lesson, lab = plan.tasks()[1:]
+    _, lab = plan.tasks()[1:]
     lab.target.write_text(lab.target.read_text() + "\n")
     assert [result.resumed for result in toy(plan, resume=True)] == [True, False]
     assert [result.resumed for result in toy(runs.Plan(plan.course, "tiny", seed=1), resume=True)] == [False, False]

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from breakthrough.cli import capstone as capstones, cohort, compile as compiling, exchange, federate, gate as gates, learner, quantize, run as running, scenes, serve
+from breakthrough.cli import (
+    capstone as capstones,
+    cohort,
+    compile as compiling,
+    exchange,
+    federate,
+    gate as gates,
+    learner,
+    quantize,
+    run as running,
+    scenes,
+    serve,
+)
 from breakthrough.cli.groups import group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
