@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from breakthrough.capstone import lesson_figures, spec, stages
-from breakthrough.capstone.lesson_figures import KEPT, MADE, Alarms
+from breakthrough.capstone import lesson_figures, spec, stage_figures, stages
+from breakthrough.capstone.lesson_figures import Alarms
+from breakthrough.capstone.stage_figures import KEPT, MADE
 from breakthrough.errors import InputError, ShapeError
 
 GRAPH = stages.graph(spec.PROFILES["tiny"])
@@ -21,14 +22,14 @@ def labels(axes):
 
 
 def test_a_box_for_each_kind_and_a_square_for_each_factory():
-    (axes,) = lesson_figures.draw_stages(GRAPH).axes
+    (axes,) = stage_figures.draw_stages(GRAPH).axes
     said = [text for text in words(axes) if text]
     assert {text for text in said if len(text) > 1} == {name.partition(".")[0] for name in GRAPH}
     assert sorted(text for text in said if len(text) == 1) == sorted("nesw" * 3)
 
 
 def test_a_stage_stands_right_of_what_it_needs_and_no_arrow_says_what_a_longer_way_says():
-    (axes,) = lesson_figures.draw_stages(GRAPH).axes
+    (axes,) = stage_figures.draw_stages(GRAPH).axes
     at = {text.get_text(): text.get_position()[0] for text in axes.texts if text.get_text()}
     for name, stage in GRAPH.items():
         assert all(at[need.partition(".")[0]] < at[name.partition(".")[0]] for need in stage.needs)
@@ -36,7 +37,7 @@ def test_a_stage_stands_right_of_what_it_needs_and_no_arrow_says_what_a_longer_w
 
 
 def test_colours_tell_what_became_of_a_stage():
-    (axes,) = lesson_figures.draw_stages(GRAPH, {"train.north": MADE, "train.east": KEPT, "federated": MADE}).axes
+    (axes,) = stage_figures.draw_stages(GRAPH, {"train.north": MADE, "train.east": KEPT, "federated": MADE}).axes
     assert labels(axes) == ["made now", "was there", "not asked for"]
     train = next(one for one in axes.collections if len(one.get_offsets()) == 4 and one.get_offsets()[0][0] < 0)
     colours = [tuple(colour) for colour in train.get_facecolors()]

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from breakthrough.capstone.line import DOMAINS, LINE, SYNTHETIC
-from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, new_figure, plain
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, amounts, describe, listed, new_figure, trend
+from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,11 @@ def draw_accuracy(facts: Facts) -> Figure:
         _by_name(axes, [literal(name) for name in names], f"{TITLES[domain]}, {n:,} pictures")
         axes.set_xlabel("named rightly, %")
     _legend_below(figure, len(facts["versions"]))
-    return figure
+    said = (
+        "Dots with intervals: share of pictures named rightly, by factory and version. All factories: "
+        + "; ".join(f"{TITLES[domain]} " + amounts({version: 100 * facts["accuracy"][domain][version]["all"]["value"] for version in facts["versions"]}, "{:.1f}%") for domain in DOMAINS) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_recall(facts: Facts) -> Figure:
@@ -67,7 +72,11 @@ def draw_recall(facts: Facts) -> Figure:
     _by_name(axes, rows, "")
     axes.set_xlabel("found, % of those that are there")
     _legend_below(figure, 2)
-    return figure
+    said = (
+        "Dots with intervals: share of each class found by the served version. "
+        + "; ".join(f"{TITLES[domain]}: " + amounts({words(name): 100 * facts["recall"][domain][name]["value"] for name in facts["classes"] if facts["recall"][domain][name]["n"]}, "{:.1f}%") for domain in DOMAINS) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_gap(facts: Facts) -> Figure:
@@ -83,7 +92,11 @@ def draw_gap(facts: Facts) -> Figure:
     axes.set(yticks=range(len(rows)), yticklabels=[literal(name) for name in rows], ylim=(len(rows) - 0.5, -0.5))
     axes.set_xlabel("points: right on synthetic pictures less right on path-traced ones")
     _finish(axes, "x")
-    return figure
+    said = (
+        "Dots with intervals: how many points fewer are right on path-traced pictures than on synthetic ones. "
+        + amounts({name: 100 * one["value"] for name, one in rows.items() if one["value"] is not None}, "{:+.1f}") + "."
+    )
+    return describe(figure, said)
 
 
 def draw_confusion(facts: Facts) -> Figure:
@@ -105,7 +118,11 @@ def draw_confusion(facts: Facts) -> Figure:
         plain(axes)
         axes.spines[:].set_visible(False)
     figure.axes[0].set_ylabel("what it was")
-    return figure
+    said = (
+        "Two tables of counts: what pictures show against what the served version said. Named rightly: "
+        + "; ".join(f"{TITLES[domain]} {np.trace(np.array(facts['confusion'][domain])):,} of {np.sum(facts['confusion'][domain]):,}" for domain in DOMAINS) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_tradeoff(facts: Facts) -> Figure:
@@ -126,7 +143,11 @@ def draw_tradeoff(facts: Facts) -> Figure:
         _finish(axes, "both")
     figure.axes[0].set_ylabel("defects stopped, %")
     _legend_below(figure, 4)
-    return figure
+    said = (
+        "Curves of defects stopped against false alarms, with the thresholds that may be chosen. "
+        + "; ".join(f"{TITLES[domain]}: " + listed(f"{name} stops {100 * recall['value']:.1f}% for {100 * alarms['value']:.1f}% false alarms" for name, _, recall, alarms in _points(facts, domain)) for domain in DOMAINS) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_load(facts: Facts) -> Figure:
@@ -148,7 +169,7 @@ def draw_load(facts: Facts) -> Figure:
         axes.minorticks_off()
         axes.set_xlabel("clients at once")
         _finish(axes, "y")
-    return figure
+    return describe(figure, f"Two line charts by clients at once: answered a second, {trend((one['throughput'] for one in load), '{:,.0f}')}, and latency, p99 {trend((one['p99_ms'] for one in load), '{:.3g} ms')}.")
 
 
 def _points(facts: Facts, domain: str) -> Iterable[tuple[str, tuple[str, str], Any, Any]]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, RED, SKY, new_figure, plain
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, RED, SKY, amounts, describe, listed, new_figure, trend, trends
+from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +41,11 @@ def draw_shares(shares: Mapping[str, Mapping[str, tuple[float, float, float]]], 
     axes.grid(axis="x", color=PALE)
     plain(axes)
     figure.legend(ncols=len(series) + 1, **BELOW)
-    return figure
+    said = (
+        f"Dots with intervals, {title or 'shares in per cent'}: "
+        + "; ".join(f"{name} " + amounts({one: 100 * told[0] for one, told in row.items()}, "{:.1f}%") for name, row in shares.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_enough(ways: Mapping[str, Bounds], claim: float, counts: Sequence[int]) -> Figure:
@@ -61,7 +66,11 @@ def draw_enough(ways: Mapping[str, Bounds], claim: float, counts: Sequence[int])
     axes.minorticks_off()
     plain(axes)
     axes.legend(frameon=False, fontsize=9.5)
-    return figure
+    said = (
+        f"Lines on logarithmic axes: what a line may err in per cent when every picture was right, by their number, beside what a claim of {100 * claim:g}% allows. From {counts[0]:,} to {counts[-1]:,} pictures: "
+        + trends({name: [100 * (1 - bounds(m, m)[0]) for m in (counts[0], counts[-1])] for name, bounds in ways.items()}, "{:.2g}%") + "."
+    )
+    return describe(figure, said)
 
 
 def draw_costs(thresholds: np.ndarray, curves: Mapping[str, np.ndarray], best: Mapping[str, tuple[float, float]]) -> Figure:
@@ -86,7 +95,11 @@ def draw_costs(thresholds: np.ndarray, curves: Mapping[str, np.ndarray], best: M
     axes.set_ylim(0, 2 * max(float(curve.max()) for curve in curves.values()) + 1)
     plain(axes)
     figure.legend(ncols=len(curves), **BELOW)
-    return figure
+    said = (
+        "Step curves: euros for 1,000 inspections by the threshold, a curve a rate of faults. Chosen: "
+        + "; ".join(f"{name} {'nothing is stopped' if math.isinf(at) else f'from {at:.2f}'}, {cost:,.0f} €" for name, (at, cost) in best.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_grid(states: Mapping[str, Mapping[str, str]], looks: Mapping[str, tuple[str, str]], notes: Mapping[str, str] | None = None) -> Figure:
@@ -112,7 +125,11 @@ def draw_grid(states: Mapping[str, Mapping[str, str]], looks: Mapping[str, tuple
     for state, (colour, _) in looks.items():
         axes.bar(0, 0, color=colour, label=state)
     figure.legend(ncols=len(looks), **BELOW)
-    return figure
+    said = (
+        f"Table of {len(rows)} stages by {len(states)} cases, each cell one of {listed(looks)}. "
+        + "; ".join(f"{name}: " + amounts({state: list(case.values()).count(state) for state in looks if state in case.values()}) for name, case in states.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_promise(promised: Mapping[int, Sequence[float]], paid: Mapping[int, Sequence[float]]) -> Figure:
@@ -129,7 +146,11 @@ def draw_promise(promised: Mapping[int, Sequence[float]], paid: Mapping[int, Seq
     axes.set(xlabel="pictures that the threshold was chosen with", ylabel="€ for 1,000 inspections", xticks=sizes, ylim=(0, None))
     plain(axes)
     figure.legend(ncols=2, **BELOW)
-    return figure
+    said = (
+        f"Lines with bands: euros for 1,000 inspections by the pictures that a threshold was chosen with, {trend(sizes, '{:g}')}. "
+        + trends({name: [np.mean(costs) for costs in told.values()] for name, told in {"promised on those": promised, "paid on others": paid}.items()}, "{:,.0f} €") + "."
+    )
+    return describe(figure, said)
 
 
 def draw_watch(shifts: Mapping[str, tuple[np.ndarray, float, tuple[int, int] | None]], features: Sequence[str], window: int) -> Figure:
@@ -158,7 +179,11 @@ def draw_watch(shifts: Mapping[str, tuple[np.ndarray, float, tuple[int, int] | N
         plain(axes)
         axes.tick_params(length=0)
     figure.colorbar(image, ax=list(panels), label="distance", shrink=0.7)
-    return figure
+    said = (
+        f"Maps of distances by window and feature, a panel for each of {len(shifts)} shifts, crosses where a limit is passed. "
+        + "; ".join(f"{name}: " + ("no alarm" if alarm is None else f"alarm after {alarm[0]} pictures by {features[alarm[1]]}") for name, (_, _, alarm) in shifts.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_canaries(found: Mapping[str, Mapping[str, Sequence[tuple[str, int]]]], most: int) -> Figure:
@@ -180,7 +205,11 @@ def draw_canaries(found: Mapping[str, Mapping[str, Sequence[tuple[str, int]]]], 
     axes.set(xlabel="inspections until the verdict (at the right end: none)", xlim=(0, 1.03 * most))
     plain(axes)
     figure.legend(ncols=len(VERDICTS), **BELOW)
-    return figure
+    said = (
+        f"Dots: after how many of {most:,} inspections which verdict came. "
+        + "; ".join(f"{candidate}, {way}: " + amounts({verdict: [said for said, _ in ends].count(verdict) for verdict in VERDICTS if verdict in [said for said, _ in ends]}) for candidate, way, ends in rows) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_pictures(rows: Mapping[str, Sequence[np.ndarray]], titles: Sequence[str] = ()) -> Figure:
@@ -196,7 +225,7 @@ def draw_pictures(rows: Mapping[str, Sequence[np.ndarray]], titles: Sequence[str
         line[0].set_ylabel(name, fontsize=10)
     for axes, title in zip(panels[0], titles):
         axes.set_title(title, fontsize=10)
-    return figure
+    return describe(figure, f"Pictures in {len(rows)} rows, {listed(rows)}, {columns} in each" + (f": {listed(titles)}." if titles else "."))
 
 
 def _bare(axes: Axes) -> None:

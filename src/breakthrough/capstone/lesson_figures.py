@@ -1,56 +1,24 @@
-"""The drawings of lesson 06: stages and what became of them, intervals, alarms as dots, lamps that age, tests looked at too often.
+"""The drawings of lesson 06: intervals, alarms as dots, lamps that age, tests looked at too often.
 
 Every function returns a matplotlib Figure of its own. Colours are Okabe and Ito's; a mark or a word says the same.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from breakthrough.capstone.stages import Stage
 from breakthrough.errors import InputError, ShapeError, expected
-from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PALE, RED, SKY, new_figure, plain
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, RED, amounts, describe, listed, new_figure, trends
+from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MADE, KEPT = "made", "there"  # what may have become of a stage; one that was not looked at has no state
-LOOKS = {MADE: (ORANGE, "made now"), KEPT: (SKY, "was there"), "": ("white", "not asked for")}
-ROWS = {"traced": -0.9, "central": 0, "answers": 0, "line": 0.5, "test": 2}  # the others stand in row 1
 STYLES = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "D", "-."))
-
-
-def draw_stages(stages: Mapping[str, Stage], states: Mapping[str, str] | None = None) -> Figure:
-    """A box for each kind of stage, in columns by what must come first; a dot for each factory; coloured by what became of it.
-
-    `states` by stage: MADE or KEPT. Arrows that a longer way says already are left out. Sources stand as late as they may.
-    """
-    kinds = _kinds(stages)
-    column = _columns(kinds)
-    figure = new_figure(11, 3.9)
-    axes = figure.subplots()
-    axes.set(xlim=(-0.45, max(column.values()) + 0.45), ylim=(2.5, -1.35))
-    axes.axis("off")
-    place = {kind: (column[kind], ROWS.get(kind, 1)) for kind in kinds}
-    reach = _reach(kinds)
-    for kind, needs in kinds.items():
-        for need in needs:
-            if not any(need in reach[other] for other in needs):
-                (x0, y0), (x1, y1) = place[need], place[kind]
-                axes.annotate("", (x1 - 0.36, y1), (x0 + 0.36, y0), arrowprops={"arrowstyle": "-|>", "color": GREY, "lw": 1.2, "shrinkA": 0, "shrinkB": 0})
-    for kind, (x, y) in place.items():
-        _box(axes, x, y, kind, [name for name in stages if name.partition(".")[0] == kind], states)
-    if states is not None:
-        for look in LOOKS.values():
-            axes.scatter([], [], marker="s", s=90, fc=look[0], ec=INK, lw=0.8, label=look[1])
-        axes.legend(frameon=False, fontsize=10, loc="lower left", ncols=3, handletextpad=0.3)
-    return figure
 
 
 def none_missed(counts: Sequence[int], most: float = 0.032, alpha: float = 0.05) -> Figure:
@@ -69,7 +37,11 @@ def none_missed(counts: Sequence[int], most: float = 0.032, alpha: float = 0.05)
     axes.set(xlim=(0, 100 * most), ylim=(0, 103), xlabel="true share of wrong answers, %", ylabel="chance of not one wrong answer, %")
     axes.legend(frameon=False, fontsize=10)
     plain(axes)
-    return figure
+    said = (
+        f"Falling curves: the chance of not one wrong answer by the true share of wrong answers. Down to {100 * alpha:g}% at a rate of "
+        + listed(f"{100 * (1 - alpha ** (1 / count)):.2f}% with {count:,} parts" for count in counts) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_intervals(panels: Mapping[str, Sequence[tuple[float, float]]], truth: float) -> Figure:
@@ -90,7 +62,11 @@ def draw_intervals(panels: Mapping[str, Sequence[tuple[float, float]]], truth: f
         axes.set_title(f"{name}: {missing} of {len(intervals)} miss the truth", fontsize=11, loc="left")
         plain(axes)
         axes.spines["left"].set_visible(False)
-    return figure
+    said = (
+        f"Horizontal lines: intervals of many repeated measurements beside the truth, {100 * truth:g}%. "
+        + "; ".join(axes.get_title(loc="left") for axes in figure.axes) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_coverage(counts: Sequence[int], shares: Mapping[str, Sequence[float]], aim: float = 0.95) -> Figure:
@@ -112,7 +88,11 @@ def draw_coverage(counts: Sequence[int], shares: Mapping[str, Sequence[float]], 
     axes.minorticks_off()
     axes.legend(frameon=False, fontsize=10, loc="lower right")
     plain(axes)
-    return figure
+    said = (
+        f"Lines: per cent of intervals that hold the truth by pictures measured, from {counts[0]:,} to {counts[-1]:,}, where {100 * aim:g}% were promised. "
+        + trends({name: [100 * x for x in found] for name, found in shares.items()}, "{:.0f}%") + "."
+    )
+    return describe(figure, said)
 
 
 @dataclass(frozen=True)
@@ -159,7 +139,11 @@ def draw_alarms(panels: Mapping[str, Alarms], wide: int = 40) -> Figure:
         axes.axis("off")
         axes.set_title(f"{name}: {100 * one.real:.0f}% of alarms are real", fontsize=11, loc="left")
         axes.legend(frameon=False, fontsize=9.5, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, handletextpad=0.2, columnspacing=1)
-    return figure
+    said = (
+        "Fields of dots, one for each part, with rings around alarms. "
+        + "; ".join(f"{name}: {one.faulty} of {one.faulty + one.sound} parts are faulty, {one.found} real and {one.false} false alarms, so {100 * one.real:.0f}% of alarms are real" for name, one in panels.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_lamps(rows: Mapping[str, np.ndarray], most: int = 7) -> Figure:
@@ -175,7 +159,11 @@ def draw_lamps(rows: Mapping[str, np.ndarray], most: int = 7) -> Figure:
             axes.imshow(image)
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-    return figure
+    said = (
+        f"{count} pictures in each of {len(rows)} rows, {listed(rows)}, of the same scenes: mean pixel value "
+        + amounts({name: float(np.mean(images[:count])) for name, images in rows.items()}, "{:.0f}") + "."
+    )
+    return describe(figure, said)
 
 
 def draw_features(names: Sequence[str], sets: Mapping[str, np.ndarray]) -> Figure:
@@ -200,7 +188,11 @@ def draw_features(names: Sequence[str], sets: Mapping[str, np.ndarray]) -> Figur
     figure.axes[0].set_ylabel("share of pictures below")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=10)
-    return figure
+    said = (
+        f"Cumulative curves of {len(names)} features, {listed(names)}, for {listed(sets)}. Largest distance from {next(iter(sets))}: "
+        + "; ".join(f"{label} " + amounts({name: 100 * distance(first[:, f], values[:, f]) for f, name in enumerate(names)}, "{:.0f}%") for label, values in list(sets.items())[1:]) + "."
+    )
+    return describe(figure, said)
 
 
 def distance(first: np.ndarray, second: np.ndarray) -> float:
@@ -242,45 +234,8 @@ def draw_looks(z: np.ndarray, limit: float, shares: Mapping[str, np.ndarray], ai
     for axes in (left, right):
         plain(axes)
         axes.xaxis.set_major_formatter("{x:,.0f}")
-    return figure
-
-
-def _kinds(stages: Mapping[str, Stage]) -> dict[str, list[str]]:
-    """The kinds of stages with the kinds that they need, each after those."""
-    found: dict[str, dict[str, None]] = defaultdict(dict)
-    for name, stage in stages.items():
-        found[name.partition(".")[0]].update(dict.fromkeys(need.partition(".")[0] for need in stage.needs))
-    return {kind: list(needs) for kind, needs in found.items()}
-
-
-def _columns(kinds: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Columns by the longest way to a kind; what needs nothing stands one before the first that needs it."""
-    deep: dict[str, int] = {}
-    for kind, needs in sorted(kinds.items(), key=lambda pair: len(_reach(kinds)[pair[0]])):
-        deep[kind] = 1 + max((deep[need] for need in needs), default=-1)
-    late = {kind: min((deep[other] for other, wants in kinds.items() if kind in wants), default=1) - 1 for kind, needs in kinds.items() if not needs}
-    return deep | late
-
-
-def _reach(kinds: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
-    """What each kind hangs on, however far."""
-
-    def all_of(kind: str) -> set[str]:
-        return set(kinds[kind]).union(*map(all_of, kinds[kind]))
-
-    return {kind: all_of(kind) for kind in kinds}
-
-
-def _box(axes: Axes, x: float, y: float, kind: str, names: Sequence[str], states: Mapping[str, str] | None) -> None:
-    from matplotlib.patches import FancyBboxPatch
-
-    several = len(names) > 1
-    look = [LOOKS[(states or {}).get(name, "")][0] for name in names]
-    axes.text(x, y - (0.13 if several else 0), kind, ha="center", va="center", fontsize=11, color=INK, zorder=3)
-    fill = PALE if several else "white" if states is None else look[0]
-    axes.add_patch(FancyBboxPatch((x - 0.36, y - 0.33), 0.72, 0.66, boxstyle="round,pad=0,rounding_size=0.08", fc=fill, ec=INK, lw=1.1, zorder=2))
-    if several:
-        at = np.linspace(x - 0.24, x + 0.24, len(names))
-        axes.scatter(at, [y + 0.14] * len(names), marker="s", s=120, fc=look, ec=INK, lw=0.8, zorder=3)
-        for one, name in zip(at, names):
-            axes.text(one, y + 0.15, name.partition(".")[2][:1], ha="center", va="center", fontsize=8.5, color=INK, zorder=4)
+    said = (
+        f"Left lines of {len(z)} streams' difference in standard errors over looks, of which {beyond.any(1).sum()} cross {limit:g}; right lines: per cent of streams with a verdict by looks. After the last: "
+        + amounts({name: 100 * float(share[-1]) for name, share in shares.items()}, "{:.1f}%") + f", where {100 * aim:g}% were promised."
+    )
+    return describe(figure, said)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from breakthrough import files
 from breakthrough.errors import InputError, expected
 from breakthrough.lineage import WHOLE, Link
+from breakthrough.pictures import describe, listed
 
 INK, GOOD, BAD, PALE = "#333333", "#0072B2", "#D55E00", "#bbbbbb"
 SUFFIXES = (".svg", ".png", ".pdf")
@@ -43,7 +44,11 @@ def draw(link: Link, *, direct: bool = True) -> Figure:
     columns, high = columns - 1, high - 1
     axes.set(xlim=(-0.6, columns + 0.6), ylim=(high + 0.6, -0.6))
     axes.set_axis_off()
-    return figure
+    said = (
+        f"Diagram of {len(links)} artifacts as boxes, with arrows from what each was made of, in {columns + 1} columns: {listed(dict.fromkeys(one.name.partition('.')[0] for one in sorted(links, key=lambda one: depth[one.id])))}. "
+        + (f"{sum(one.state != WHOLE for one in links)} of them are not whole." if any(one.state != WHOLE for one in links) else "All are whole.")
+    )
+    return describe(figure, said)
 
 
 def save(link: Link, path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from breakthrough.capstone.figures import TITLES, literal, words
 from breakthrough.capstone.line import DOMAINS, Line
-from breakthrough.scenes.diagrams import GREY, INK, PALE, new_figure
+from breakthrough.pictures import GREY, INK, PALE, describe, listed, new_figure
 from breakthrough.train.pictures import Pictures
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def draw_contact_sheet(line: Line) -> Figure:
                 _show(axes, pictures, index)
     for axes, name in zip(panels[0], classes):
         axes.set_title(words(name), fontsize=10.5)
-    return figure
+    return describe(figure, f"Contact sheet of factories {listed(names)} by classes {listed(map(words, classes))}: a synthetic picture above a path-traced one, each defect outlined.")
 
 
 def draw_errors(line: Line, facts: Mapping[str, Any], domain: str) -> Figure:
@@ -58,7 +58,11 @@ def draw_errors(line: Line, facts: Mapping[str, Any], domain: str) -> Figure:
         axes.set_title(literal(text), fontsize=9, color=INK, linespacing=1.15)
     if not shown:
         panels[0].text(0, 0.5, "not one", fontsize=12, transform=panels[0].transAxes)
-    return figure
+    said = (
+        f"{len(shown)} {TITLES[domain]} pictures that were named wrongly, the surest first, defects outlined: "
+        + "; ".join(f"{words(one['was'])} said to be {words(one['said'])}, {100 * one['probability']:.0f}% sure" for one in shown[:4]) + "."
+    )
+    return describe(figure, said)
 
 
 def middle_of(pictures: Pictures, indices: np.ndarray) -> int | None:

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from breakthrough.course.schema import KINDS, Module, Syllabus
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, describe, listed, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which people with any colour vision tell apart
-BLUE, ORANGE, GREEN, INK, GREY = "#0072b2", "#e69f00", "#009e73", "#333333", "#8a8a8a"
 SPLIT = dict(zip(KINDS, (BLUE, ORANGE, GREEN)))
 SAYS = {"lab": "labs", "exchange": "exchange", "lesson": "lessons"}
 
@@ -22,7 +21,7 @@ SAYS = {"lab": "labs", "exchange": "exchange", "lesson": "lessons"}
 def path(course: Syllabus) -> Figure:
     """The modules in order, and on the arrows what each hands on. Dashed: in preparation."""
     modules = course.modules
-    figure = _figure(7, 0.85 * len(modules))
+    figure = new_figure(7, 0.85 * len(modules))
     axes = figure.subplots()
     axes.set(xlim=(-0.2, 10.2), ylim=(-1.35 * (len(modules) - 1) - 0.1, 0.9))
     axes.axis("off")
@@ -37,12 +36,12 @@ def path(course: Syllabus) -> Figure:
             axes.annotate("", (5, y - 0.48), (5, y), arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1.2,
                                                                "shrinkA": 0, "shrinkB": 0})
             axes.text(5.15, y - 0.22, _handed_on(course, index), va="center", fontsize=9.5, family="monospace", color=INK)
-    return figure
+    return describe(figure, f"Diagram: the {len(modules)} modules of the course as boxes from top to bottom, {listed(f'{m.id[:2]} {m.title}' for m in modules)}. Arrows name what each hands on to the next. ")
 
 
 def shape(course: Syllabus) -> Figure:
     """One bar: how the hours and the grade are meant to be split."""
-    figure = _figure(8, 1.2)
+    figure = new_figure(8, 1.2)
     axes = figure.subplots()
     axes.axis("off")
     left = 0.0
@@ -54,7 +53,7 @@ def shape(course: Syllabus) -> Figure:
         axes.text(left + share / 2, -0.62, SAYS[kind], ha="center", va="center", fontsize=10, color=INK)
         left += share
     axes.set(xlim=(0, left), ylim=(-0.85, 0.45))
-    return figure
+    return describe(figure, f"One bar split into {listed(f'{getattr(course.shape, kind):g}% {SAYS[kind]}' for kind in KINDS)}: how hours and grade are meant to be shared.")
 
 
 def _amount(module: Module) -> str:
@@ -80,18 +79,12 @@ def _module(axes, y: float, built: bool) -> None:
     axes.add_patch(FancyBboxPatch((0.1, y + 0.05), 9.8, 0.75, boxstyle="round,pad=0,rounding_size=0.15", **look))
 
 
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=100, layout="constrained")
-
-
 def shares(names: Sequence[str], scores: Sequence[float], probabilities: Sequence[float]) -> Figure:
     """Scores, and beside them the shares that softmax makes of them.
 
     Shapes: one of each per name
     """
-    figure = _figure(8, 2.7)
+    figure = new_figure(8, 2.7)
     left, right = figure.subplots(1, 2)
     for axes, values, form, title in ((left, scores, "{:g}", "scores"), (right, probabilities, "{:.2f}", "softmax")):
         bars = axes.bar(names, values, color=BLUE if axes is left else GREEN, width=0.7)
@@ -101,4 +94,4 @@ def shares(names: Sequence[str], scores: Sequence[float], probabilities: Sequenc
         axes.set_yticks([])
         axes.tick_params(length=0, labelsize=10)
         axes.spines[["top", "left", "right"]].set_visible(False)
-    return figure
+    return describe(figure, f"Two bar charts of {listed(names)}: scores {listed(f'{x:g}' for x in scores)}; softmax makes shares of them, {listed(f'{x:.2f}' for x in probabilities)}.")

@@ -12,6 +12,7 @@ from breakthrough import events
 from breakthrough.course import grade, syllabus
 from breakthrough.course.grade import Grade, Score
 from breakthrough.course.schema import KINDS, Module, Split, Syllabus
+from breakthrough.pictures import describe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,7 +109,11 @@ def figure(progress: Progress | None = None) -> Figure:
     found = progress.grade
     missing = f", {found.open_percent:.0f}% not there yet" if not found.whole else ""
     drawn.suptitle(f"Grade so far: {found.percent:.1f}%{missing}\nNext: {progress.next}", fontsize="medium", x=0.01, ha="left")
-    return drawn
+    said = (
+        f"Left stacked bars: points earned of those there are in {len(progress.modules)} modules, {progress.earned.total:g} of {progress.of.total:g}. Right bars: how the earned points are shared, with the course's aim as a line. "
+        + f"Grade so far {found.percent:.1f}%; next is {progress.next}."
+    )
+    return describe(drawn, said)
 
 
 def _of_module(module: Module, seen: list[Mapping[str, Any]], best: Mapping[str, float], reviewed: float | None,

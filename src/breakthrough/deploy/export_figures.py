@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from breakthrough.deploy.export import Exported
 from breakthrough.errors import InputError, expected
-from breakthrough.scenes.diagrams import GREEN, INK, ORANGE, PALE, SKY, YELLOW, new_figure
+from breakthrough.pictures import GREEN, INK, ORANGE, PALE, SKY, YELLOW, describe, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,7 +119,11 @@ def graphs(named: Mapping[str, Sequence[Op]], deep: int = DEEP) -> Figure:
     axes.set(xlim=(-0.5, left - 0.9), ylim=(-rows * STEP - 0.1, 0.45), aspect="equal")
     axes.axis("off")
     _legend(axes, named, rows)
-    return figure
+    said = (
+        "Graphs of operators as numbered boxes joined by arrows, in the order of running. "
+        + "; ".join(f"{title}: {sum(op.kind != BORDER for op in ops)} operators, of them {sum(op.kind == 'product' for op in ops)} products" for title, ops in named.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def _draw(axes: Axes, title: str, ops: Sequence[Op], left: float, deep: int) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from breakthrough.deploy.latency_figures import ms_axis
-from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PALE, RED, SKY, new_figure, plain
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, RED, SKY, amounts, describe, listed, new_figure, trend, trends
+from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +56,8 @@ def draw_tiles(stored: Sequence[tuple[slice, slice]], shape: tuple[int, int], lo
     right.set(xlabel="tile", ylabel="numbers loaded", xticks=tiles, xticklabels=tiles, title=f"{size} × {size} times {size} × {size}")
     right.minorticks_off()
     right.legend(frameon=False, fontsize=9.5)
-    return figure
+    said = f"Left {len(stored)} tiles of a matrix of {shape[0]} × {shape[1]}, numbered in the order of storing; those cut off at an edge have another colour. Right lines: numbers loaded by the size of tiles, {trend(tiles, '{:g}')}: {trend(loaded.values(), '{:,.0f}')}."
+    return describe(figure, said)
 
 
 def draw_traffic(counted: Mapping[int, Mapping[str, Sequence[int]]]) -> Figure:
@@ -72,7 +74,11 @@ def draw_traffic(counted: Mapping[int, Mapping[str, Sequence[int]]]) -> Figure:
     axes.set(xlabel="numbers moved", xlim=(0, 1.34 * most))
     axes.invert_yaxis()
     axes.legend(frameon=False, fontsize=9.5)
-    return figure
+    said = (
+        "Stacked bars: numbers moved for a row of scores, by the width d of the values. "
+        + "; ".join(f"d = {d}: " + amounts({name: sum(counts) for name, counts in found.items()}, "{:,}") for d, found in counted.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_kernels(seconds: Mapping[str, float], flops: float, peak: float, baseline: str, mine: str = "yours") -> Figure:
@@ -86,7 +92,11 @@ def draw_kernels(seconds: Mapping[str, float], flops: float, peak: float, baseli
     axes.axvline(peak / 1e9, color=INK, ls="--", lw=1)
     axes.set(xscale="log", xlabel="GFLOP/s (dashed: the peak measured above)", xlim=(min(0.5, *rates), 5 * peak / 1e9))
     axes.invert_yaxis()
-    return figure
+    said = (
+        f"Bars on a logarithmic scale: GFLOP/s of kernels beside a peak of {peak / 1e9:.0f}. "
+        + amounts({name: rate for name, rate in zip(seconds, rates)}, "{:.3g}") + f"; yours takes {seconds[mine] / seconds[baseline]:.2g} times as long as {baseline}." * (mine in seconds)
+    )
+    return describe(figure, said)
 
 
 def draw_accumulator(tops: Mapping[str, Sequence[float]], bits: Sequence[int], sums: Mapping[str, tuple[Any, Any]], width: int) -> Figure:
@@ -108,7 +118,11 @@ def draw_accumulator(tops: Mapping[str, Sequence[float]], bits: Sequence[int], s
     right.set(yticks=range(len(sums)), yticklabels=list(sums), ylim=(len(sums) - 0.3, -0.6))
     right.set(xlabel=f"the sum, in thousands (dashed: the ends of {width} bits)")
     right.legend(frameon=False, fontsize=9, loc="lower right", ncols=2)
-    return figure
+    said = (
+        f"Left lines: the largest code by the bits of the accumulator, {trend(bits, '{:g}')}: {trends(tops)}. Right: the sums that random and worst inputs reach of {listed(sums)}, beside the ends of {width} bits; worst sums beyond them: "
+        + str(sum(int(np.sum(np.abs(np.asarray(worst, float)) > 2 ** (width - 1))) for _, worst in sums.values())) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_percentiles(latencies_s: Sequence[float], percentile: Percentile, counts: Sequence[int]) -> Figure:
@@ -130,7 +144,11 @@ def draw_percentiles(latencies_s: Sequence[float], percentile: Percentile, count
     axes.xaxis.set_minor_locator(NullLocator())
     ms_axis(axes.yaxis)
     axes.legend(**BESIDE)
-    return figure
+    said = (
+        f"Dots with 95% intervals on logarithmic axes: percentiles of the first {listed(f'{n:,}' for n in counts)} runs in ms; hollow where nothing bounds them from above. With all runs: "
+        + amounts({f"p{percent}": 1e3 * percentile(list(latencies_s[: counts[-1]]), percent)[0] for percent in (50, 90, 99)}, "{:.3g} ms") + "."
+    )
+    return describe(figure, said)
 
 
 def draw_verdicts(table: Mapping[str, dict], read: Read, tolerance: float) -> tuple[Figure, dict[str, int]]:
@@ -166,7 +184,11 @@ def draw_batching(loads: Sequence[float], told: Mapping[str, np.ndarray]) -> Fig
     for axes, label in zip(panels, ("answered a second", "p99 of the answered, ms", "refused, %")):
         axes.set(xlabel="requests, × what one by one serves", ylabel=label, ylim=(0, None))
     panels[0].legend(frameon=False, fontsize=9)
-    return figure
+    said = (
+        f"Three line charts over load, {trend(loads, '{:g}')} times what one by one serves: answered a second, p99 in ms, and per cent refused. At the highest load: "
+        + "; ".join(f"{name} answers {values[-1][2]:,.0f}, p99 {values[-1][1]:.3g} ms, refuses {100 * values[-1][0]:.0f}%" for name, values in told.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_recall(answers: Answers, names: Mapping[str, str]) -> Figure:
@@ -179,7 +201,11 @@ def draw_recall(answers: Answers, names: Mapping[str, str]) -> Figure:
             axes.plot(x, 100 * share.value, look, color=colour, label=None if at else called, clip_on=False)
     axes.set(xticks=range(len(answers.classes)), xticklabels=answers.classes, ylabel="recall, % (95%)", ylim=(-4, 103))
     axes.legend(**BESIDE)
-    return figure
+    said = (
+        f"Dots with 95% intervals: recall of each of {len(answers.classes)} classes by {listed(names.values())}. Mean of the classes: "
+        + amounts({called: 100 * np.nanmean([share.value for share in answers.recall(name).values()]) for name, called in names.items()}, "{:.1f}%") + "."
+    )
+    return describe(figure, said)
 
 
 def draw_serving(tables: Mapping[str, ServingTable], clients: Sequence[int]) -> Figure:
@@ -199,7 +225,11 @@ def draw_serving(tables: Mapping[str, ServingTable], clients: Sequence[int]) -> 
         axes.xaxis.set_minor_locator(NullLocator())
         ms_axis(axes.yaxis)
     panels[1].legend(**BESIDE)
-    return figure
+    said = (
+        f"Two line charts by clients, {trend(clients, '{:g}')}: answered a second, and p99 in ms. Answered a second with batches and one by one at the most clients: "
+        + "; ".join(f"{name} {np.median(_values(one.rows[-1], 'batched', 'throughput')):,.0f} and {np.median(_values(one.rows[-1], 'single', 'throughput')):,.0f}" for name, one in tables.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def _values(row: Row, side: str, what: str) -> list[float]:

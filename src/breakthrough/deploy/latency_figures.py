@@ -9,7 +9,8 @@ import numpy as np
 from breakthrough.deploy.latency import PERCENTILES, Latencies, milliseconds, speed_text
 from breakthrough.deploy.latency_table import Cell, Table
 from breakthrough.deploy.limits import CLAIMED, DEADLINES_S, MEANS, Limits
-from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, new_figure, plain
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, amounts, describe, listed, new_figure
+from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +40,11 @@ def draw_latencies(found: Latencies, title: str = "") -> Figure:
     axes.set_xlabel("ms a call")
     axes.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1), title=f"speed; {found.baseline} = 1" if len(found.samples) > 1 else None, title_fontsize=9)
     axes.set_title(title or f"{found.machine}, {found.threads} thread(s)", fontsize=10.5)
-    return figure
+    said = (
+        "Curves: the share of calls that took at most so long, the upper tail stretched. Median of a call: "
+        + amounts({one.name: 1e3 * one.p50_s for one in found.samples}, "{:.3g} ms") + "."
+    )
+    return describe(figure, said)
 
 
 def _percentile_axis(axes: Axes) -> None:
@@ -95,7 +100,11 @@ def draw_table(found: Table) -> Figure:
     figure.suptitle(f"{found.machine}, {found.threads} thread(s); p50 in ms beside the bars{by}", fontsize=10.5)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=9, frameon=False, loc="outside lower center", ncols=max(1, len(batches)))
-    return figure
+    said = (
+        "Bars with intervals on a logarithmic scale: the speed of every way against eager, a panel a net. "
+        + "; ".join(f"{cell.net}, batch {cell.batch}: " + amounts({name: cell.speedup(name).value for name in ways if cell.speedup(name) and not cell.errs(name)}, "{:.2g} ×") for cell in found.cells) + "."
+    )
+    return describe(figure, said)
 
 
 def _bars(axes: Axes, cell: Cell, ways: list[str], place: int, count: int) -> None:
@@ -156,4 +165,5 @@ def draw_limits(found: Limits, way: str | None = None) -> Figure:
     right.set_title(f"against operations and bytes: R² {r2[1]:.2f}, {len(nets)} nets", fontsize=10.5)
     right.legend(fontsize=8.5, frameon=False, loc="lower right")
     figure.suptitle(f"{way}, batch 1: {found.machine.name}, {found.threads} thread(s)", fontsize=10.5)
-    return figure
+    said = f"Two scatter charts on logarithmic axes with lines: latency of {len(nets)} nets by {way} against parameters, R² {r2[0]:.2f}, and against the least that the roof allows, R² {r2[1]:.2f}; dotted lines are deadlines of {listed(f'{1e3 * one:.0f} ms' for one in DEADLINES_S)}."
+    return describe(figure, said)

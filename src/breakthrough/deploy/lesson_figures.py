@@ -14,7 +14,8 @@ import numpy as np
 from breakthrough.deploy.queueing import Served
 from breakthrough.deploy.trials import Trials
 from breakthrough.errors import InputError, expected
-from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, RED, SKY, new_figure, plain
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, RED, SKY, amounts, describe, new_figure, trends
+from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +43,11 @@ def fusion_by_size(times: Times, caches: Mapping[str, int]) -> Figure:
             axes.axvline(size, color=GREY, lw=1, ls=":")
             axes.text(size, axes.get_ylim()[1], f"{name} ends", fontsize=9, color=INK, ha="center", va="bottom")
     _finish_log(axes)
-    return figure
+    said = (
+        f"Lines on logarithmic axes: nanoseconds a number by the size of the array, {_size(sizes[0])} to {_size(sizes[-1])}; all rise beyond the caches. "
+        + trends({name: [1e9 * seconds / (size / 4) for size, seconds in row.items()] for name, row in times.items()}, "{:.2f} ns") + "."
+    )
+    return describe(figure, said)
 
 
 def best_so_far(found: Sequence[Trials], known: Mapping[str, float]) -> Figure:
@@ -72,7 +77,11 @@ def best_so_far(found: Sequence[Trials], known: Mapping[str, float]) -> Figure:
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(fontsize=10, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.14), ncols=3, title="fastest at the end", alignment="left")
     plain(axes)
-    return figure
+    said = (
+        "Marks for every trial and lines for the fastest so far, microseconds a run on a logarithmic scale. At the end: "
+        + amounts({one.name: 1e6 * min(one.seconds) for one in found}, "{:.1f} µs") + "; known: " + amounts({name: 1e6 * s for name, s in known.items()}, "{:,.1f} µs") + "."
+    )
+    return describe(figure, said)
 
 
 def product_times(times: Times) -> Figure:
@@ -93,7 +102,11 @@ def product_times(times: Times) -> Figure:
         axes.set(xlabel="milliseconds", xlim=(0, 1.25 * longest), ylim=(len(times) - 0.5, -0.5))
         plain(axes)
     panels[0].set_yticks(range(len(times)), list(times))
-    return figure
+    said = (
+        "Bars of milliseconds for a matrix product in several formats. "
+        + "; ".join(f"{count} row{'s' if count > 1 else ''}: " + amounts({name: 1e3 * row[count] for name, row in times.items()}, "{:.2g} ms") for count in rows) + "."
+    )
+    return describe(figure, said)
 
 
 def time_a_picture(times: Times) -> Figure:
@@ -112,7 +125,11 @@ def time_a_picture(times: Times) -> Figure:
     axes.set(xscale="log", yscale="log", xlabel="pictures in a batch", ylabel="milliseconds a picture")
     axes.set_xticks(sizes, [str(size) for size in sizes])
     _finish_log(axes)
-    return figure
+    said = (
+        f"Lines on logarithmic axes: milliseconds a picture by pictures in a batch, {sizes[0]} to {sizes[-1]}, and dashed if a batch took as long as one. "
+        + trends({name: [1e3 * seconds / size for size, seconds in row.items()] for name, row in times.items()}, "{:.2g} ms") + "."
+    )
+    return describe(figure, said)
 
 
 def timeline(found: Mapping[str, Served]) -> Figure:
@@ -137,7 +154,11 @@ def timeline(found: Mapping[str, Served]) -> Figure:
         axes.invert_yaxis()
         plain(axes)
     panels[-1].set_xlabel("milliseconds; pale: waiting; blue: being computed")
-    return figure
+    said = (
+        "Bars over time: when each request waited and when it was computed, a panel a policy. "
+        + "; ".join(axes.get_title(loc="left") for axes in panels) + "."
+    )
+    return describe(figure, said)
 
 
 def throughput_and_p99(panels: Mapping[str, Mapping[str, Sequence[Served]]], deadline_s: float) -> Figure:
@@ -168,7 +189,11 @@ def throughput_and_p99(panels: Mapping[str, Mapping[str, Sequence[Served]]], dea
     grid[0].text(grid[0].get_xlim()[0], 1e3 * deadline_s, f" {1e3 * deadline_s:.0f} ms", va="bottom", fontsize=9, color=RED)
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=10)
-    return figure
+    said = (
+        f"Lines on logarithmic axes: p99 in ms against requests answered a second, a line a policy, with a deadline of {1e3 * deadline_s:.0f} ms. At the heaviest load: "
+        + "; ".join(f"{title}: " + amounts({name: row[-1].rate for name, row in lines.items()}, "{:,.0f} a second") for title, lines in panels.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def _policy(axes: Axes, name: str, row: Sequence[Served], colour: str, mark: str) -> None:

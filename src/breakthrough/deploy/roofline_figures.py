@@ -10,7 +10,8 @@ import numpy as np
 from breakthrough.deploy.latency_figures import COLOURS, GRID, MARKS
 from breakthrough.deploy.operators import Profile
 from breakthrough.deploy.roofline import MEMORY, Level, Machine
-from breakthrough.scenes.diagrams import GREY, INK, new_figure, plain
+from breakthrough.pictures import GREY, INK, amounts, describe, new_figure
+from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +46,11 @@ def draw_roofline(machine: Machine, profile: Profile | None = None, *, threads: 
     plain(axes)
     name = f"{profile.name}: " if profile else ""
     axes.set_title(title or f"{name}{machine.name}, {count} thread(s)", fontsize=10.5)
-    return figure
+    said = (
+        f"Roofs on logarithmic axes, GFLOP/s against FLOPs for each byte moved: memory {roof.levels[-1].bandwidth / 1e9:.0f} GB/s, " + amounts({dtype: peak / 1e9 for dtype, peak in roof.peaks.items()}, "{:.0f} GFLOP/s")
+        + ("." if profile is None else f". The operators of {title or profile.name} as points below them; most of the time goes to {next(iter(profile.by_kind()))}.")
+    )
+    return describe(figure, said)
 
 
 def _alike(levels: Iterable[Level]) -> list[list[Level]]:

@@ -13,7 +13,8 @@ import numpy as np
 from breakthrough.deploy.ladder import Ladder, Rung
 from breakthrough.deploy.order import Order, order
 from breakthrough.errors import InputError, expected
-from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PALE, RED, SKY, new_figure, plain
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, RED, SKY, amounts, describe, listed, new_figure
+from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +47,12 @@ def draw_ladder(found: Ladder) -> Figure:
     axes.set_axisbelow(True)
     plain(axes)
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9.5)
-    return figure
+    said = (
+        f"Dots on a logarithmic scale: GFLOP/s of each schedule of a product of {found.n} × {found.k} by {found.k} × {found.m}, beside the measured peak. "
+        + amounts({one.name: found.rates(one)[0] / 1e9 for one in found.rungs if one.seconds}, "{:.3g}")
+        + "".join(f"; {one.name} was refused" for one in found.rungs if not one.seconds) + "."
+    )
+    return describe(figure, said)
 
 
 def _threads(count: int) -> str:
@@ -94,7 +100,11 @@ def draw_order(modules: Mapping[str, Any], shown: int = 32) -> Figure:
     grid[-1, 3].set_xlabel("product, in the program's order")
     grid[0, 3].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=10, handletextpad=0.2)
     figure.suptitle(f"The first {shown} products of each program: which was the first to touch a number", fontsize=11)
-    return figure
+    said = (
+        f"For each of {listed(orders)} grids of A, B and C with the product that first touched each number, and dots of the addresses over the first {shown} products. From one number of B to the next the same or a neighbour: "
+        + amounts({name: 100 * np.mean(np.abs(np.diff(one.addresses["B"][:shown])) <= 1) for name, one in orders.items()}, "{:.0f}%") + "."
+    )
+    return describe(figure, said)
 
 
 def _draw_touched(axes: Axes, found: Order, matrix: str, shown: int) -> None:

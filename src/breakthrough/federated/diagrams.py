@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from breakthrough.errors import InputError, expected, unknown
-from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PALE, RED, SKY, new_figure
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, RED, SKY, describe, listed, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,11 @@ def draw_round(protections: Sequence[str] = ("plain",), names: Sequence[str] = N
     figure = new_figure(9.4, 3.5 * len(protections))
     for axes, name in zip(figure.subplots(len(protections), 1, squeeze=False)[:, 0], protections):
         _panel(axes, name, names)
-    return figure
+    said = (
+        f"Diagram of one round with {len(names)} factories, {listed(names)}, whose pictures stay; the model goes down. "
+        + "; ".join(f"{name}: {TRAVELS[name][0]} goes up, and the server {TRAVELS[name][2]}" for name in protections) + "."
+    )
+    return describe(figure, said)
 
 
 def _panel(axes: Axes, protection: str, names: Sequence[str]) -> None:

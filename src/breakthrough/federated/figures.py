@@ -14,7 +14,8 @@ import numpy as np
 
 from breakthrough.errors import ConfigError, ShapeError, expected
 from breakthrough.federated.partition import Partition
-from breakthrough.scenes.diagrams import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, new_figure, plain
+from breakthrough.pictures import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, describe, listed, new_figure, trends
+from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +55,11 @@ def draw_split(partition: Partition | Mapping[str, Partition], labels: np.ndarra
         axes.set_title(f"{name}\n{skew}" if name else skew, fontsize=10.5)
         plain(axes)
     panels[0].set_yticks(range(len(classes)), [label.replace("_", " ") for label in classes])
-    return figure
+    said = (
+        f"Discs: how many samples of each of {len(classes)} classes every part holds, the larger the more. "
+        + "; ".join(f"{name or 'this split'}: {len(tables[name])} parts of {listed(str(n) for n in tables[name].sum(1))} samples, skew {one.skew(labels):.2f}" for name, one in splits.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_factories(pictures: Mapping[str, Pictures]) -> Figure:
@@ -89,7 +94,11 @@ def draw_factories(pictures: Mapping[str, Pictures]) -> Figure:
     side = pictures[names[0]].images.shape[2]
     for i, label in enumerate(classes):
         grid[0, 0].text((side + _gap(side)) * i + side / 2, -0.06 * side, label.replace("_", "\n"), ha="center", va="bottom", fontsize=9)
-    return figure
+    said = (
+        f"For each of {len(names)} factories an example of every class, bars of its mix of classes, and a histogram of its pixel values. "
+        + "; ".join(f"{name}: most are {classes[int(np.bincount(one.labels, minlength=len(classes)).argmax())].replace('_', ' ')}, mean pixel {one.images.mean():.0f}" for name, one in pictures.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def _values(axes: Axes, images: np.ndarray) -> None:
@@ -173,7 +182,11 @@ def draw_drift(local_steps: Sequence[int] = (1, 20), rounds: int = 30, lr: float
         plain(axes)
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
-    return figure
+    said = (
+        f"Paths of two clients' weights and of their average over contours of the mean loss, {rounds} rounds. "
+        + "; ".join(f"{steps} local step{'s'[: steps > 1]} a round end {np.linalg.norm(path[-1, :, -1].mean(0) - best):.2f} from the best for both" for steps, path in zip(local_steps, paths)) + "."
+    )
+    return describe(figure, said)
 
 
 def _contours(axes: Axes, low: np.ndarray, high: np.ndarray) -> None:
@@ -217,4 +230,9 @@ def draw_history(
     seeds = sorted({len(np.atleast_2d(values)) for values in runs.values()})
     axes.set_title("one seed" if seeds == [1] else f"mean of {' to '.join(map(str, seeds))} seeds; bands: lowest to highest", fontsize=10)
     plain(axes)
-    return figure
+    said = (
+        f"Lines of {what.replace(', %', ' in per cent')} over rounds {first} to {rounds[-1]}: "
+        + trends({name: np.atleast_2d(np.asarray(values, float)).mean(0) for name, values in runs.items()})
+        + (f"; {goal[0]}: {goal[1]:.3g}." if goal else ".")
+    )
+    return describe(figure, said)

@@ -15,7 +15,8 @@ from torch import Tensor
 from breakthrough.errors import InputError, expected
 from breakthrough.federated.leaks import Leak, Rebuilt, Told
 from breakthrough.federated.membership import LOW_RATE, bound, roc
-from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, new_figure, plain
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, amounts, describe, new_figure, trend, trends
+from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +49,11 @@ def draw_reconstructions(original: Tensor, guess: Rebuilt, leaks: Sequence[Leak]
         if rebuilt is not None:
             line[-1].text(0.1, 0.5, f"{rebuilt.likeness.mean():.2f}".replace("-", "−"), fontsize=12, va="center", transform=line[-1].transAxes)
     panels[0, -1].text(0.1, 0.5, "likeness", fontsize=9.5, va="center", transform=panels[0, -1].transAxes)
-    return figure
+    said = (
+        f"Rows of {count} pictures: originals, a guess, and what inversion rebuilds from what a server sees. Likeness to the original, 1 is the same: "
+        + amounts({"guess": guess.likeness.mean()} | {leak.protection: leak.rebuilt.likeness.mean() for leak in leaks}, "{:.2f}") + "."
+    )
+    return describe(figure, said)
 
 
 def draw_likeness(guess: Rebuilt, leaks: Sequence[Leak]) -> Figure:
@@ -66,7 +71,11 @@ def draw_likeness(guess: Rebuilt, leaks: Sequence[Leak]) -> Figure:
     axes.set(xlabel="correlation with the original", xlim=(-0.4, 1.04), ylim=(len(leaks) - 0.5, -0.5))
     axes.legend(frameon=False, fontsize=9.5, loc="upper left", bbox_to_anchor=(1, 1))
     plain(axes)
-    return figure
+    said = (
+        f"Dots: correlation of each rebuilt picture with its original, a row a protection, beside a guess at {guess.likeness.mean():.2f}. Means: "
+        + amounts({leak.protection: leak.rebuilt.likeness.mean() for leak in leaks}, "{:.2f}") + "."
+    )
+    return describe(figure, said)
 
 
 def draw_fading(counts: Sequence[int], lines: Mapping[str, Sequence[Rebuilt]]) -> Figure:
@@ -88,7 +97,11 @@ def draw_fading(counts: Sequence[int], lines: Mapping[str, Sequence[Rebuilt]]) -
     axes.minorticks_off()
     axes.legend(frameon=False, fontsize=10, loc="upper left", bbox_to_anchor=(1, 1))
     plain(axes)
-    return figure
+    said = (
+        f"Lines with error bars: likeness of rebuilt pictures to their originals by the number of pictures in the update, {trend(counts, '{:g}')}. "
+        + trends({name: [one.likeness.mean() for one in found] for name, found in lines.items()}, "{:.2f}") + "; thin lines are strangers' pictures."
+    )
+    return describe(figure, said)
 
 
 def draw_membership(told: Mapping[str, Told]) -> Figure:
@@ -121,7 +134,11 @@ def draw_membership(told: Mapping[str, Told]) -> Figure:
     rates.set(xscale="log", yscale="log", xlim=(least, 1), ylim=(least, 1.15), xlabel="others taken for members", ylabel="members found")
     rates.legend(frameon=False, fontsize=9, loc="lower right")
     plain(rates)
-    return figure
+    said = (
+        "Histograms of an attack's scores for members and others, and curves of members found against others taken for members. "
+        + "; ".join(f"{name}: AUC {one.found.auc:.2f} from {one.found.low:.2f} to {one.found.high:.2f}" for name, one in told.items()) + ", where guessing gives 0.50."
+    )
+    return describe(figure, said)
 
 
 def _scores(axes: Axes, name: str, told: Told) -> None:

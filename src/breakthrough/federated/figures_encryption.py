@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from breakthrough.errors import InputError, expected
 from breakthrough.federated.ckks_cost import FLOAT32_BYTES, Cost, spread
-from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, SKY, new_figure
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, SKY, amounts, describe, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,11 @@ def packings(costs: Sequence[Cost]) -> Figure:
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
-    return figure
+    said = (
+        f"By way of packing, dots of the bytes sent for a value, beside float32's {FLOAT32_BYTES}, and bars of the CPU time of a round. Bytes: "
+        + amounts({f"{cost.packing}, N = {cost.degree}": cost.up_bytes / cost.size for cost in costs}, "{:.1f}") + "."
+    )
+    return describe(figure, said)
 
 
 def _sent(axes: Axes, y: int, cost: Cost, best: bool) -> None:

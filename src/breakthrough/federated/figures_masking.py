@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from breakthrough.errors import InputError, ShapeError, expected
-from breakthrough.scenes.diagrams import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, new_figure
+from breakthrough.pictures import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, describe, listed, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,11 @@ def draw_masks(codes: np.ndarray, generator: np.random.Generator, modulus: int =
     _sums(axes, parts, modulus)
     axes.set(xlim=(-1.1, len(parts) * (SPAN + GAP) - GAP + 0.4), ylim=(SUM_ROW + 2.35, -0.95))
     axes.axis("off")
-    return figure
+    said = (
+        f"Table of boxes: the vectors of {listed(names)}, a mask for each pair that one adds and the other subtracts, each one's own mask, and what the server sees. "
+        f"Below, sums modulo {modulus}: pair masks cancel to 0, and with the own masks taken off the sum of the vectors is left, {listed(str(n) for n in codes.sum(axis=0))}."
+    )
+    return describe(figure, said)
 
 
 def add_up(codes: np.ndarray, generator: np.random.Generator, modulus: int) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from breakthrough.federated.study import ALONE, Losses
-from breakthrough.scenes.diagrams import BLUE, GREEN, INK, ORANGE, PURPLE, RED, new_figure
+from breakthrough.pictures import BLUE, GREEN, INK, ORANGE, PURPLE, RED, amounts, describe, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +47,11 @@ def draw_losses(found: Losses, goal: float = GOAL) -> Figure:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"Central {100 * found.central.mean:.1f}%; {len(found.seeds)} seeds, 95% intervals; bars | are single seeds", fontsize=10)
-    return figure
+    said = (
+        f"Dots with 95% intervals over {len(found.seeds)} seeds: points of accuracy lost against training in one place. "
+        + amounts({f"{setting}, {protection}": found.lost(setting, protection).mean for setting, protection in rows}, "{:.1f}") + "."
+    )
+    return describe(figure, said)
 
 
 def _each(found: Losses, setting: str, protection: str) -> tuple[float, ...]:

@@ -13,23 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from breakthrough.errors import ShapeError, expected
+from breakthrough.pictures import BLUE, COLOURS, GREY, INK, PALE, RED, amounts, describe, ink_on, listed, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-ORANGE, SKY, GREEN, YELLOW = "#e69f00", "#56b4e9", "#009e73", "#f0e442"
-BLUE, RED, PURPLE, GREY = "#0072b2", "#d55e00", "#cc79a7", "#999999"
-COLOURS = (SKY, ORANGE, GREEN, PURPLE, YELLOW, BLUE, RED, GREY)  # by expert
-DARK = (BLUE, RED)  # white letters on these
-INK, PALE = "#333333", "#eeeeee"
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure. Units: inches at 100 dots each."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=100, layout="constrained")
 
 
 def dense_and_sparse(n_experts: int = 8, chosen: Sequence[int] = (2, 5)) -> Figure:
@@ -50,7 +38,7 @@ def dense_and_sparse(n_experts: int = 8, chosen: Sequence[int] = (2, 5)) -> Figu
         axes.text(middle, 4.75, title, ha="center", fontsize=12, weight="bold", color=INK)
         text = f"holds the weights of {n_experts} blocks,\na token uses {len(used)} of them"
         axes.text(middle, -1.25, text, ha="center", fontsize=10, color=INK)
-    return figure
+    return describe(figure, f"Two diagrams. Dense: a token passes through all {n_experts} blocks. Sparse: a router sends it to {listed(f'E{e}' for e in chosen)}, {len(chosen)} of {n_experts} blocks, whose outputs are summed by weight; the others rest.")
 
 
 def dispatch(experts: Sequence[int]) -> Figure:
@@ -77,7 +65,11 @@ def dispatch(experts: Sequence[int]) -> Figure:
         colour = COLOURS[experts[token]]
         axes.plot((token + 0.5, place + 0.5), (5.15, 3.62), color=colour, lw=2)
         axes.plot((place + 0.5, token + 0.5), (1.96, 0.85), color=colour, lw=2)
-    return figure
+    said = (
+        f"Diagram: {count} tokens in their order, then sorted so that each expert has its tokens side by side, then back in their order. "
+        + "; ".join(f"E{e} gets {listed(f't{t}' for t, choice in enumerate(experts) if choice == e)}" for e in sorted(set(experts))) + "."
+    )
+    return describe(figure, said)
 
 
 def slots(experts: Sequence[int], n_experts: int, capacity: int) -> Figure:
@@ -104,7 +96,11 @@ def slots(experts: Sequence[int], n_experts: int, capacity: int) -> Figure:
     axes.plot((capacity + 0.13,) * 2, (-0.1, n_experts), color=INK, lw=1.5, ls="--")
     axes.text(capacity + 0.03, n_experts + 0.2, f"capacity {capacity}", ha="right", fontsize=10, color=INK)
     axes.text(capacity + 0.28, n_experts + 0.2, "dropped", fontsize=10, color=RED)
-    return figure
+    said = (
+        f"Diagram: {n_experts} experts with {capacity} slots each, filled in token order. "
+        + "; ".join(_filled(e, [t for t, choice in enumerate(experts) if choice == e], capacity) for e in range(n_experts)) + "."
+    )
+    return describe(figure, said)
 
 
 def all_to_all(destinations: Sequence[Sequence[int]]) -> Figure:
@@ -135,7 +131,11 @@ def all_to_all(destinations: Sequence[Sequence[int]]) -> Figure:
             _box(axes, place, y, 0.86, 0.8, colour, "")
     for y, text in ((4.9, "all-to-all"), (1.95, "all-to-all")):
         axes.text(-0.9, y, text, ha="right", va="center", fontsize=10, style="italic", color=BLUE)
-    return figure
+    said = (
+        f"Diagram in three rows: {count * width} tokens at home on {count} devices, at the device of their expert, and at home again, lines between. "
+        + "Tokens at each expert: " + amounts({f"device {d}": sum(list(row).count(d) for row in destinations) for d in range(count)}) + "."
+    )
+    return describe(figure, said)
 
 
 def _homes(destinations, span: float) -> dict[tuple[int, int], float]:
@@ -161,10 +161,15 @@ def _canvas(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
 def _box(axes: Axes, x, y, width, height, fill, text="", *, edge=INK, style="-", colour=None, size=10) -> None:
     from matplotlib.patches import Rectangle
 
-    colour = colour or ("white" if fill in DARK else "black")
+    colour = colour or ink_on(fill)
     axes.add_patch(Rectangle((x, y), width, height, fc=fill, ec=edge, ls=style, lw=1, zorder=2))
     axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=size, color=colour, zorder=3)
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
     axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1, "shrinkA": 0, "shrinkB": 0})
+
+
+def _filled(expert: int, queue: Sequence[int], capacity: int) -> str:
+    dropped = f" and drops {listed(f't{t}' for t in queue[capacity:])}" if len(queue) > capacity else ""
+    return f"E{expert} takes {listed(f't{t}' for t in queue[:capacity]) or 'nothing'}{dropped}"

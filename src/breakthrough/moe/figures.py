@@ -13,8 +13,8 @@ import numpy as np
 from torch import Tensor
 
 from breakthrough.errors import ShapeError, expected
-from breakthrough.moe.diagrams import BLUE, COLOURS, GREY, INK, ORANGE, RED, new_figure
 from breakthrough.moe.published import Published
+from breakthrough.pictures import BLUE, COLOURS, GREY, INK, ORANGE, RED, amounts, describe, listed, new_figure, trend, trends
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,11 @@ def routing_table(probs: Tensor, experts: Tensor) -> Figure:
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=10)
     figure.colorbar(image, ax=axes, label="probability", shrink=0.9)
-    return figure
+    said = (
+        f"Table of router probabilities, {count} tokens by {n_experts} experts, with frames around the chosen: "
+        + "; ".join(f"token {t} goes to {listed(f'E{e} ({probs[t, e]:.2f})' for e in chosen)}" for t, chosen in enumerate(experts.tolist()[:6])) + "."
+    )
+    return describe(figure, said)
 
 
 def expert_text(text: str, experts: Sequence[int], n_experts: int, width: int = 84) -> Figure:
@@ -73,7 +77,11 @@ def expert_text(text: str, experts: Sequence[int], n_experts: int, width: int = 
     keys = [Patch(label=f"E{e}", **_face(e)) for e in range(n_experts)]
     figure.legend(handles=keys, loc="outside lower center", ncols=len(COLOURS), fontsize=10, frameon=False,
                   handlelength=1.2, columnspacing=1.4)
-    return figure
+    said = (
+        f"Source text in {rows} lines, every character on the colour of the expert that took it. "
+        + "Characters taken: " + amounts({f"E{e}": experts.count(e) for e in sorted(set(experts), key=experts.count, reverse=True)[:8]}) + "."
+    )
+    return describe(figure, said)
 
 
 def _face(expert: int) -> dict[str, object]:
@@ -109,7 +117,11 @@ def kinds_by_expert(shares: Mapping[str, Sequence[float]]) -> Figure:
     axes.set_yticks(range(len(shares)), list(shares))
     axes.tick_params(length=0, labelsize=10)
     axes.set_xlabel("share of the characters of a kind, per cent (empty: below 1)", fontsize=10)
-    return figure
+    said = (
+        "Table of shares: which expert takes which kind of character. The largest of each kind: "
+        + amounts({f"{name} E{row.argmax()}": row.max() for name, row in zip(shares, table)}, "{:.0f}%") + "."
+    )
+    return describe(figure, said)
 
 
 def load_bars(loads: Mapping[str, Sequence[float]]) -> Figure:
@@ -129,7 +141,11 @@ def load_bars(loads: Mapping[str, Sequence[float]]) -> Figure:
         axes.set_xticks(range(len(share)), [f"E{e}" for e in range(len(share))])
         _plain(axes)
     panels[0].set_ylabel("share of the assignments, %")
-    return figure
+    said = (
+        "Bars of each expert's share of the assignments. "
+        + "; ".join(f"{name}: {len(load)} experts, from {100 * min(load) / sum(load):.0f}% to {100 * max(load) / sum(load):.0f}%" for name, load in ((n, [float(x) for x in one]) for n, one in loads.items())) + "."
+    )
+    return describe(figure, said)
 
 
 def loads_over_steps(runs: Mapping[str, Sequence[tuple[Sequence[int], np.ndarray]]]) -> Figure:
@@ -149,7 +165,11 @@ def loads_over_steps(runs: Mapping[str, Sequence[tuple[Sequence[int], np.ndarray
         row[0].set_ylabel("assignments, %", fontsize=10)
     for axes in grid[-1]:
         axes.set_xlabel("training step", fontsize=10)
-    return figure
+    said = (
+        f"Stacked areas over training steps: each expert's share of the assignments, {columns} seeds in a row. The busiest expert's share at the end: "
+        + "; ".join(f"{name} {listed(f'{100 * np.max(share[-1]):.0f}%' for _, share in seeds)}" for name, seeds in runs.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def drop_curves(factors: Sequence[float], curves: Mapping[str, Sequence[float]]) -> Figure:
@@ -164,7 +184,7 @@ def drop_curves(factors: Sequence[float], curves: Mapping[str, Sequence[float]])
     axes.set(xlabel="capacity factor", ylabel="dropped, % of assignments", ylim=(0, None))
     axes.legend(frameon=False, fontsize=10)
     _plain(axes)
-    return figure
+    return describe(figure, f"Lines: per cent of assignments dropped by capacity factor, {trend(factors, '{:g}')}. {trends({name: [100 * x for x in curve] for name, curve in curves.items()}, '{:.0f}%')}.")
 
 
 def bias_path(loads: np.ndarray, biases: np.ndarray) -> Figure:
@@ -183,7 +203,11 @@ def bias_path(loads: np.ndarray, biases: np.ndarray) -> Figure:
     left.legend(frameon=False, ncols=2, fontsize=9.5)
     for axes in (left, right):
         _plain(axes)
-    return figure
+    said = (
+        f"Two line charts over {len(loads)} updates, a line for each of {loads.shape[1]} experts. Shares begin between {100 * loads[0].min():.0f}% and {100 * loads[0].max():.0f}% "
+        f"and end between {100 * loads[-1].min():.0f}% and {100 * loads[-1].max():.0f}%; biases spread from 0 to between {biases[-1].min():.2f} and {biases[-1].max():.2f}."
+    )
+    return describe(figure, said)
 
 
 def sizes(models: Sequence[Published]) -> Figure:
@@ -210,7 +234,11 @@ def sizes(models: Sequence[Published]) -> Figure:
     work = axes.secondary_yaxis("right", functions=(lambda p: 2 * p, lambda f: f / 2))
     work.set_ylabel("forward FLOPs per token ≈ 2 × parameters used")
     _plain(axes)
-    return figure
+    said = (
+        f"Scatter chart on logarithmic axes: parameters used per token against parameters held. {sum(not m.sparse for m in models)} dense models lie on the line where all are used, {sum(m.sparse for m in models)} sparse ones below it; "
+        + "the sparsest is {0.name}, which uses 1 in {1:.0f}.".format(*max(((m, m.total / m.active) for m in models), key=lambda pair: pair[1]))
+    )
+    return describe(figure, said)
 
 
 def _plain(axes: Axes) -> None:

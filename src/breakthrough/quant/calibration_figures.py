@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from breakthrough.errors import ConfigError, expected
+from breakthrough.pictures import BLUE, GREY, INK, ORANGE, describe, new_figure
 from breakthrough.quant.affine import Affine
 from breakthrough.quant.gptq import gptq
 from breakthrough.quant.hessian import Hessian
 from breakthrough.quant.qat import straight_through
 from breakthrough.quant.quantized import Format
-from breakthrough.scenes.diagrams import BLUE, GREY, INK, ORANGE, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,11 @@ def weight_and_output_errors(weight: Tensor, hessian: Hessian, format: Format) -
     _plain(axes)
     figure.legend(loc="outside upper left", fontsize=11, frameon=False, title="one point for each output; a line joins its two",
                   title_fontsize=11, alignment="left")
-    return figure
+    said = (
+        f"Scatter chart of {before.shape[1]} outputs: error in the output against error in the weight. Medians: "
+        + "; ".join(f"{name} {_median(x)} of the weight and {_median(y)} of the output" for name, (x, y) in points.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def _errors(weight: Tensor, other: Tensor, hessian: Hessian) -> np.ndarray:
@@ -98,7 +102,7 @@ def straight_through_slopes(bits: int = 3) -> Figure:
     bottom.set(xlabel="weight before rounding, in parts of the range", ylabel="slope", ylim=(-0.15, 1.6), xlim=(-1.4, 1.4), yticks=[0, 1])
     for axes in (top, bottom):
         _plain(axes)
-    return figure
+    return describe(figure, f"Above, rounding as a staircase of {2 * steps + 1} levels beside the straight line that the gradient sees; below, their slopes: the true one 0 but for {len(jumps)} jumps, the pretended one 1 inside the range and 0 outside.")
 
 
 def _plain(axes: Axes) -> None:

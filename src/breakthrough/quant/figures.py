@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, amounts, describe, listed, new_figure
 from breakthrough.quant.adapted import Adaptation
 from breakthrough.quant.answers import ACCELERATORS, BITS, LIMIT_S, MODELS, devices_for
 from breakthrough.quant.curves import Curves
@@ -18,7 +19,7 @@ from breakthrough.quant.latency import Latencies
 from breakthrough.quant.ledger import BASE, CONTROLS, Ledger
 from breakthrough.quant.memory_figures import COLOURS, HATCHES
 from breakthrough.quant.roofline import Roofline
-from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, new_figure, plain
+from breakthrough.scenes.diagrams import plain
 from breakthrough.train.comparison import Estimate
 
 if TYPE_CHECKING:
@@ -57,7 +58,11 @@ def draw_ledger(ledger: Ledger, goal: float | None = 3.0, limit: float = 40.0) -
     handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9.5)
     figure.suptitle(f"What a bit buys: {len(ledger.seeds)} seeds, 95% intervals; short bars are single seeds", fontsize=11)
-    return figure
+    said = (
+        f"Dots with 95% intervals over {len(ledger.seeds)} seeds: rise of perplexity over fp32 in per cent against bits a weight, a panel for each of {listed(names)}. "
+        + "; ".join(f"{TITLES.get(one, one)}: " + amounts({name: ledger.rise(one, name).mean for name in ledger.schemes if name in ("int8", "nf4", "nf4_gptq")}, "{:+.2f}%") for one in names) + "."
+    )
+    return describe(figure, said)
 
 
 def _ledger_panel(axes: Axes, ledger: Ledger, architecture: str, goal: float | None, limit: float) -> None:
@@ -152,7 +157,11 @@ def draw_latency(found: Latencies, limit_s: float = LIMIT_S) -> Figure:
     axes.legend(fontsize=8.5, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     axes.grid(color=GRID, lw=0.7)
     plain(axes)
-    return figure
+    said = (
+        "Dots on logarithmic axes: seconds a token against bytes of weights, measured, with lines beyond to published models and machines, and claim C09's limit. Bandwidth reached: "
+        + amounts({kernel: found.fit(kernel).bandwidth / 1e9 for kernel in found.kernels}, "{:.1f} GB/s") + f"; reading alone {found.bandwidth / 1e9:.1f} GB/s."
+    )
+    return describe(figure, said)
 
 
 def _published(axes: Axes) -> None:
@@ -189,7 +198,11 @@ def draw_roofline(found: Roofline) -> Figure:
     low = min(layer.rate for layer in found.layers) / 1e9
     figure.axes[0].set_ylim(min(low, 1) / 40, 2 * max(found.peaks.values()) / 1e9)
     figure.suptitle(f"{found.device}, {found.threads} thread(s): {found.bandwidth / 1e9:.1f} GB/s of reading", fontsize=11)
-    return figure
+    said = (
+        f"Dots under a machine's roof, GFLOP/s against operations for each byte moved, a panel for each batch of {listed(str(n) for n in found.batches)}. "
+        + "; ".join(f"batch {batch}: " + amounts({scheme: 1e3 * found.layer(scheme, batch).median_s for scheme in found.schemes}, "{:.2g} ms") for batch in found.batches) + "."
+    )
+    return describe(figure, said)
 
 
 def draw_adaptation(found: Adaptation, architecture: str = "dense") -> Figure:
@@ -216,7 +229,11 @@ def draw_adaptation(found: Adaptation, architecture: str = "dense") -> Figure:
         axes.set_axisbelow(True)
         plain(axes)
     figure.suptitle(f"A new domain, {TITLES.get(architecture, architecture)}: {len(found.seeds)} seeds, 95% intervals; bands are the range of seeds", fontsize=11)
-    return figure
+    said = (
+        "Left lines of the loss on the new domain by step; in the middle dots of it against the loss on the old domain; right bars of a step's bytes. Loss at the end, new and old: "
+        + "; ".join(f"{method} {found.after(method, architecture, 'new').mean:.2f} and {found.after(method, architecture, 'old').mean:.2f}" for method in found.methods) + "."
+    )
+    return describe(figure, said)
 
 
 def _step_bytes(axes: Axes, found: Adaptation, architecture: str) -> None:
@@ -253,7 +270,11 @@ def draw_curves(found: Curves) -> Figure:
         axes.legend(fontsize=8.5, frameon=False)
         axes.grid(color=GRID, lw=0.7)
         plain(axes)
-    return figure
+    said = (
+        f"Left lines of validation loss by step for {len(found.runs)} optimizers; right each one's distance from 32-bit AdamW beside the seeds' spread. Loss at the end: "
+        + amounts({name: np.mean([run.losses[-1] for run in runs]) for name, runs in found.runs.items()}, "{:.3f}") + "."
+    )
+    return describe(figure, said)
 
 
 def _half(found: Estimate) -> float:

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from breakthrough.errors import InputError, ShapeError, expected
+from breakthrough.pictures import BLUE, GREY, INK, ORANGE, PALE, RED, SKY, amounts, describe, listed, new_figure
 from breakthrough.quant.affine import Affine
 from breakthrough.quant.blockwise import Blockwise
 from breakthrough.quant.nf4 import OUTERMOST, FourBit, nf4_levels
 from breakthrough.quant.quantized import Format, check_numbers
-from breakthrough.scenes.diagrams import BLUE, GREY, INK, ORANGE, PALE, RED, SKY, new_figure, plain
+from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +61,11 @@ def grids(weights: Tensor, formats: Mapping[str, Format] | None = None) -> Figur
     for axes, (name, format) in zip(panels, formats.items()):
         _grid(axes, x, name, format)
     panels[-1].set_xlabel("weight as a share of its group's largest magnitude; every line is a level")
-    return figure
+    said = (
+        "Histograms of weights as shares of their group's largest, with each format's levels as lines below. Error: "
+        + amounts({name: error_percent(x, format) for name, format in formats.items()}, "{:.2g}%") + "."
+    )
+    return describe(figure, said)
 
 
 def _grid(axes: Axes, x: Tensor, name: str, format: Format) -> None:
@@ -98,7 +103,11 @@ def outlier(weights: Tensor, size: float = 20.0, block: int = 64, bits: int = 4)
         panels[2].axvline(edge - 0.5, color=GREY, lw=0.8, ls="--")
     panels[-1].set_xlabel("place in the row")
     panels[0].legend(loc="upper right", fontsize=9.5, ncols=2, frameon=False)
-    return figure
+    said = (
+        f"Three panels of the same {len(calm)} weights as dots, with what {bits} bits store of them as dashes: "
+        + "; ".join(axes.get_title(loc="left") for axes in panels) + "."
+    )
+    return describe(figure, said)
 
 
 def _row(axes: Axes, x: Tensor, format: Affine, text: str, place: int | None) -> None:
@@ -142,7 +151,8 @@ def quantile_levels() -> Figure:
     for axes in (upper, lower):
         plain(axes)
         axes.spines["left"].set_visible(False)
-    return figure
+    said = f"A bell curve cut at NF4's {len(levels)} levels into areas of equal share, {100 * float(mass[0]):.1f}% each on the left and {100 * float(mass[-1]):.1f}% on the right; below it the levels of NF4, int4 and FP4. NF4's are close together near 0, int4's evenly apart."
+    return describe(figure, said)
 
 
 def packing(numbers: Tensor) -> Figure:
@@ -176,7 +186,7 @@ def packing(numbers: Tensor) -> Figure:
         _box(axes, 2 * place, -3, 2, f"{byte} = 0x{byte:02X}", PALE)
     axes.text(-1.45, 0.62, f"{len(x)} numbers, {4 * len(x)} bytes as float32", fontsize=11)
     axes.text(-1.45, -3.78, f"{-(-len(x) // 2)} bytes, and {float(x.abs().max()):.2f} once: the block's absmax", fontsize=11)
-    return figure
+    return describe(figure, f"Table: {len(x)} numbers, their NF4 codes {listed(str(code) for code in codes[: len(x)].tolist())}, the codes' four bits, and the {-(-len(x) // 2)} bytes in which they lie two by two.")
 
 
 def _box(axes: Axes, left: float, middle: float, width: float, text: str, fill: str) -> None:

@@ -14,9 +14,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from breakthrough.errors import unknown
+from breakthrough.pictures import GREY, INK, ORANGE, PALE, SKY, amounts, describe, listed, new_figure
 from breakthrough.quant.inspecting import BEFORE, VERSIONS, Answers, Share, controls
 from breakthrough.quant.weights import quantized_weights
-from breakthrough.scenes.diagrams import GREY, INK, ORANGE, PALE, SKY, new_figure, plain
+from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +36,11 @@ def draw_recall(answers: Answers) -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
     _recalls(left, answers)
     _gains(right, answers)
-    return figure
+    said = (
+        f"Bars of recall by class in {listed(LOOKS)}, and dots of the points gained in pairs. All pictures: "
+        + amounts({name: 100 * answers.accuracy(name).value for name in LOOKS}, "{:.1f}%") + "."
+    )
+    return describe(figure, said)
 
 
 def draw_margins(answers: Answers, version: str = "nf4") -> Figure:
@@ -63,7 +68,11 @@ def draw_margins(answers: Answers, version: str = "nf4") -> Figure:
         axes.set_title(f"{what}\n{gone.sum()} of {len(gone)} answers changed", fontsize=11)
         plain(axes)
     figure.axes[0].set_ylabel("lead of the same answer after")
-    return figure
+    said = (
+        "Three scatter charts: the lead of each answer before quantizing against its lead after. Below zero the answer changed: "
+        + amounts({name: int((after < 0).sum()) for name, (_, after) in shown.items()}, "{:d}") + f" of {len(next(iter(shown.values()))[0])} answers."
+    )
+    return describe(figure, said)
 
 
 def draw_weights(models: Mapping[str, nn.Module], layer: str = "", outputs: int = 16) -> Figure:
@@ -100,7 +109,11 @@ def draw_weights(models: Mapping[str, nn.Module], layer: str = "", outputs: int 
         axes.set(ylabel="output", yticks=[])
     rest[-1].set_xlabel("input")
     figure.colorbar(image, ax=[top, *rest], shrink=0.6, label="weight, or 10 × its error")
-    return figure
+    said = (
+        f"Maps of colours: {len(weight)} rows of the weights of {layer}, and ten times the error of each version. Usual size of the error: "
+        + amounts({name: 100 * _rms(shown(stored[layer]()) - weight) / _rms(weight) for name, stored in versions.items()}, "{:.1f}%") + " of the weights'."
+    )
+    return describe(figure, said)
 
 
 def _recalls(axes: Axes, answers: Answers) -> None:

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from breakthrough.errors import InputError, expected
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, amounts, describe, new_figure, trend, trends
 from breakthrough.quant import grouping
 from breakthrough.quant.grids_figures import error_percent
 from breakthrough.quant.quantized import Format, check_numbers
-from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, new_figure, plain
+from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +52,11 @@ def bits_and_error(x: Tensor, formats: Mapping[str, Sequence[Format]]) -> Figure
     axes.set(xticks=bits, xlabel="bits a code", ylabel="error, share of the weights' size")
     axes.legend(fontsize=10, frameon=False)
     plain(axes)
-    return figure
+    said = (
+        "Dots on a logarithmic scale: error by bits a code, with a line that halves for each bit. "
+        + "; ".join(f"{name}: " + amounts({f"{one.bits} bits": error_percent(x, one) for one in (row if len(row) < 2 else (row[0], row[-1]))}, "{:.2g}%") for name, row in formats.items() if row) + "."
+    )
+    return describe(figure, said)
 
 
 def codes_in_use(x: Tensor, formats: Mapping[str, Format]) -> Figure:
@@ -70,7 +75,11 @@ def codes_in_use(x: Tensor, formats: Mapping[str, Format]) -> Figure:
         axes.set(xticks=range(len(shares)), ylabel="% of weights")
         plain(axes)
     panels[-1].set_xlabel("code, from the lowest level to the highest; dashed: all alike")
-    return figure
+    said = (
+        "Bars: how many of the weights each code stands for. "
+        + "; ".join(axes.get_title(loc="left") for axes in panels) + "; dashed: all alike."
+    )
+    return describe(figure, said)
 
 
 def code_shares(x: Tensor, format: Format) -> np.ndarray:
@@ -109,7 +118,8 @@ def second_moments(v: Tensor, code: Tensor, block: int = 256) -> Figure:
     bottom.set(ylim=(-1.6, 0.6), yticks=[0, -1], yticklabels=["even", "dynamic"], xlim=(1e-7, 1.15), xlabel="as a share of the block's largest; every line below is a level")
     for axes in (top, bottom):
         plain(axes)
-    return figure
+    said = f"Histogram on a logarithmic scale of Adam's second moments as shares of their block's largest, over the levels of two codes: 255 even steps end where {lost:.1f}% of the moments are smaller and become 0; the dynamic code reaches far below."
+    return describe(figure, said)
 
 
 def losses(curves: Mapping[str, Sequence[float]]) -> Figure:
@@ -134,7 +144,11 @@ def losses(curves: Mapping[str, Sequence[float]]) -> Figure:
     axes.set(xlabel="step", ylabel="loss, nats a byte", ylim=(None, top))
     axes.legend(fontsize=10, frameon=False, loc="upper right")
     plain(axes)
-    return figure
+    said = (
+        "Lines of training loss by step, nats a byte. "
+        + "; ".join(f"{name} {trend([x for x in row if x <= top], '{:.2f}')}" + (f", then leaves the picture at step {next(i for i, x in enumerate(row) if not x <= top) + 1}" if not all(x <= top for x in row) else "") for name, row in curves.items()) + "."
+    )
+    return describe(figure, said)
 
 
 def times_by_batch(times: Mapping[str, Mapping[int, float]], nbytes: float, flops: float, bandwidth: float, peak: float) -> Figure:
@@ -160,4 +174,8 @@ def times_by_batch(times: Mapping[str, Mapping[int, float]], nbytes: float, flop
     axes.minorticks_off()
     axes.legend(fontsize=10, frameon=False)
     plain(axes)
-    return figure
+    said = (
+        f"Lines on logarithmic axes: a layer's milliseconds by batch, from {batches[0]} to {batches[-1]}, over the floor of reading and arithmetic. "
+        + trends({name: [1e3 * s for s in row.values()] for name, row in times.items() if row}, "{:.2g} ms") + "."
+    )
+    return describe(figure, said)

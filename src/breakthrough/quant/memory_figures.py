@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from breakthrough.errors import InputError, expected
+from breakthrough.pictures import BLUE, GREEN, INK, ORANGE, PURPLE, amounts, describe, listed, new_figure
 from breakthrough.quant.memory import PARTS, Bytes
-from breakthrough.scenes.diagrams import BLUE, GREEN, INK, ORANGE, PURPLE, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,11 @@ def draw_memory(found: Mapping[str, Bytes], title: str = "") -> Figure:
     figure.legend([*handles[1:], handles[0]], [*labels[1:], labels[0]], loc="outside lower center", ncols=5, frameon=False, fontsize=10)
     if title and list(panels) != [""]:
         figure.suptitle(title, fontsize=12)
-    return figure
+    said = (
+        f"Stacked bars of {listed(LABELS.get(part, part) for part in PARTS)} in {unit}, with the peak as a line. Peaks: "
+        + amounts({name: one.peak / scale for name, one in found.items()}, "{:.3g} " + unit) + "."
+    )
+    return describe(figure, said)
 
 
 def _panels(found: Mapping[str, Bytes]) -> dict[str, dict[str, Bytes]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from breakthrough.errors import ShapeError, expected
+from breakthrough.pictures import BLUE, GREY, INK, ORANGE, PALE, RED, SKY, describe, listed, new_figure
 from breakthrough.scenes.camera import extrinsics
 from breakthrough.scenes.meshes import BOSS_M, CAP_M, CAP_RADIUS_M, PLATE_M, PLATES
 from breakthrough.scenes.spec import Camera
@@ -22,18 +23,6 @@ from breakthrough.scenes.spec import Camera
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-ORANGE, SKY, GREEN, YELLOW = "#e69f00", "#56b4e9", "#009e73", "#f0e442"
-BLUE, RED, PURPLE, GREY = "#0072b2", "#d55e00", "#cc79a7", "#999999"
-COLOURS = (SKY, ORANGE, GREEN, PURPLE, YELLOW, BLUE, RED, GREY)
-INK, PALE = "#333333", "#eeeeee"
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure. Units: inches at 100 dots each."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=100, layout="constrained")
 
 
 def plain(axes: Axes) -> None:
@@ -71,7 +60,8 @@ def pinhole(offset_m: float, depth_m: float, focal_px: float) -> Figure:
     axes.text(plane - 0.015 * depth_m, image + 0.03 * offset_m, pixels, ha="right", va="bottom", fontsize=12, color=RED)
     _span(axes, 0, plane, -0.4 * offset_m, f"f = {focal_px:.0f} pixels")
     _span(axes, 0, depth_m, -0.72 * offset_m, f"Z = {1000 * depth_m:.0f} mm")
-    return figure
+    said = f"Diagram of a pinhole camera from the side: a point {1000 * offset_m:.0f} mm off the axis and {1000 * depth_m:.0f} mm away falls {focal_px * offset_m / depth_m:.1f} pixels from the middle of the picture, by similar triangles with a focal length of {focal_px:.0f} pixels."
+    return describe(figure, said)
 
 
 def _span(axes: Axes, start: float, end: float, y: float, text: str) -> None:
@@ -106,7 +96,8 @@ def stand(camera: Camera) -> Figure:
     elevation = math.degrees(math.atan2(eye[1] - target[1], target[0] - eye[0]))
     axes.text(-0.295, 0.02, f"looks down at {elevation:.0f}°,\nsees {math.degrees(camera.fov_rad):.1f}° from top to bottom", fontsize=11, va="bottom")
     axes.spines[["top", "right"]].set_visible(False)
-    return figure
+    said = f"Drawing to scale from the side: a camera {np.linalg.norm(target - eye):.2f} m from its tray looks down at {elevation:.0f}° and sees {math.degrees(camera.fov_rad):.1f}° from top to bottom. Its z axis points forward, its y axis down; the world's z axis points up."
+    return describe(figure, said)
 
 
 def _part(axes: Axes) -> None:
@@ -161,7 +152,8 @@ def run_lengths(mask: np.ndarray) -> Figure:
     right.set_title("the same, column after column: how long each run is", fontsize=10)
     for axes in (left, right):
         axes.axis("off")
-    return figure
+    said = f"A mask of {height} by {width} pixels, numbered column after column, and beside it the same as a strip of runs whose lengths are {listed(str(end - start) for start, end in zip(ends, ends[1:]))}, in turn outside and inside the mask."
+    return describe(figure, said)
 
 
 def splits(named: Mapping[str, np.ndarray]) -> Figure:
@@ -189,4 +181,8 @@ def splits(named: Mapping[str, np.ndarray]) -> Figure:
         axes.set_yticks(np.arange(scenes) + 0.5, range(scenes))
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-    return figure
+    said = (
+        f"Grids of {scenes} scenes by {shots} shots, with the shots held out for the test marked. "
+        + "; ".join(f"{name}: {sum(bool(row.any() and not row.all()) for row in held)} of {scenes} scenes are on both sides" for name, held in named.items()) + "."
+    )
+    return describe(figure, said)

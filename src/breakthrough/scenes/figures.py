@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from breakthrough.scenes.diagrams import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PURPLE, RED, new_figure, plain
+from breakthrough.pictures import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PURPLE, RED, amounts, describe, listed, new_figure, trends
+from breakthrough.scenes.diagrams import plain
 from breakthrough.scenes.materials import to_linear
 
 if TYPE_CHECKING:
@@ -47,7 +48,11 @@ def zbuffer(near_m: float, far_m: float, marks_m: Sequence[float], bits: Sequenc
     right.legend(frameon=False, fontsize=10)
     for axes in (left, right):
         plain(axes)
-    return figure
+    said = (
+        f"Two line charts over depth from {near_m:g} to {far_m:g} m. The value in the z-buffer rises steeply, then flattens: {listed(f'{mark:g} m is held as {_held(mark, near_m, far_m):.3f}' for mark in marks_m)}. "
+        f"One step of the buffer grows with the square of depth, and is smaller with {bits[-1]} bits than with {bits[0]}."
+    )
+    return describe(figure, said)
 
 
 def _held(depth_m: np.ndarray | float, near_m: float, far_m: float) -> np.ndarray | float:
@@ -70,7 +75,11 @@ def speeds(traces: Mapping[str, np.ndarray], step_s: float, rest_m_s: float) -> 
     axes.set(xlabel="simulated time, ms", ylabel="speed, mm/s", yscale="log", ylim=(0.008, 3000), xlim=(0, None))
     axes.legend(frameon=False, fontsize=10, loc="upper right", ncols=len(traces))
     plain(axes)
-    return figure
+    said = (
+        f"Lines on a logarithmic scale: the speed of a body over simulated time, and the limit of {1000 * rest_m_s:g} mm/s below which it is calm. Below it for good after "
+        + amounts({name: 1000 * step_s * (1 + max(np.flatnonzero(np.asarray(trace) > rest_m_s), default=-1)) for name, trace in traces.items()}, "{:.0f} ms") + "."
+    )
+    return describe(figure, said)
 
 
 def drift(traces: Mapping[str, np.ndarray], step_s: float, window_s: float, tolerance_m: float) -> Figure:
@@ -96,7 +105,8 @@ def drift(traces: Mapping[str, np.ndarray], step_s: float, window_s: float, tole
         axes.set_title(name, fontsize=11)
         plain(axes)
     figure.axes[0].set_ylabel("motion, µm")
-    return figure
+    said = f"Lines: how the body that moves most goes over the last part of {len(traces)} recordings, {listed(traces)}, in micrometres; the shaded box is {1000 * window_s:g} ms long and {1e6 * tolerance_m:g} µm high, and what rests stays in it."
+    return describe(figure, said)
 
 
 def shadow(pictures: Mapping[str, np.ndarray], row: int) -> Figure:
@@ -116,7 +126,11 @@ def shadow(pictures: Mapping[str, np.ndarray], row: int) -> Figure:
     panels[-1].set(xlabel="column, px", ylabel="light (1 is white)", ylim=(0, None))
     panels[-1].legend(frameon=False, fontsize=9.5)
     plain(panels[-1])
-    return figure
+    said = (
+        f"Pictures of one scene by {listed(pictures)}, and lines of the light along pixel row {row}. Darkest and brightest of the row: "
+        + "; ".join(f"{name} {light.min():.2f} and {light.max():.2f}" for name, light in ((n, to_linear(rgb[row] / 255).mean(axis=-1)) for n, rgb in pictures.items())) + "."
+    )
+    return describe(figure, said)
 
 
 def histograms(sets: Mapping[str, np.ndarray]) -> Figure:
@@ -134,7 +148,11 @@ def histograms(sets: Mapping[str, np.ndarray]) -> Figure:
     axes.set(xlabel="pixel value", ylabel="share of the values, %", xlim=(0, 256), ylim=(0, None))
     axes.legend(frameon=False, fontsize=10)
     plain(axes)
-    return figure
+    said = (
+        "Lines: how often each pixel value occurs in a set of pictures, in 32 bins. The fullest bin holds "
+        + amounts({name: 100 * np.histogram(pixels, edges)[0].max() / np.size(pixels) for name, pixels in sets.items()}, "{:.0f}%") + " of the values."
+    )
+    return describe(figure, said)
 
 
 def clouds(sets: Mapping[str, np.ndarray]) -> Figure:
@@ -151,7 +169,11 @@ def clouds(sets: Mapping[str, np.ndarray]) -> Figure:
     axes.set(xlabel="mean pixel value", ylabel="standard deviation", xlim=(0, 255), ylim=(0, None))
     axes.legend(frameon=False, fontsize=10)
     plain(axes)
-    return figure
+    said = (
+        "Scatter chart: a point for each picture, by the mean of its pixel values and their standard deviation. Means reach "
+        + "; ".join(f"{name} from {means.min():.0f} to {means.max():.0f}" for name, means in ((n, np.asarray(p, float).mean((1, 2, 3))) for n, p in sets.items())) + "."
+    )
+    return describe(figure, said)
 
 
 def scores(named: Mapping[str, Sequence[float]], chance: float) -> Figure:
@@ -167,7 +189,7 @@ def scores(named: Mapping[str, Sequence[float]], chance: float) -> Figure:
     axes.set_yticks(range(len(named)), list(named))
     axes.set(xlabel="right answers, %", xlim=(0, 100), ylim=(len(named) - 0.25, -0.5))
     plain(axes)
-    return figure
+    return describe(figure, f"Bars of right answers, a dot for each seed: {amounts({name: 100 * np.mean(values) for name, values in named.items()}, '{:.0f}%')}; guessing gives {100 * chance:.0f}%.")
 
 
 def advantage(counts: Sequence[float], ratios: Mapping[str, Sequence[float]], goal: float) -> Figure:
@@ -185,4 +207,4 @@ def advantage(counts: Sequence[float], ratios: Mapping[str, Sequence[float]], go
     axes.set(xlabel="pictures", ylabel="times cheaper than by hand", xscale="log", yscale="log")
     axes.legend(frameon=False, fontsize=10, loc="upper left", bbox_to_anchor=(1, 1))
     plain(axes)
-    return figure
+    return describe(figure, f"Lines on logarithmic axes: how many times cheaper than by hand, from {counts[0]:,g} to {counts[-1]:,g} pictures, with a line at {goal:g} times. {trends(ratios, '{:.2g} times')}.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from breakthrough.errors import ConfigError, InputError, expected, unknown
+from breakthrough.pictures import describe, listed
 from breakthrough.scenes import shards
 from breakthrough.scenes.reader import Dataset
 from breakthrough.scenes.spec import DEFECTS
@@ -96,7 +97,7 @@ def sheet(rows: Sequence[Sequence[shards.Picture]], titles: Sequence[str], *, sh
         line[0].set_ylabel(title, fontsize=9)
     if show == "labels":
         _legend(figure)
-    return figure
+    return describe(figure, f"Contact sheet of {sum(map(len, rows))} pictures ({'with masks and boxes' if show == 'labels' else show}), a row each for {listed(titles)}.")
 
 
 def draw(ax: Axes, picture: shards.Picture, show: str = "labels") -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from breakthrough.errors import ShapeError, expected
+from breakthrough.pictures import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, YELLOW, describe, listed, new_figure
 from breakthrough.scenes.camera import project
-from breakthrough.scenes.diagrams import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, YELLOW, new_figure
 from breakthrough.scenes.labels import Labels
 from breakthrough.scenes.render import Frame
 from breakthrough.scenes.spec import Camera
@@ -41,7 +41,7 @@ def pictures(named: Mapping[str, np.ndarray], columns: int = 5, inches: float = 
     for axes, (name, rgb) in zip(grid, named.items()):
         show(axes, rgb)
         axes.set_title(name, fontsize=10)
-    return figure
+    return describe(figure, f"Pictures in a row, made by the simulator, one each of: {listed(name.replace('_', ' ') for name in named)}.")
 
 
 def contact_sheet(rows: Mapping[str, Sequence[np.ndarray]], inches: float = 1.1) -> Figure:
@@ -63,7 +63,7 @@ def contact_sheet(rows: Mapping[str, Sequence[np.ndarray]], inches: float = 1.1)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    return figure
+    return describe(figure, f"Contact sheet: {count} pictures in each of {len(rows)} rows, {listed(' '.join(name.split()) for name in rows)}, the same scenes below each other where rows share them. ")
 
 
 def projected(frame: Frame, bodies: Sequence[int], points_px: np.ndarray, wrong_px: np.ndarray | None = None) -> Figure:
@@ -81,7 +81,11 @@ def projected(frame: Frame, bodies: Sequence[int], points_px: np.ndarray, wrong_
         axes.scatter(*points.T, c=RED, marker="+", s=130, lw=2.2)
         axes.set_title(name, fontsize=11)
         axes.set(xlabel="x, px", ylabel="y, px")
-    return figure
+    said = (
+        f"A picture of a part with the outlines of {len(bodies)} bodies and crosses where their middles are projected to. "
+        + "; ".join(f"{name}: {_inside(frame, bodies, points)} of {len(bodies)} crosses are in their body" for name, points in drawn.items() if points is not None) + "."
+    )
+    return describe(figure, said)
 
 
 def depth_views(frame: Frame, zbuffer: np.ndarray, row: int) -> Figure:
@@ -109,7 +113,8 @@ def depth_views(frame: Frame, zbuffer: np.ndarray, row: int) -> Figure:
     axes.set(xlabel=f"column of row {row}, px", ylabel="depth, mm\n(nearer is up)", xlim=(0, depth.shape[1]))
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
-    return figure
+    said = f"A part three times: the picture, its z-buffer in nearly one grey, and its depth from {depth.min():.0f} to {depth.max():.0f} mm in colours. Below, depth along pixel row {row} as a line with steps at the bodies' edges, from {depth[row].min():.0f} to {depth[row].max():.0f} mm."
+    return describe(figure, said)
 
 
 def labelled(frame: Frame, labels: Labels, camera: Camera, axes_m: float = 0.018) -> Figure:
@@ -132,7 +137,8 @@ def labelled(frame: Frame, labels: Labels, camera: Camera, axes_m: float = 0.018
     for axes in (left, right):
         axes.set(xlim=(0, frame.rgb.shape[1]), ylim=(frame.rgb.shape[0], 0))
         axes.axis("off")
-    return figure
+    said = f"A picture twice. Left with masks, boxes and the visible share of {len(labels.names)} bodies, the most hidden is {labels.names[int(np.argmin(labels.visible))]} with {100 * min(labels.visible):.0f}%; right with each body's frame as three short axes."
+    return describe(figure, said)
 
 
 def neighbours(pairs: Sequence[tuple[np.ndarray, str, np.ndarray, str]], inches: float = 1.45) -> Figure:
@@ -150,7 +156,7 @@ def neighbours(pairs: Sequence[tuple[np.ndarray, str, np.ndarray, str]], inches:
             axes.spines[:].set_color(GREY)
     for axes, text in zip(grid[:, 0], ("test picture", "nearest in training")):
         axes.set_ylabel(text, fontsize=10)
-    return figure
+    return describe(figure, f"{len(pairs)} pairs of pictures: above, of the test; below, the training picture nearest to it. {listed(f'{one[1]} and {one[3]}' for one in pairs[:6])}.")
 
 
 def show(axes: Axes, picture: np.ndarray, **how: object) -> object:
@@ -195,3 +201,11 @@ def _pose(axes: Axes, pose: np.ndarray, camera: Camera, length_m: float) -> None
     (x0, y0), *tips = project(ends, camera)[0].tolist()
     for (x, y), colour, style, width in zip(tips, (RED, GREEN, BLUE), ("-", (0, (2, 1)), "-"), (1.8, 1.8, 3)):
         axes.plot([x0, x], [y0, y], color=colour, ls=style, lw=width, clip_on=True)
+
+
+def _inside(frame: Frame, bodies: Sequence[int], points_px: np.ndarray) -> int:
+    """How many points lie on the pixels of their body."""
+    height, width = frame.instance.shape
+    columns, rows = np.floor(points_px).astype(int).T
+    seen = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    return int((frame.instance[rows.clip(0, height - 1), columns.clip(0, width - 1)] == np.asarray(bodies))[seen].sum())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from breakthrough.errors import unknown
-from breakthrough.moe.diagrams import new_figure
+from breakthrough.pictures import amounts, describe, new_figure, trends
 from breakthrough.train.comparison import estimate, point_at
 
 if TYPE_CHECKING:
@@ -50,7 +50,11 @@ def loss_curves(comparison: Comparison, against: str = "steps", ax: Axes | None 
     basis = "active FLOPs" if against == "steps" else "time"
     ax.set_title(f"Equal {basis}: {len(comparison.seeds)} seeds, 95% intervals")
     ax.legend()
-    return _done(ax)
+    said = (
+        f"Lines of validation loss in nats per byte by {ax.get_xlabel()}, {len(comparison.seeds)} seeds with bands. At the end: "
+        + amounts({LABELS[arm]: np.mean([run.column("valid_loss")[-1] for run in runs]) for arm, runs in comparison.runs.items()}, "{:.3f}") + "."
+    )
+    return describe(_done(ax), said)
 
 
 def loss_bars(comparison: Comparison, ax: Axes | None = None) -> Figure:
@@ -67,7 +71,11 @@ def loss_bars(comparison: Comparison, ax: Axes | None = None) -> Figure:
     ax.set_xlabel("sparse − dense (nats per byte); left of 0 sparse wins")
     ax.set_title("Paired differences, 95% intervals")
     ax.margins(x=0.35)
-    return _done(ax)
+    said = (
+        f"Dots with 95% intervals over {len(comparison.seeds)} seeds: loss of the sparse model minus the dense one, nats per byte, below 0 sparse wins. "
+        f"At equal active FLOPs {comparison.difference('flops')}, at equal time {comparison.difference('time')}."
+    )
+    return describe(_done(ax), said)
 
 
 def gap_curves(comparison: Comparison, ax: Axes | None = None) -> Figure:
@@ -86,7 +94,11 @@ def gap_curves(comparison: Comparison, ax: Axes | None = None) -> Figure:
     ax.set(xlabel="sparse training steps", ylabel="sparse − dense (nats per byte)")
     ax.set_title("Below 0 the sparse model wins (paired, 95% intervals)")
     ax.legend()
-    return _done(ax)
+    said = (
+        "Lines with bands by training steps: loss of the sparse model minus the dense one, nats per byte, below 0 sparse wins. "
+        + trends({label: [comparison.at(steps[at]).difference(basis).mean for at in (0, -1)] for basis, (label, *_) in names.items()}, "{:+.3f}") + "."
+    )
+    return describe(_done(ax), said)
 
 
 def expert_loads(comparison: Comparison, block: int = 0, ax: Axes | None = None) -> Figure:
@@ -111,7 +123,11 @@ def expert_loads(comparison: Comparison, block: int = 0, ax: Axes | None = None)
     ax.set_title(f"{title}\n(mean ± standard deviation over {len(comparison.seeds)} seeds)")
     ax.set_xticks(range(len(found)))
     ax.legend()
-    return _done(ax)
+    said = (
+        f"Bars: share of the choices by expert, busiest first, mean of {len(comparison.seeds)} seeds. The busiest expert gets "
+        + amounts({LABELS[arm]: 100 * np.mean([max(point_at(run, comparison.control_steps).load[block]) for run in comparison.runs[arm]]) for arm in ("moe", "control")}, "{:.0f}%") + "."
+    )
+    return describe(_done(ax), said)
 
 
 def _zoom(ax: Axes, comparison: Comparison) -> None:

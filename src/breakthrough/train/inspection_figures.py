@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from breakthrough.errors import unknown
-from breakthrough.moe.diagrams import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, new_figure
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, amounts, describe, new_figure, trends
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,11 @@ def accuracy_bars(
     ax.set_title(_seeds(found), fontsize=10, color=INK)
     if len(tests) > 1:
         ax.legend(title="tested on", loc="lower right", fontsize=8)
-    return _done(ax, "x")
+    said = (
+        f"Bars of accuracy by what was trained on, {_seeds(found)}. "
+        + "; ".join(f"{_label(labels, name)}: " + amounts({_label(labels, test): 100 * found.accuracy(name, test).mean for test in tests}, "{:.0f}%") for name in found.runs) + "."
+    )
+    return describe(_done(ax, "x"), said)
 
 
 def confusion_matrix(found: Inspections, name: str, test: str, ax: Axes | None = None) -> Figure:
@@ -71,7 +75,11 @@ def confusion_matrix(found: Inspections, name: str, test: str, ax: Axes | None =
     ax.set(xlabel="said", ylabel="was")
     accuracy = 100 * found.accuracy(name, test).mean
     ax.set_title(f"trained on {name}, tested on {test}: {accuracy:.1f}%", fontsize=10, color=INK)
-    return ax.figure
+    said = (
+        f"Table: what was said of each class, per cent, trained on {name}, tested on {test}; {accuracy:.0f}% right in all. Right by class: "
+        + amounts({label.replace("_", " "): share[i, i] for i, label in enumerate(found.classes)}, "{:.0f}%") + "."
+    )
+    return describe(ax.figure, said)
 
 
 def accuracy_by_count(
@@ -98,7 +106,11 @@ def accuracy_by_count(
     ax.set(xlabel="pictures trained on", ylabel="accuracy (%)", ylim=(0, 102))
     ax.set_title(_seeds(found), fontsize=10, color=INK)
     ax.legend(title="tested on", fontsize=8)
-    return _done(ax, "both")
+    said = (
+        f"Lines of accuracy by pictures trained on, from {sizes[0]:,} to {sizes[-1]:,}, a line for each test set: "
+        + trends({_label(labels, test): [100 * found.accuracy(name, test).mean for name in names] for test in tests}, "{:.0f}%") + "."
+    )
+    return describe(_done(ax, "both"), said)
 
 
 def _tests(found: Inspections, tests: Sequence[str] | None) -> tuple[str, ...]:
