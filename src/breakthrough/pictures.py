@@ -33,20 +33,33 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
 
 
-def describe(figure: Figure, text: str) -> Figure:
+def describe(figure: Figure, text: str, *, curves: bool = False) -> Figure:
     """Give a figure the words that stand for it: what kind of chart, of what, and the one thing that it shows.
 
-    Words beyond the longest are cut. Returns the same figure.
+    With `curves`, where each line of its legends begins and ends is read from the figure. Words beyond
+    the longest are cut. Returns the same figure.
 
     Raises: InputError for a text that is too short to say anything
     """
-    words = " ".join(text.split())
+    words = " ".join(f"{text} {_read(figure) if curves else ''}".split())
     if len(words) < SHORTEST:
         raise InputError(expected(f"a description of {SHORTEST} characters or more", repr(words), "say what kind of chart it is, and what it shows"))
     if len(words) > LONGEST:
         words = words[: LONGEST - 1].rsplit(" ", 1)[0].rstrip(",;:") + "…"
     setattr(figure, SHOWN, partial(_bundle, figure, words))
     return figure
+
+
+def _read(figure: Figure) -> str:
+    """The lines of a figure that a legend names, or that are alone, each with the values that it begins and ends with."""
+    found = {}
+    for axes in figure.axes:
+        lines = [line for line in axes.lines if line.get_transform() == axes.transData and len(line.get_ydata()) > 1]
+        for line in lines:
+            name = str(line.get_label())
+            if not name.startswith("_") or len(lines) == 1:
+                found[axes.get_ylabel() if name.startswith("_") else name] = line.get_ydata()
+    return trends(found) + "." if found else ""
 
 
 def description(figure: Figure) -> str:
@@ -70,12 +83,12 @@ def ink_on(ground: Any) -> str:
 
 
 @cache
-def readable(colour: str) -> str:
-    """A colour, darkened until text in it can be read on white."""
+def readable(colour: str, ground: str = "white") -> str:
+    """A colour, darkened until text in it can be read on a light ground."""
     from matplotlib.colors import to_hex, to_rgb
 
     shades = (to_hex([part * share / 100 for part in to_rgb(colour)]) for share in range(100, 0, -2))
-    return next(shade for shade in shades if contrast(shade) >= READABLE)
+    return next(shade for shade in shades if contrast(shade, ground) >= READABLE)
 
 
 def _luminance(colour: Any) -> float:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from breakthrough.capstone.line import DOMAINS, LINE, SYNTHETIC
-from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, amounts, describe, listed, new_figure, trend
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, amounts, describe, ink_on, listed, new_figure, trend
 from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
@@ -106,9 +106,9 @@ def draw_confusion(facts: Facts) -> Figure:
     for axes, domain in zip(figure.subplots(1, 2), DOMAINS):
         table = np.array(facts["confusion"][domain])
         shares = table / np.maximum(table.sum(1, keepdims=True), 1)
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.25)
+        image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.25)
         for (row, column), count in np.ndenumerate(table):
-            ink = GREY if not count else "white" if shares[row, column] > 0.6 else INK
+            ink = "#666666" if not count else ink_on(image.cmap(shares[row, column] / 1.25))
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=ink, fontsize=10.5)
         axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), names)

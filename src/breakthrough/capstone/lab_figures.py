@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, RED, SKY, amounts, describe, listed, new_figure, trend, trends
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, RED, SKY, amounts, describe, ink_on, listed, new_figure, trend, trends
 from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def draw_watch(shifts: Mapping[str, tuple[np.ndarray, float, tuple[int, int] | N
         found = np.asarray(distances, float).reshape(-1, len(features))
         image = axes.imshow(found.T if len(found) else np.zeros((len(features), 1)), cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for k, f in np.argwhere(found > limit):
-            axes.text(k, f, "×", ha="center", va="center", color=RED, fontsize=11)
+            axes.text(k, f, "×", ha="center", va="center", color=ink_on(image.cmap(found[k, f])), fontsize=11, weight="bold")
         said = "no alarm"
         if alarm is not None:
             pictures, f = alarm

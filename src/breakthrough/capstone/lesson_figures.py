@@ -178,7 +178,7 @@ def draw_features(names: Sequence[str], sets: Mapping[str, np.ndarray]) -> Figur
     first = next(iter(sets.values()))
     for f, (axes, name) in enumerate(zip(figure.subplots(1, len(names), squeeze=False, sharey=True)[0], names)):
         told = []
-        for (label, values), colour, line in zip(sets.items(), (INK, BLUE, RED), ("-", "--", "-")):
+        for (label, values), colour, line in zip(sets.items(), (INK, BLUE, RED), ("-", "--", "-.")):
             if values.shape[1] != len(names):
                 raise ShapeError(expected(f"{len(names)} features of {label}", values.shape))
             axes.ecdf(values[:, f], color=colour, ls=line, lw=1.8, label=label)

@@ -9,11 +9,10 @@ from matplotlib.figure import Figure
 from breakthrough import files
 from breakthrough.errors import InputError, expected
 from breakthrough.lineage import WHOLE, Link
-from breakthrough.pictures import describe, listed
+from breakthrough.pictures import BLUE, GREY, INK, RED, describe, listed, new_figure
 
-INK, GOOD, BAD, PALE = "#333333", "#0072B2", "#D55E00", "#bbbbbb"
+GOOD, BAD = BLUE, RED
 SUFFIXES = (".svg", ".png", ".pdf")
-HALF = 0.36  # of a box's width, in columns
 
 
 def draw(link: Link, *, direct: bool = True) -> Figure:
@@ -27,20 +26,21 @@ def draw(link: Link, *, direct: bool = True) -> Figure:
         depth[one.id] = 1 + max((depth[parent.id] for parent in one.parents), default=-1)
     place = _places(links, depth)
     columns, high = 1 + max(x for x, _ in place.values()), 1 + max(y for _, y in place.values())
-    figure = Figure(figsize=(1.9 * columns + 1.2, 0.58 * high + 0.4), layout="constrained")
+    figure = new_figure(2.4 * columns + 1.2, 0.66 * high + 0.4)
     axes = figure.add_subplot()
-    reach = _reach(link) if direct else {}
-    for one in links:
-        for parent in one.parents:
-            if not any(parent.id in reach.get(other.id, ()) for other in one.parents if other.id != parent.id):
-                (x0, y0), (x1, y1) = place[parent.id], place[one.id]
-                arrow = {"arrowstyle": "-|>", "color": PALE, "lw": 0.9, "shrinkA": 0, "shrinkB": 0}
-                axes.annotate("", (x1 - HALF, y1), (x0 + HALF, y0), arrowprops=arrow, zorder=1)
+    boxes = {}
     for one in links:
         colour = GOOD if one.state == WHOLE else BAD
         text = "\n".join((f"{one.name}  {one.id[-8:]}", *_said(one)))
         box = {"boxstyle": "round", "fc": "white", "ec": colour, "lw": 1.4}
-        axes.text(*place[one.id], text, ha="center", va="center", fontsize=7.5, color=INK, bbox=box, zorder=2)
+        boxes[one.id] = axes.text(*place[one.id], text, ha="center", va="center", fontsize=9, color=INK, bbox=box, zorder=1)
+    reach = _reach(link) if direct else {}
+    for one in links:
+        for parent in one.parents:
+            if not any(parent.id in reach.get(other.id, ()) for other in one.parents if other.id != parent.id):
+                ends = {"patchA": boxes[parent.id].get_bbox_patch(), "patchB": boxes[one.id].get_bbox_patch()}
+                arrow = {"arrowstyle": "-|>", "color": GREY, "lw": 1, "shrinkA": 0, "shrinkB": 0} | ends
+                axes.annotate("", place[one.id], place[parent.id], arrowprops=arrow, zorder=2)  # above: boxes have their size when drawn
     columns, high = columns - 1, high - 1
     axes.set(xlim=(-0.6, columns + 0.6), ylim=(high + 0.6, -0.6))
     axes.set_axis_off()

@@ -12,7 +12,7 @@ import numpy as np
 
 from breakthrough.capstone.figures import TITLES, literal, words
 from breakthrough.capstone.line import DOMAINS, Line
-from breakthrough.pictures import GREY, INK, PALE, describe, listed, new_figure
+from breakthrough.pictures import INK, PALE, describe, listed, new_figure
 from breakthrough.train.pictures import Pictures
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _show(axes: Axes, pictures: Pictures, index: int | None) -> None:
     axes.spines[:].set_visible(False)
     if index is None:
         axes.set_facecolor(PALE)
-        axes.text(0.5, 0.5, "no picture", ha="center", va="center", color=GREY, fontsize=9, transform=axes.transAxes)
+        axes.text(0.5, 0.5, "no picture", ha="center", va="center", color=INK, fontsize=9, transform=axes.transAxes)
         axes.set_aspect("equal")
         return
     axes.imshow(pictures.images[index], interpolation="nearest")

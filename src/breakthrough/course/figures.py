@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from breakthrough.course.schema import KINDS, Module, Syllabus
-from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, describe, listed, new_figure
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, describe, ink_on, listed, new_figure, readable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,10 +28,10 @@ def path(course: Syllabus) -> Figure:
     for index, module in enumerate(modules):
         y = -1.35 * index
         _module(axes, y, module.built)
-        axes.text(0.35, y + 0.42, module.id[:2], va="center", fontsize=13, weight="bold", color=BLUE if module.built else GREY)
+        axes.text(0.35, y + 0.42, module.id[:2], va="center", fontsize=13, weight="bold", color=readable(BLUE if module.built else GREY))
         axes.text(1.15, y + 0.42, module.title, va="center", fontsize=11, color=INK)
         says = _amount(module) if module.built else "in preparation"
-        axes.text(9.8, y + 0.42, says, va="center", ha="right", fontsize=9.5, color=INK if module.built else GREY)
+        axes.text(9.8, y + 0.42, says, va="center", ha="right", fontsize=9.5, color=INK if module.built else readable(GREY))
         if index + 1 < len(modules):
             axes.annotate("", (5, y - 0.48), (5, y), arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1.2,
                                                                "shrinkA": 0, "shrinkB": 0})
@@ -49,7 +49,7 @@ def shape(course: Syllabus) -> Figure:
         share = getattr(course.shape, kind)
         axes.barh(0, share, left=left, color=SPLIT[kind], ec="white", height=0.8)
         axes.text(left + share / 2, 0, f"{share:g}%", ha="center", va="center", fontsize=12, weight="bold",
-                  color="black" if kind == "exchange" else "white")
+                  color=ink_on(SPLIT[kind]))
         axes.text(left + share / 2, -0.62, SAYS[kind], ha="center", va="center", fontsize=10, color=INK)
         left += share
     axes.set(xlim=(0, left), ylim=(-0.85, 0.45))

@@ -137,8 +137,8 @@ def _draw(axes: Axes, title: str, ops: Sequence[Op], left: float, deep: int) -> 
         axes.add_patch(FancyBboxPatch((x, y - HEIGHT), WIDTH, HEIGHT, boxstyle=style, fc=KINDS[op.kind], ec=INK, lw=0.8, alpha=0.75))
         below = f"weight {op.weight}  →  {op.shape}" if op.weight else op.shape
         axes.text(x + WIDTH / 2, y - HEIGHT * (0.3 if below else 0.5), op.name, ha="center", va="center", fontsize=9, color=INK)
-        axes.text(x + WIDTH / 2, y - HEIGHT * 0.74, below, ha="center", va="center", fontsize=7.5, color=INK)
-        axes.text(x + 0.06, y - HEIGHT * 0.26, str(i), ha="left", va="center", fontsize=7, color=INK)
+        axes.text(x + WIDTH / 2, y - HEIGHT * 0.74, below, ha="center", va="center", fontsize=8, color=INK)
+        axes.text(x + 0.06, y - HEIGHT * 0.26, str(i), ha="left", va="center", fontsize=8, color=INK)
         elsewhere = [before for before in op.inputs if before // deep != i // deep]
         if elsewhere:
             axes.text(x - 0.05, y - HEIGHT / 2, f"{' '.join(map(str, elsewhere))} ▸", ha="right", va="center", fontsize=8, color=INK, zorder=3, bbox={"fc": "white", "ec": "none", "pad": 0.5})

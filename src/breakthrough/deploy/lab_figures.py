@@ -160,7 +160,8 @@ def draw_verdicts(table: Mapping[str, dict], read: Read, tolerance: float) -> tu
         fair[what] = sum(verdicts[pair][0] != "unfair" for pair in itertools.combinations(table, 2))
         _verdict_panel(axes, list(table), verdicts)
         axes.set(title=f"{what}: is the row faster than the column?")
-    return figure, fair
+    said = f"Two tables of {listed(table)} against each other by latency and by throughput: is the row faster than the column? Fair pairs: {amounts(fair)}."
+    return describe(figure, said), fair
 
 
 def _verdict_panel(axes: Axes, rows: list[str], verdicts: Mapping[tuple[str, str], tuple[str, float | None]]) -> None:

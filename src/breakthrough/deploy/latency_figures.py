@@ -9,7 +9,7 @@ import numpy as np
 from breakthrough.deploy.latency import PERCENTILES, Latencies, milliseconds, speed_text
 from breakthrough.deploy.latency_table import Cell, Table
 from breakthrough.deploy.limits import CLAIMED, DEADLINES_S, MEANS, Limits
-from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, amounts, describe, listed, new_figure
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, amounts, describe, listed, new_figure, readable
 from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def draw_latencies(found: Latencies, title: str = "") -> Figure:
     ms_axis(axes.xaxis)
     axes.set_xlabel("ms a call")
     axes.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1), title=f"speed; {found.baseline} = 1" if len(found.samples) > 1 else None, title_fontsize=9)
-    axes.set_title(title or f"{found.machine}, {found.threads} thread(s)", fontsize=10.5)
+    axes.set_title(title or f"{found.machine}, {_threads(found.threads)}", fontsize=10.5)
     said = (
         "Curves: the share of calls that took at most so long, the upper tail stretched. Median of a call: "
         + amounts({one.name: 1e3 * one.p50_s for one in found.samples}, "{:.3g} ms") + "."
@@ -97,7 +97,7 @@ def draw_table(found: Table) -> Figure:
         axes.set_axisbelow(True)
         plain(axes)
     by = ", of CPU time where the machine was busy" if any(cell.latencies.clock == "cpu" for cell in found.cells) else ""
-    figure.suptitle(f"{found.machine}, {found.threads} thread(s); p50 in ms beside the bars{by}", fontsize=10.5)
+    figure.suptitle(f"{found.machine}, {_threads(found.threads)}; p50 in ms beside the bars{by}", fontsize=10.5)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=9, frameon=False, loc="outside lower center", ncols=max(1, len(batches)))
     said = (
@@ -153,7 +153,7 @@ def draw_limits(found: Limits, way: str | None = None) -> Figure:
         axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     for deadline in DEADLINES_S:
-        left.text(min(net.params for net in nets) / 1e6, 1e3 * deadline * 1.08, f"{1e3 * deadline:.0f} ms", fontsize=8.5, color=RED, bbox={"fc": "white", "ec": "none", "pad": 0.8}, zorder=3)
+        left.text(min(net.params for net in nets) / 1e6, 1e3 * deadline * 1.08, f"{1e3 * deadline:.0f} ms", fontsize=8.5, color=readable(RED), bbox={"fc": "white", "ec": "none", "pad": 0.8}, zorder=3)
     left.axvline(CLAIMED / 1e6, color=GREY, lw=1.2, ls="--")
     left.text(CLAIMED / 1e6 * 0.9, left.get_ylim()[0] * 1.3, "50 M", fontsize=8.5, color=INK, ha="right")
     ends = np.array([min(1e3 * net.bound_s for net in nets), max(1e3 * net.bound_s for net in nets)])
@@ -164,6 +164,10 @@ def draw_limits(found: Limits, way: str | None = None) -> Figure:
     left.set_title(f"against parameters: R² {r2[0]:.2f}, {len(nets)} nets", fontsize=10.5)
     right.set_title(f"against operations and bytes: R² {r2[1]:.2f}, {len(nets)} nets", fontsize=10.5)
     right.legend(fontsize=8.5, frameon=False, loc="lower right")
-    figure.suptitle(f"{way}, batch 1: {found.machine.name}, {found.threads} thread(s)", fontsize=10.5)
+    figure.suptitle(f"{way}, batch 1: {found.machine.name}, {_threads(found.threads)}", fontsize=10.5)
     said = f"Two scatter charts on logarithmic axes with lines: latency of {len(nets)} nets by {way} against parameters, R² {r2[0]:.2f}, and against the least that the roof allows, R² {r2[1]:.2f}; dotted lines are deadlines of {listed(f'{1e3 * one:.0f} ms' for one in DEADLINES_S)}."
     return describe(figure, said)
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"

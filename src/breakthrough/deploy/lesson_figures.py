@@ -14,7 +14,7 @@ import numpy as np
 from breakthrough.deploy.queueing import Served
 from breakthrough.deploy.trials import Trials
 from breakthrough.errors import InputError, expected
-from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, RED, SKY, amounts, describe, new_figure, trends
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, RED, SKY, amounts, describe, ink_on, new_figure, readable, trends
 from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def timeline(found: Mapping[str, Served]) -> Figure:
                 came, start, end = (1e3 * (at - one.arrivals[0]) for at in (one.arrivals[request], run.start_s, run.end_s))
                 axes.barh(request, start - came, left=came, color=PALE, ec=GREY, lw=0.6, height=0.8)
                 axes.barh(request, end - start, left=start, color=(BLUE, SKY)[number % 2], height=0.8)
-                axes.text((start + end) / 2, request, f"run {number + 1}", ha="center", va="center", fontsize=8, color="white" if number % 2 == 0 else INK)
+                axes.text((start + end) / 2, request, f"run {number + 1}", ha="center", va="center", fontsize=8, color=ink_on((BLUE, SKY)[number % 2]))
                 axes.text(end, request, f" {end - came:.0f} ms", va="center", fontsize=8.5, color=INK)
         last = 1e3 * (one.runs[-1].end_s - one.arrivals[0])
         axes.set_title(f"{name}: {len(one.arrivals)} answered after {last:.0f} ms, the slowest took {1e3 * np.nanmax(one.latency):.0f} ms", fontsize=10.5, loc="left")
@@ -186,7 +186,7 @@ def throughput_and_p99(panels: Mapping[str, Mapping[str, Sequence[Served]]], dea
         axes.set_axisbelow(True)
         plain(axes)
     grid[0].set_ylabel("p99, milliseconds")
-    grid[0].text(grid[0].get_xlim()[0], 1e3 * deadline_s, f" {1e3 * deadline_s:.0f} ms", va="bottom", fontsize=9, color=RED)
+    grid[0].text(grid[0].get_xlim()[0], 1e3 * deadline_s, f" {1e3 * deadline_s:.0f} ms", va="bottom", fontsize=9, color=readable(RED))
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=10)
     said = (

@@ -13,7 +13,7 @@ import numpy as np
 from breakthrough.deploy.ladder import Ladder, Rung
 from breakthrough.deploy.order import Order, order
 from breakthrough.errors import InputError, expected
-from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, RED, SKY, amounts, describe, listed, new_figure
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, RED, SKY, amounts, describe, ink_on, listed, new_figure, readable
 from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _threads(count: int) -> str:
 def _draw_rung(axes: Axes, found: Ladder, rung: Rung, row: int, lowest: float, first: bool) -> None:
     colour, mark, label = KINDS[rung.kind]
     if not rung.seconds:
-        axes.text(1.1 * lowest, row, "refused by TVM: it would change the answer", va="center", fontsize=9.5, color=colour)
+        axes.text(1.1 * lowest, row, "refused by TVM: it would change the answer", va="center", fontsize=9.5, color=readable(colour))
         return
     rate, low, high = (one / 1e9 for one in found.rates(rung))
     axes.plot([lowest, rate], [row, row], color=PALE, lw=6, solid_capstyle="butt", zorder=1)
@@ -115,12 +115,12 @@ def _draw_touched(axes: Axes, found: Order, matrix: str, shown: int) -> None:
     axes.imshow(np.where(first < 0, np.nan, first), cmap=shades, vmin=0, vmax=shown - 1)
     for (row, column), time in np.ndenumerate(first):
         if time >= 0:
-            axes.text(column, row, str(time), ha="center", va="center", fontsize=7.5, color="white" if time > 0.7 * shown else INK)
+            axes.text(column, row, str(time), ha="center", va="center", fontsize=8, color=ink_on(shades(time / max(1, shown - 1))))
     axes.set_xticks(np.arange(first.shape[1] + 1) - 0.5, [])
     axes.set_yticks(np.arange(first.shape[0] + 1) - 0.5, [])
     axes.grid(color=GREY, lw=0.5)
     axes.tick_params(length=0)
-    axes.set_title(f"{matrix}: {(first >= 0).sum()} numbers", fontsize=10, color=MATRICES[matrix][0])
+    axes.set_title(f"{matrix}: {(first >= 0).sum()} numbers", fontsize=10, color=readable(MATRICES[matrix][0]))
 
 
 def _draw_addresses(axes: Axes, found: Order, shown: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from breakthrough.errors import InputError, expected, unknown
-from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, RED, SKY, describe, listed, new_figure
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, RED, SKY, describe, listed, new_figure, readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +53,7 @@ def _panel(axes: Axes, protection: str, names: Sequence[str]) -> None:
     middle, server = width / 2, 4.1
     _box(axes, middle - 2.1, server, 4.2, 1.0, PALE)
     axes.text(middle, server + 0.66, "server", ha="center", va="center", fontsize=12, weight="bold")
-    axes.text(middle, server + 0.28, reads, ha="center", va="center", fontsize=10.5, color=RED if protection == "plain" else INK)
+    axes.text(middle, server + 0.28, reads, ha="center", va="center", fontsize=10.5, color=readable(RED, PALE) if protection == "plain" else INK)
     for i, name in enumerate(names):
         left = i * (WIDE + GAP)
         _factory(axes, left, name)

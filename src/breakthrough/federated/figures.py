@@ -14,7 +14,7 @@ import numpy as np
 
 from breakthrough.errors import ConfigError, ShapeError, expected
 from breakthrough.federated.partition import Partition
-from breakthrough.pictures import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, describe, listed, new_figure, trends
+from breakthrough.pictures import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, describe, ink_on, listed, new_figure, readable, trends
 from breakthrough.scenes.diagrams import plain
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def draw_split(partition: Partition | Mapping[str, Partition], labels: np.ndarra
         axes.scatter(part, kind, s=DISC * count / most, c=[COLOURS[k % len(COLOURS)] for k in kind], ec=INK, lw=0.6)
         for x, y, value in zip(part, kind, count):
             beside = 0 < value < most * FITS  # the disc is smaller than its number
-            style = {"ha": "left" if beside else "center", "va": "center", "fontsize": 8.5, "color": "black" if value else GREY}
+            style = {"ha": "left" if beside else "center", "va": "center", "fontsize": 8.5, "color": "#666666" if not value else "black" if beside else ink_on(COLOURS[y % len(COLOURS)])}
             axes.annotate(f"{value}", (x, y), (beside * (2 + np.sqrt(DISC * value / most) / 2), 0), textcoords="offset points", **style)
         axes.set(xlim=(-0.6, len(table) - 0.4), ylim=(len(classes) - 0.4, -0.6), xlabel="part, and its samples")
         axes.set_xticks(range(len(table)), [f"{k}\n{size}" for k, size in enumerate(table.sum(1))])
@@ -105,7 +105,7 @@ def _values(axes: Axes, images: np.ndarray) -> None:
     edges, mean = np.arange(0, 257, 8), images.mean()
     axes.stairs(100 * np.histogram(images, edges)[0] / images.size, edges, fill=True, fc=SKY, ec=INK, lw=0.6)
     axes.axvline(mean, color=RED, ls="--", lw=1.4)
-    axes.text(0.98, 0.96, f"mean {mean:.0f}", color=RED, fontsize=9, ha="right", va="top", transform=axes.transAxes)
+    axes.text(0.98, 0.96, f"mean {mean:.0f}", color=readable(RED), fontsize=9, ha="right", va="top", transform=axes.transAxes)
     axes.set(xlim=(0, 256))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from breakthrough.errors import ShapeError, expected
-from breakthrough.pictures import BLUE, COLOURS, GREY, INK, PALE, RED, amounts, describe, ink_on, listed, new_figure
+from breakthrough.pictures import BLUE, COLOURS, GREY, INK, PALE, RED, amounts, describe, ink_on, listed, new_figure, readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +95,7 @@ def slots(experts: Sequence[int], n_experts: int, capacity: int) -> Figure:
                 _box(axes, x, y, 0.92, 0.8, "white", f"t{queue[place]} ✗", edge=RED, colour=RED)
     axes.plot((capacity + 0.13,) * 2, (-0.1, n_experts), color=INK, lw=1.5, ls="--")
     axes.text(capacity + 0.03, n_experts + 0.2, f"capacity {capacity}", ha="right", fontsize=10, color=INK)
-    axes.text(capacity + 0.28, n_experts + 0.2, "dropped", fontsize=10, color=RED)
+    axes.text(capacity + 0.28, n_experts + 0.2, "dropped", fontsize=10, color=readable(RED))
     said = (
         f"Diagram: {n_experts} experts with {capacity} slots each, filled in token order. "
         + "; ".join(_filled(e, [t for t, choice in enumerate(experts) if choice == e], capacity) for e in range(n_experts)) + "."
@@ -161,7 +161,7 @@ def _canvas(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
 def _box(axes: Axes, x, y, width, height, fill, text="", *, edge=INK, style="-", colour=None, size=10) -> None:
     from matplotlib.patches import Rectangle
 
-    colour = colour or ink_on(fill)
+    colour = readable(colour) if colour else ink_on(fill)
     axes.add_patch(Rectangle((x, y), width, height, fc=fill, ec=edge, ls=style, lw=1, zorder=2))
     axes.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=size, color=colour, zorder=3)
 

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from breakthrough.errors import ShapeError, expected
 from breakthrough.moe.published import Published
-from breakthrough.pictures import BLUE, COLOURS, GREY, INK, ORANGE, RED, amounts, describe, listed, new_figure, trend, trends
+from breakthrough.pictures import BLUE, COLOURS, GREY, INK, ORANGE, RED, amounts, describe, ink_on, listed, new_figure, trend, trends
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NUDGED = {"Kimi K2": (8, -10), "DeepSeek-V3": (-24, 12)}  # neighbours; points right and up
+MARKS = "os^Dv*PX"  # by expert, beside the colour
+NUDGED = {"Kimi K2": (-20, -13), "DeepSeek-V3": (-24, 12)}  # neighbours; points right and up
 
 
 def routing_table(probs: Tensor, experts: Tensor) -> Figure:
@@ -35,8 +36,7 @@ def routing_table(probs: Tensor, experts: Tensor) -> Figure:
     axes = figure.subplots()
     image = axes.imshow(probs.numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for t, e in np.ndindex(count, n_experts):
-        colour = "white" if probs[t, e] > 0.6 else INK
-        axes.text(e, t, f"{probs[t, e]:.2f}", ha="center", va="center", fontsize=11, color=colour)
+        axes.text(e, t, f"{probs[t, e]:.2f}", ha="center", va="center", fontsize=11, color=ink_on(image.cmap(float(probs[t, e]))))
     for t, chosen in enumerate(experts.tolist()):
         for e in chosen:
             axes.add_patch(Rectangle((e - 0.46, t - 0.44), 0.92, 0.88, fill=False, ec=RED, lw=2.5))
@@ -108,11 +108,10 @@ def kinds_by_expert(shares: Mapping[str, Sequence[float]]) -> Figure:
     table = 100 * np.array(list(shares.values()))
     figure = new_figure(8.5, 0.42 * len(shares) + 0.9)
     axes = figure.subplots()
-    axes.imshow(table, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    image = axes.imshow(table, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for row, e in np.ndindex(*table.shape):
         if table[row, e] >= 1:
-            colour = "white" if table[row, e] > 60 else INK
-            axes.text(e, row, f"{table[row, e]:.0f}", ha="center", va="center", fontsize=10, color=colour)
+            axes.text(e, row, f"{table[row, e]:.0f}", ha="center", va="center", fontsize=10, color=ink_on(image.cmap(table[row, e] / 100)))
     axes.set_xticks(range(table.shape[1]), [f"E{e}" for e in range(table.shape[1])])
     axes.set_yticks(range(len(shares)), list(shares))
     axes.tick_params(length=0, labelsize=10)
@@ -165,6 +164,8 @@ def loads_over_steps(runs: Mapping[str, Sequence[tuple[Sequence[int], np.ndarray
         row[0].set_ylabel("assignments, %", fontsize=10)
     for axes in grid[-1]:
         axes.set_xlabel("training step", fontsize=10)
+    bands = [f"E{e}" for e in range(next(iter(runs.values()))[0][1].shape[1])]
+    figure.legend(grid[0, 0].collections, bands, loc="outside lower center", ncols=len(COLOURS), frameon=False, fontsize=9.5, title="bands from below", title_fontsize=9.5)
     said = (
         f"Stacked areas over training steps: each expert's share of the assignments, {columns} seeds in a row. The busiest expert's share at the end: "
         + "; ".join(f"{name} {listed(f'{100 * np.max(share[-1]):.0f}%' for _, share in seeds)}" for name, seeds in runs.items()) + "."
@@ -195,8 +196,10 @@ def bias_path(loads: np.ndarray, biases: np.ndarray) -> Figure:
     figure = new_figure(9, 3.3)
     left, right = figure.subplots(1, 2)
     for e in range(loads.shape[1]):
-        left.plot(100 * loads[:, e], color=COLOURS[e], lw=2, label=f"E{e}")
-        right.plot(biases[:, e], color=COLOURS[e], lw=2)
+        style = {"color": COLOURS[e], "lw": 2, "marker": MARKS[e % len(MARKS)], "ms": 6, "mec": "white", "mew": 0.5, "markevery": (2 * e, max(1, len(loads) // 7))}
+        left.plot(100 * loads[:, e], label=f"E{e}", **style)
+        right.plot(biases[:, e], **style)
+        right.annotate(f"E{e}", (1, biases[-1, e]), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center", fontsize=9.5)
     left.axhline(100 / loads.shape[1], color=INK, ls="--", lw=1)
     left.set(xlabel="update", ylabel="share of the assignments, %", ylim=(0, None))
     right.set(xlabel="update", ylabel="bias added for the choice")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, amounts, describe, listed, new_figure
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, amounts, describe, listed, new_figure, readable
 from breakthrough.quant.adapted import Adaptation
 from breakthrough.quant.answers import ACCELERATORS, BITS, LIMIT_S, MODELS, devices_for
 from breakthrough.quant.curves import Curves
@@ -83,7 +83,7 @@ def _ledger_panel(axes: Axes, ledger: Ledger, architecture: str, goal: float | N
     axes.axhline(0, color=INK, lw=1)
     if goal is not None:
         axes.axhline(goal, color=GREY, lw=1, ls="--")
-        axes.annotate(f"{goal:g}%", (1, goal), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", fontsize=9, color=GREY)
+        axes.annotate(f"{goal:g}%", (1, goal), (-2, 2), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", fontsize=9, color=readable(GREY))
     ticks = [-1, -0.1, 0, 0.1, 0.3, 1, 3, 10, 30]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xticks([3, 4, 8, 16], ["3", "4", "8", "16"])
@@ -152,7 +152,7 @@ def draw_latency(found: Latencies, limit_s: float = LIMIT_S) -> Figure:
     axes.axvspan(1e6, found.cache_bytes, color=GREY, alpha=0.12, lw=0)
     axes.text(found.cache_bytes, 1.5e-5, "in the cache ", ha="right", fontsize=9, color=INK)
     axes.axhline(limit_s, color=RED, lw=1.2)
-    axes.text(1.2e6, limit_s * 1.15, f"claim C09: {1000 * limit_s:.0f} ms", color=RED, fontsize=9.5)
+    axes.text(1.2e6, limit_s * 1.15, f"claim C09: {1000 * limit_s:.0f} ms", color=readable(RED), fontsize=9.5)
     axes.set(xlim=reach, ylim=(1e-5, 300))
     axes.legend(fontsize=8.5, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     axes.grid(color=GRID, lw=0.7)
@@ -171,7 +171,7 @@ def _published(axes: Axes) -> None:
             nbytes, count = model.active * bits / 8, devices_for(model.parameters * bits / 8, h100)
             axes.plot(nbytes, nbytes / (count * h100.bandwidth), BITS_MARKS[name], color=RED, ms=5)
             axes.annotate("", (nbytes, nbytes / (count * h100.bandwidth)), place, arrowprops={"arrowstyle": "-", "color": RED, "lw": 0.5, "alpha": 0.6})
-        axes.text(*place, model.name, ha="center", va="top", fontsize=8.5, color=RED, bbox={"fc": "white", "ec": "none", "pad": 0.5, "alpha": 0.8})
+        axes.text(*place, model.name, ha="center", va="top", fontsize=8.5, color=readable(RED), bbox={"fc": "white", "ec": "none", "pad": 0.5, "alpha": 0.8})
     for name, mark in BITS_MARKS.items():
         axes.plot([], [], mark, color=RED, ms=5, ls="none", label=f"published models in {name}, on as many H100 as hold them")
 
@@ -197,7 +197,7 @@ def draw_roofline(found: Roofline) -> Figure:
     figure.axes[0].set_ylabel("GFLOP/s")
     low = min(layer.rate for layer in found.layers) / 1e9
     figure.axes[0].set_ylim(min(low, 1) / 40, 2 * max(found.peaks.values()) / 1e9)
-    figure.suptitle(f"{found.device}, {found.threads} thread(s): {found.bandwidth / 1e9:.1f} GB/s of reading", fontsize=11)
+    figure.suptitle(f"{found.device}, {found.threads} thread{'s' if found.threads > 1 else ''}: {found.bandwidth / 1e9:.1f} GB/s of reading", fontsize=11)
     said = (
         f"Dots under a machine's roof, GFLOP/s against operations for each byte moved, a panel for each batch of {listed(str(n) for n in found.batches)}. "
         + "; ".join(f"batch {batch}: " + amounts({scheme: 1e3 * found.layer(scheme, batch).median_s for scheme in found.schemes}, "{:.2g} ms") for batch in found.batches) + "."

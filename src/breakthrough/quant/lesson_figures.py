@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from breakthrough.errors import InputError, expected
-from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, amounts, describe, new_figure, trend, trends
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, amounts, describe, new_figure, readable, trend, trends
 from breakthrough.quant import grouping
 from breakthrough.quant.grids_figures import error_percent
 from breakthrough.quant.quantized import Format, check_numbers
@@ -140,7 +140,7 @@ def losses(curves: Mapping[str, Sequence[float]]) -> Figure:
         if inside < len(row):
             value = f"{row[inside]:.3g}" if math.isfinite(row[inside]) else "no number"
             axes.plot([inside, inside + 1], [row[inside - 1], top], color=colour, lw=width)
-            axes.annotate(f"step {inside + 1}: {value}", (inside + 1, top), (10, -12), textcoords="offset points", fontsize=10.5, color=colour)
+            axes.annotate(f"step {inside + 1}: {value}", (inside + 1, top), (10, -12), textcoords="offset points", fontsize=10.5, color=readable(colour))
     axes.set(xlabel="step", ylabel="loss, nats a byte", ylim=(None, top))
     axes.legend(fontsize=10, frameon=False, loc="upper right")
     plain(axes)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from breakthrough.errors import ShapeError, expected
-from breakthrough.pictures import BLUE, GREY, INK, ORANGE, PALE, RED, SKY, describe, listed, new_figure
+from breakthrough.pictures import BLUE, GREY, INK, ORANGE, PALE, RED, SKY, describe, listed, new_figure, readable
 from breakthrough.scenes.camera import extrinsics
 from breakthrough.scenes.meshes import BOSS_M, CAP_M, CAP_RADIUS_M, PLATE_M, PLATES
 from breakthrough.scenes.spec import Camera
@@ -55,9 +55,9 @@ def pinhole(offset_m: float, depth_m: float, focal_px: float) -> Figure:
     axes.text(plane, 0.75 * offset_m, "the picture", ha="left", va="bottom", fontsize=11)
     axes.text(1.11 * depth_m, 0, "axis", va="center", fontsize=11)
     axes.text(1.02 * depth_m, offset_m, "the point", va="center", fontsize=11)
-    axes.text(1.02 * depth_m, offset_m / 2, f"X = {1000 * offset_m:.0f} mm", va="center", fontsize=12, color=BLUE)
+    axes.text(1.02 * depth_m, offset_m / 2, f"X = {1000 * offset_m:.0f} mm", va="center", fontsize=12, color=readable(BLUE))
     pixels = f"f · X / Z = {focal_px:.0f} · {1000 * offset_m:.0f} / {1000 * depth_m:.0f}\n= {focal_px * offset_m / depth_m:.1f} pixels"
-    axes.text(plane - 0.015 * depth_m, image + 0.03 * offset_m, pixels, ha="right", va="bottom", fontsize=12, color=RED)
+    axes.text(plane - 0.015 * depth_m, image + 0.03 * offset_m, pixels, ha="right", va="bottom", fontsize=12, color=readable(RED))
     _span(axes, 0, plane, -0.4 * offset_m, f"f = {focal_px:.0f} pixels")
     _span(axes, 0, depth_m, -0.72 * offset_m, f"Z = {1000 * depth_m:.0f} mm")
     said = f"Diagram of a pinhole camera from the side: a point {1000 * offset_m:.0f} mm off the axis and {1000 * depth_m:.0f} mm away falls {focal_px * offset_m / depth_m:.1f} pixels from the middle of the picture, by similar triangles with a focal length of {focal_px:.0f} pixels."
@@ -125,7 +125,8 @@ def _axis(axes: Axes, start: np.ndarray, along: np.ndarray, colour: str, text: s
     axes.annotate("", start + along, start, arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2, "shrinkA": 0, "shrinkB": 0})
     place = start + 1.12 * along
     side = "right" if along[0] < -0.01 else "left" if along[0] > 0.01 else "center"
-    axes.text(*place, text, color=colour, fontsize=10.5, ha=side, va="bottom" if along[1] > 0.01 else "center")
+    white = {"fc": "white", "ec": "none", "pad": 1.5}  # lines of sight pass behind
+    axes.text(*place, text, color=readable(colour), fontsize=10.5, ha=side, va="bottom" if along[1] > 0.01 else "center", bbox=white)
 
 
 def run_lengths(mask: np.ndarray) -> Figure:

@@ -40,7 +40,7 @@ def pictures(named: Mapping[str, np.ndarray], columns: int = 5, inches: float = 
         axes.axis("off")
     for axes, (name, rgb) in zip(grid, named.items()):
         show(axes, rgb)
-        axes.set_title(name, fontsize=10)
+        axes.set_title(name.replace("_", " "), fontsize=10)
     return describe(figure, f"Pictures in a row, made by the simulator, one each of: {listed(name.replace('_', ' ') for name in named)}.")
 
 
@@ -78,7 +78,8 @@ def projected(frame: Frame, bodies: Sequence[int], points_px: np.ndarray, wrong_
         show(axes, frame.rgb)
         for i in bodies:
             _outline(axes, frame.instance == i, YELLOW)
-        axes.scatter(*points.T, c=RED, marker="+", s=130, lw=2.2)
+        axes.scatter(*points.T, c="white", marker="+", s=190, lw=5)  # a rim: seen on a red cap, too
+        axes.scatter(*points.T, c="black", marker="+", s=130, lw=2)
         axes.set_title(name, fontsize=11)
         axes.set(xlabel="x, px", ylabel="y, px")
     said = (

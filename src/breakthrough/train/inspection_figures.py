@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from breakthrough.errors import unknown
-from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, amounts, describe, new_figure, trends
+from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, amounts, describe, ink_on, new_figure, trends
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,9 +66,9 @@ def confusion_matrix(found: Inspections, name: str, test: str, ax: Axes | None =
     ax = ax or new_figure(5.4, 4.8).subplots()
     table = found.confusion(name, test).astype(float)
     share = 100 * table / np.maximum(table.sum(1, keepdims=True), 1)
-    ax.imshow(share, cmap="Blues", vmin=0, vmax=100)
+    drawn = ax.imshow(share, cmap="Blues", vmin=0, vmax=100)
     for (row, column), value in np.ndenumerate(share):
-        ax.text(column, row, f"{value:.0f}", ha="center", va="center", color="white" if value > 55 else INK)
+        ax.text(column, row, f"{value:.0f}", ha="center", va="center", color=ink_on(drawn.cmap(value / 100)))
     names = [label.replace("_", "\n") for label in found.classes]
     ax.set_xticks(range(len(names)), names, fontsize=8)
     ax.set_yticks(range(len(names)), names, fontsize=8)
