@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKS = "os^Dv*PX"  # by expert, beside the colour
-NUDGED = {"Kimi K2": (-20, -13), "DeepSeek-V3": (-24, 12)}  # neighbours; points right and up
+NUDGED = {"Kimi K2": (6, 9), "DeepSeek-V3": (-24, 12)}  # neighbours; points right and up
 
 
 def routing_table(probs: Tensor, experts: Tensor) -> Figure:

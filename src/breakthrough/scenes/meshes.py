@@ -160,7 +160,7 @@ def _bracket(plate: Plate) -> Mesh:
 def _sides(half: tuple[float, float]) -> Mesh:
     x, y = half
     outline = np.array([[-x, -y, -PLATE_M / 2], [x, -y, -PLATE_M / 2], [x, y, -PLATE_M / 2], [-x, y, -PLATE_M / 2]])
-    return shapes.wall(outline, [*outline, 0, 0, PLATE_M], 0.08)
+    return shapes.wall(outline, outline + np.array([0, 0, PLATE_M]), 0.08)
 
 
 def _plate_top(plate: Plate) -> Mesh:

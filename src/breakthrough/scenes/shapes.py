@@ -89,9 +89,9 @@ def washer(inner_m: float, outer_m: float, bottom_m: float, top_m: float, sides:
     inside, outside = ring(inner_m, sides, 0), ring(outer_m, sides, 0)
     parts = []
     for z, flip in ((bottom_m, True), (top_m, False)):
-        parts.append(_annulus([*inside, 0, 0, z], [*outside, 0, 0, z], flip, uv_size_m))
-    parts.append(wall([*outside, 0, 0, bottom_m], [*outside, 0, 0, top_m], uv_size_m))
-    parts.append(wall(([*inside, 0, 0, bottom_m])[::-1], ([*inside, 0, 0, top_m])[::-1], uv_size_m))
+        parts.append(_annulus(inside + np.array([0, 0, z]), outside + np.array([0, 0, z]), flip, uv_size_m))
+    parts.append(wall(outside + np.array([0, 0, bottom_m]), outside + np.array([0, 0, top_m]), uv_size_m))
+    parts.append(wall((inside + np.array([0, 0, bottom_m]))[::-1], (inside + np.array([0, 0, top_m]))[::-1], uv_size_m))
     return join(*parts)
 
 
