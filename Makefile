@@ -27,9 +27,8 @@ test: $(STAMP) ## all tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests $(wildcard notebooks) -n 2 --dist loadscope \
 	  --nbval --nbval-current-env --nbval-sanitize-with src/breakthrough/course/nbval.cfg $(ARGS)
 
-# labs/ lie beside notebooks/, so the project is the root; Jupyter wants to be told that root (a container) is meant
-lab: $(STAMP) ## JupyterLab on notebooks/00_start.ipynb
-	@$(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/00_start.ipynb $(ARGS)
+lab: $(STAMP) ## JupyterLab on notebooks/00_start.ipynb; ARGS=01 for a module's lab
+	@$(BIN)/breakthrough lab $(ARGS)
 
 release: $(STAMP) ## labs/ from solutions/
 	@$(BIN)/breakthrough release $(ARGS)

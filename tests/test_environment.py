@@ -128,15 +128,9 @@ def executable(path, script):
     path.chmod(0o755)
 
 
-@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
-def test_lab_opens_on_the_project_and_in_a_container_too(tmp_path, user, allowed):
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    (tmp_path / "pyproject.toml").touch()
-    executable(tmp_path / "bin" / "id", f"echo {user}")
-    shown = subprocess.run(["make", "-n", "lab"], cwd=tmp_path, capture_output=True, text=True,
-                           env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}).stdout.splitlines()[-1]
-    assert f"--ServerApp.root_dir='{tmp_path}'" in shown and "notebooks/00_start.ipynb" in shown
-    assert ("--allow-root" in shown) is allowed
+def test_make_lab_opens_the_labs_of_the_environment(fake_project):
+    done = make(fake_project, "-n", "lab", f"PYTHON={fake_project}/python", "ARGS=01 --no-browser")
+    assert done.stdout.splitlines()[-1] == ".venv/bin/breakthrough lab 01 --no-browser"
 
 
 @pytest.mark.parametrize(("version", "code", "said"), [("3.11", 0, "test PYTHON"), ("3.12", 2, "try apt-get install g++ python3-dev")])

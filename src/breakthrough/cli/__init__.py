@@ -15,6 +15,7 @@ from breakthrough.cli import (
     exchange,
     federate,
     gate as gates,
+    lab,
     learner,
     quantize,
     run as running,
@@ -50,7 +51,7 @@ def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks 
     \b
     A learner's day:
       breakthrough doctor              is this machine ready? what is missing?
-      jupyter lab labs/01_moe          do the lab; every check answers within a second
+      breakthrough lab 01              do the lab; every check answers within a second
       breakthrough hint moe.route      stuck? the next hint of the ladder
       breakthrough check 01            run your lab from the top: points by exercise
       breakthrough progress            how far, and what to do next
@@ -246,7 +247,7 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
 
 ROOMS = (running.run, quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, cohort.handin, gates.gate,
          learner.learner)
-commands = [app.command()(one) for one in ROOMS]
+commands = [*(app.command()(one) for one in ROOMS), app.command(context_settings=lab.PASSING_ON)(lab.lab)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,13 +14,14 @@ from breakthrough.course import syllabus
 from breakthrough.course.notebooks import CLAIM_MIME
 from breakthrough.course.schema import Claim, Syllabus
 from breakthrough.errors import InputError, expected
+from breakthrough.palette import BAD, GOOD, NOTE, QUIET, framed, toned
 
 # the sign and the word carry the meaning, the colour only repeats it
 VERDICTS = {
-    "holds": ("✓", "#009e73"),
-    "holds under conditions": ("◐", "#0072b2"),
-    "does not hold": ("✗", "#d55e00"),
-    "cannot be tested here": ("○", "#7f7f7f"),
+    "holds": ("✓", GOOD),
+    "holds under conditions": ("◐", NOTE),
+    "does not hold": ("✗", BAD),
+    "cannot be tested here": ("○", QUIET),
 }
 UNTESTABLE = "cannot be tested here"
 YOURS, COURSES = "yours", "the course's own run"
@@ -97,15 +98,13 @@ def plain(claim: Claim, record: Mapping[str, Any]) -> str:
 
 def html(claim: Claim, record: Mapping[str, Any]) -> str:
     """A record as a card."""
-    sign, colour = VERDICTS[record["verdict"]]
-    style = f"border:1px solid {colour};border-left:6px solid {colour};border-radius:4px;padding:.6em .9em"
+    sign, hue = VERDICTS[record["verdict"]]
     reason = f"<div><i>Reason:</i> {escape(record['reason'])}</div>" if record["reason"] else ""
-    return (
-        f'<div style="{style};margin:.3em 0;max-width:52em;line-height:1.45">'
-        f'<div><b style="color:{colour}">{sign} {escape(record["verdict"])}</b> · <b>{claim.id}</b>'
+    return framed(hue, (
+        f'<div><b style="{toned("color:", hue)}">{sign} {escape(record["verdict"])}</b> · <b>{claim.id}</b>'
         f' <span style="opacity:.75">profile {escape(record["profile"])}</span></div>'
-        f"<div><i>{escape(claim.claim)}</i></div><div>{escape(record['measured'])}</div>{reason}</div>"
-    )
+        f"<div><i>{escape(claim.claim)}</i></div><div>{escape(record['measured'])}</div>{reason}"
+    ))
 
 
 def _validate(verdict: str, measured: str, reason: str, profile: str) -> None:

@@ -79,13 +79,33 @@ def measure(course: Syllabus | None = None, log: Iterable[Mapping[str, Any]] | N
     best: dict[str, float] = {}
     for event in seen:
         points = event.get("points")
-        if event["kind"] == "check" and _is_amount(points):
+        if event["kind"] == "check" and is_amount(points):
             best[event["exercise"]] = max(points, best.get(event["exercise"], 0))
-    spent = _spent_min(seen, homes)
+    spent = spent_min(seen, homes)
     reviewed = _reviewed(course, every)
     modules = tuple(_of_module(module, seen, best, reviewed.get(module.id), spent.get(module.id, 0.0)) for module in course.built)
     unknown = {event["exercise"] for event in named} - set(course.exercises)
     return Progress(course, modules, _next(course, _passed(seen), reviewed), tuple(sorted(unknown)))
+
+
+def spent_min(seen: Iterable[Mapping[str, Any]], homes: Mapping[str, str]) -> dict[str, float]:
+    """An estimate of the minutes spent in each home of exercises, such as a module.
+
+    The time between two events counts for the later one, unless it was a break.
+    """
+    spent: dict[str, float] = {}
+    ordered = sorted(seen, key=lambda event: event["time_s"])
+    for before, event in itertools.pairwise(ordered):
+        gap = event["time_s"] - before["time_s"]
+        if gap < PAUSE_S:
+            home = homes[event["exercise"]]
+            spent[home] = spent.get(home, 0.0) + gap / 60
+    return spent
+
+
+def is_amount(value: Any) -> bool:
+    """Whether something in a log can be an amount of points."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
 def next_exercise(course: Syllabus) -> str | None:
@@ -130,7 +150,7 @@ def _of_module(module: Module, seen: list[Mapping[str, Any]], best: Mapping[str,
 
 def _score(of: float, names: tuple[str, ...], best: Mapping[str, float], checked: list[Mapping[str, Any]]) -> Score:
     """What was earned, and what was attempted: an exercise that nobody tried is open, not failed."""
-    worth = {event["exercise"]: event["of"] for event in checked if event["exercise"] in names and _is_amount(event.get("of"))}
+    worth = {event["exercise"]: event["of"] for event in checked if event["exercise"] in names and is_amount(event.get("of"))}
     earned = min(of, sum(best.get(name, 0) for name in names))
     tried = set(names) <= {event["exercise"] for event in checked}
     return Score(earned, of if tried else min(of, max(earned, sum(worth.values()))), of)
@@ -142,29 +162,13 @@ def _reviewed(course: Syllabus, every: Iterable[Mapping[str, Any]]) -> dict[str,
     found: dict[str, float] = {}
     for event in every:
         module, points = event.get("module"), event.get("points")
-        if event["kind"] == "exchange" and isinstance(module, str) and module in worth and _is_amount(points):
+        if event["kind"] == "exchange" and isinstance(module, str) and module in worth and is_amount(points):
             found[module] = max(found.get(module, 0.0), min(points, worth[module]))
     return found
 
 
-def _is_amount(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-
-
 def _passed(seen: list[Mapping[str, Any]]) -> set[str]:
     return {event["exercise"] for event in seen if event["kind"] == "check" and event.get("status") == "passed"}
-
-
-def _spent_min(seen: list[Mapping[str, Any]], homes: Mapping[str, str]) -> dict[str, float]:
-    """An estimate: the time between two events counts for the later one, unless it was a break."""
-    spent: dict[str, float] = {}
-    ordered = sorted(seen, key=lambda event: event["time_s"])
-    for before, event in itertools.pairwise(ordered):
-        gap = event["time_s"] - before["time_s"]
-        if gap < PAUSE_S:
-            home = homes[event["exercise"]]
-            spent[home] = spent.get(home, 0.0) + gap / 60
-    return spent
 
 
 def _next(course: Syllabus, passed: set[str], reviewed: Mapping[str, float]) -> str:

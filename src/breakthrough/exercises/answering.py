@@ -51,8 +51,9 @@ def hint(name: str, level: int | None = None) -> None:
     Raises: UnknownNameError for another exercise or level
     """
     exercise, _ = _mine(name)
-    level = level if level is not None else min(_hints_seen(name) + 1, len(LADDER))
-    shown = card.hint_bundle(exercise, level)
+    seen = _hints_seen(name)
+    level = level if level is not None else min(seen + 1, len(LADDER))
+    shown = card.hint_bundle(exercise, level, seen)
     events.append("hint", exercise=name, level=level)
     _show(shown, _in_notebook(), True)
 

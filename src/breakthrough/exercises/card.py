@@ -8,14 +8,15 @@ from typing import Any
 
 from breakthrough.exercises.exercise import LADDER, Exercise
 from breakthrough.exercises.judge import NOT_ATTEMPTED, PASSED, WRONG, Verdict
+from breakthrough.palette import BAD, GOOD, NOTE, QUIET, framed, toned
 
 MIME = "application/vnd.breakthrough.check+json"
 
-# colours that read in light and dark themes; the sign and the word carry the meaning too
+# the sign and the word carry the meaning too
 _LOOKS = {
-    PASSED: ("✓", "passed", "#009e73"),
-    NOT_ATTEMPTED: ("○", "not attempted yet", "#7f7f7f"),
-    "wrong": ("✗", "not yet", "#d55e00"),
+    PASSED: ("✓", "passed", GOOD),
+    NOT_ATTEMPTED: ("○", "not attempted yet", QUIET),
+    "wrong": ("✗", "not yet", BAD),
 }
 
 
@@ -35,22 +36,14 @@ def plain(verdict: Verdict, hint_level: int) -> str:
 def html(verdict: Verdict, hint_level: int) -> str:
     """The card as HTML with inline style: it reads the same in JupyterLab, feedback and on the web."""
     exercise, (sign, word, colour) = verdict.exercise, _LOOKS[verdict.status]
-    points = f"{verdict.points} / {exercise.points} points"
+    points, ink = f"{verdict.points} / {exercise.points} points", toned("color:", colour)
     head = (
         f'<div style="display:flex;gap:.6em;align-items:baseline;flex-wrap:wrap">'
-        f'<b style="color:{colour};font-size:1.15em">{sign}</b><b>{escape(exercise.title)}</b>'
-        f'<code>{escape(exercise.name)}</code><span style="color:{colour}">{word}</span>'
+        f'<b style="{ink};font-size:1.15em">{sign}</b><b>{escape(exercise.title)}</b>'
+        f'<code>{escape(exercise.name)}</code><span style="{ink}">{word}</span>'
         f'<span style="margin-left:auto">{points}</span></div>'
     )
-    return frame(colour, head + _body(verdict, hint_level))
-
-
-def frame(colour: str, inside: str) -> str:
-    """HTML in the frame that all cards have."""
-    return (
-        f'<div style="border:1px solid {colour};border-left:6px solid {colour};border-radius:4px;'
-        f'padding:.6em .9em;margin:.3em 0;max-width:52em;line-height:1.45">{inside}</div>'
-    )
+    return framed(colour, head + _body(verdict, hint_level))
 
 
 def bundle(verdict: Verdict, hint_level: int) -> dict[str, Any]:
@@ -65,14 +58,15 @@ def bundle(verdict: Verdict, hint_level: int) -> dict[str, Any]:
     return {"text/html": html(verdict, hint_level), "text/plain": plain(verdict, hint_level), MIME: record}
 
 
-def hint_bundle(exercise: Exercise, level: int) -> dict[str, Any]:
-    """The MIME bundle of one hint."""
-    text, is_code = exercise.hint(level), level >= 3
-    title = f"{exercise.name}, hint {level} of {len(LADDER)}: {LADDER[level - 1]}"
-    body = f"<pre style='margin:.4em 0'>{escape(text)}</pre>" if is_code else f"<div>{_prose(text)}</div>"
-    style = "border-left:6px solid #0072b2;padding:.5em .9em;margin:.3em 0;max-width:52em;line-height:1.45"
+def hint_bundle(exercise: Exercise, level: int, seen: int = 0) -> dict[str, Any]:
+    """The MIME bundle of one hint, with those below it that were seen before folded away above it.
+
+    A solution is folded as well: it is read by a click, not by a glance.
+    """
+    text, title = exercise.hint(level), _hint_title(exercise, level)
+    before = "".join(_folded(exercise, one) for one in range(1, level) if one <= seen)
     return {
-        "text/html": f"<div style='{style}'><b>{escape(title)}</b>{body}</div>",
+        "text/html": framed(NOTE, before + _folded(exercise, level, is_open=level < len(LADDER))),
         "text/plain": f"{title}\n{text}",
     }
 
@@ -84,6 +78,16 @@ def headline(verdict: Verdict) -> str:
     if verdict.diagnosis:
         return verdict.diagnosis.says
     return verdict.difference.text if verdict.difference else "wrong"
+
+
+def _hint_title(exercise: Exercise, level: int) -> str:
+    return f"{exercise.name}, hint {level} of {len(LADDER)}: {LADDER[level - 1]}"
+
+
+def _folded(exercise: Exercise, level: int, is_open: bool = False) -> str:
+    text = exercise.hint(level)
+    body = f"<pre style='margin:.4em 0;overflow-x:auto'>{escape(text)}</pre>" if level >= 3 else f"<div style='margin:.4em 0'>{_prose(text)}</div>"
+    return f"<details{' open' * is_open}><summary><b>{escape(_hint_title(exercise, level))}</b></summary>{body}</details>"
 
 
 def _prose(text: str) -> str:

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-from breakthrough.exercises import card
 from breakthrough.exercises.exercise import Exercise
 from breakthrough.learner import STANDARD
+from breakthrough.palette import NOTE, faint, framed, toned
 
-COLOUR = "#0072b2"  # reads in light and dark themes
-EDGE = "1px solid #7f7f7f55"
+EDGE = faint("border-bottom:1px solid ")
 
 
 def bundle(exercise: Exercise, learner: str) -> dict[str, Any]:
@@ -30,12 +29,13 @@ def plain(exercise: Exercise, learner: str) -> str:
 
 def html(exercise: Exercise, learner: str) -> str:
     """The question as HTML with inline style."""
+    ink = toned("color:", NOTE)
     head = (
-        f'<div style="display:flex;gap:.6em;align-items:baseline;flex-wrap:wrap"><b style="color:{COLOUR};font-size:1.15em">?</b>'
+        f'<div style="display:flex;gap:.6em;align-items:baseline;flex-wrap:wrap"><b style="{ink};font-size:1.15em">?</b>'
         f'<b>{escape(exercise.title)}</b><code>{escape(exercise.name)}</code><span style="margin-left:auto">{_worth(exercise)}</span></div>'
     )
     foot = f'<div style="opacity:.75;font-size:.9em">{escape(_whose(learner))}</div>'
-    return card.frame(COLOUR, head + _blocks(exercise.asks) + foot)
+    return framed(NOTE, head + _blocks(exercise.asks) + foot)
 
 
 def _worth(exercise: Exercise) -> str:
@@ -79,7 +79,7 @@ def _options(lines: list[str]) -> str:
 def _table(lines: list[str]) -> str:
     rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in (lines[0], *lines[2:])]
     shown = (
-        "<tr>" + "".join(f'<{tag} style="text-align:left;padding:.15em .9em;border-bottom:{EDGE}">{_inline(cell)}</{tag}>' for cell in row) + "</tr>"
+        "<tr>" + "".join(f'<{tag} style="text-align:left;padding:.15em .9em;{EDGE}">{_inline(cell)}</{tag}>' for cell in row) + "</tr>"
         for row, tag in zip(rows, ["th", *["td"] * len(rows)])
     )
     return f'<table style="margin:.45em 0;border-collapse:collapse">{"".join(shown)}</table>'

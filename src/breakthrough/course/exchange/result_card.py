@@ -7,10 +7,11 @@ from html import escape
 from typing import Any
 
 from breakthrough.course.exchange.scoring import FALSE, FOUND, MISSED, NOT_RATED, PARTLY, SOUND, Item, Scored
+from breakthrough.palette import BAD, GOOD, NOTE, QUIET, faint, framed, toned
 
 MIME = "application/vnd.breakthrough.review+json"
 _LOOKS = {  # the sign and the word carry the meaning too
-    FOUND: ("✓", "#009e73"), SOUND: ("✓", "#009e73"), PARTLY: ("◐", "#0072b2"), MISSED: ("○", "#7f7f7f"), NOT_RATED: ("○", "#7f7f7f"), FALSE: ("✗", "#d55e00"),
+    FOUND: ("✓", GOOD), SOUND: ("✓", GOOD), PARTLY: ("◐", NOTE), MISSED: ("○", QUIET), NOT_RATED: ("○", QUIET), FALSE: ("✗", BAD),
 }  # fmt: skip
 
 
@@ -35,12 +36,11 @@ class Card:
         works = dict.fromkeys(item.work for item in self.scored.items)
         parts = "".join(_work(work, [item for item in self.scored.items if item.work == work]) for work in works)
         rows = "<pre style='margin:.3em 0'>" + escape("\n".join(_levels(self.scored))) + "</pre>"
-        return (
-            "<div style='border:1px solid #0072b2;border-left:6px solid #0072b2;border-radius:4px;padding:.6em .9em;margin:.3em 0;"
-            f"max-width:56em;line-height:1.45'><b style='font-size:1.1em'>{escape(head)}</b>"
-            + "".join(f"<div>{escape(one)}</div>" for one in facts) + parts
-            + f"<details style='margin-top:.5em'><summary>your levels beside the key's</summary>{rows}</details></div>"
+        inside = (
+            f"<b style='font-size:1.1em'>{escape(head)}</b>" + "".join(f"<div>{escape(one)}</div>" for one in facts) + parts
+            + f"<details style='margin-top:.5em'><summary>your levels beside the key's</summary>{rows}</details>"
         )
+        return framed(NOTE, inside, "56em")
 
     def _head(self) -> list[str]:
         scored = self.scored
@@ -65,15 +65,15 @@ def _lines(item: Item) -> list[str]:
 def _work(work: str, items: list[Item]) -> str:
     rows = []
     for item in items:
-        sign, colour = _LOOKS[item.status]
-        place = f"<code>{escape(item.exercise)}</code> " if item.exercise else ""
+        sign, hue = _LOOKS[item.status]
+        place, ink = f"<code>{escape(item.exercise)}</code> " if item.exercise else "", toned("color:", hue)
         notes = f"<div style='opacity:.8'>{escape('; '.join(item.notes))}</div>" if item.notes else ""
         says = f"<div>{_prose(item.says)}</div>" if item.says else ""
         rows.append(
-            f"<div style='display:grid;grid-template-columns:1.4em 1fr 4em;gap:.2em;margin:.35em 0'><b style='color:{colour}'>{sign}</b>"
-            f"<div>{place}<b>{escape(item.title)}</b> <span style='color:{colour}'>{item.status}</span>{notes}{says}</div>"
+            f"<div style='display:grid;grid-template-columns:1.4em 1fr 4em;gap:.2em;margin:.35em 0'><b style='{ink}'>{sign}</b>"
+            f"<div>{place}<b>{escape(item.title)}</b> <span style='{ink}'>{item.status}</span>{notes}{says}</div>"
             f"<div style='text-align:right'>{item.earned:+.1f}</div></div>")
-    return f"<div style='margin-top:.6em;border-top:1px solid #8884'><b>work {escape(work)}</b>{''.join(rows)}</div>"
+    return f"<div style='margin-top:.6em;{faint('border-top:1px solid ')}'><b>work {escape(work)}</b>{''.join(rows)}</div>"
 
 
 def _prose(text: str) -> str:
