@@ -197,7 +197,7 @@ def test_validate_names_each_fault_and_fails(course_folder, capsys, monkeypatch)
     assert run("validate", "01") == 1
     shown = capsys.readouterr().out
     assert "notebooks/01_toy.ipynb: expected 40 to 80 cells, got 3" in shown
-    assert "solutions/01_toy/01_toy.ipynb: expected 40 to 80 cells, got 9" in shown
+    assert "solutions/01_toy/01_toy.ipynb: expected 40 to 81 cells, got 9" in shown
 
 
 def test_nbval_compares_outputs_in_a_log_of_its_own(course_folder, course):

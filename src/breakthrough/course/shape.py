@@ -34,7 +34,7 @@ class Kind:
 
 LESSON = Kind((40, 80), outputs_kept=True)
 START = Kind((15, 40), outputs_kept=True)
-LAB = Kind((40, 80), outputs_kept=False)
+LAB = Kind((40, 81), outputs_kept=False)  # the one more is the panel of progress
 Rule = Callable[[Notebook, Path, Kind], Iterator[str]]
 
 
