@@ -118,4 +118,4 @@ def test_all_cards_take_their_colours_from_here():
 
 
 def test_who_cannot_mix_gets_the_hue_itself_first():
-    assert palette.toned("color:", "#009e73") == "color:#009e73;color:color-mix(in srgb,#009e73 55%,currentColor)"
+    assert palette.toned("color:", "#009e73") == "color:#009e73;color:color-mix(in srgb,#009e73 50%,currentColor)"

@@ -8,7 +8,7 @@ asking which theme there is. A front end that does not know `color-mix` takes th
 from __future__ import annotations
 
 GOOD, BAD, NOTE, QUIET = "#009e73", "#d55e00", "#0072b2", "#7f7f7f"  # Okabe and Ito's, and a grey
-SHARE = 55  # per cent of the hue in the mix
+SHARE = 50  # per cent of the hue in the mix
 FAINT = 12  # per cent of the text's colour in a bar's track, and in lines between rows
 
 
