@@ -120,6 +120,14 @@ def test_the_peak_counts_what_a_child_of_the_kernel_held_for_a_while(tmp_path):
     assert 10 << 20 < none.peak_bytes < held.peak_bytes - (280 << 20)
 
 
+def test_the_work_of_a_kernel_and_of_its_children_is_counted_waited_for_or_not(tmp_path):
+    spin = "import time\nwhile time.process_time() < 2: pass\ntime.sleep(1)"
+    none, _ = run(tmp_path, ("code", "1"))
+    waited, _ = run(tmp_path, ("code", f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {spin!r}])"), ("code", "1"))
+    left, _ = run(tmp_path, ("code", f"import signal, subprocess, sys\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nsubprocess.run([sys.executable, '-c', {spin!r}])"))
+    assert 0 < none.cpu_s < waited.cpu_s - 1.4 and none.cpu_s < left.cpu_s - 1.4
+
+
 def test_several_notebooks_run_at_once_each_in_its_own_folder_and_environment(tmp_path):
     def one(number):
         cells = ("code", f"open('mark', 'w').write('{number}')"), ("code", "import os, time\ntime.sleep(1)\nprint(os.environ['MARK'], os.listdir(), open('mark').read())")

@@ -44,7 +44,7 @@ class Outcome:
     """How the execution of one notebook ended.
 
     Units: `seconds` of wall time; `slow` has the seconds after which cells were interrupted, by id;
-           `peak_bytes` is the most that the kernel and its children held
+           `peak_bytes` is the most that the kernel and its children held, `cpu_s` what processors worked for them
     """
 
     status: str  # passed, failed, timeout
@@ -52,6 +52,7 @@ class Outcome:
     error: str | None = None
     slow: Mapping[str, float] = field(default_factory=dict)
     peak_bytes: int = 0
+    cpu_s: float = 0.0
 
 
 @dataclass
@@ -153,7 +154,7 @@ def execute(
     if status == "timeout":
         error = f"longer than {limit_s:g} s, in cell {watch.cell}"
     os.replace(aside, target)
-    return Outcome(status, round(time.monotonic() - begin, 2), error, watch.slow, peak.bytes)
+    return Outcome(status, round(time.monotonic() - begin, 2), error, watch.slow, peak.bytes, round(peak.cpu_s, 2))
 
 
 def _run(prepared: Path, aside: Path, parameters: dict, deadline: float, watch: _Watch, allow_errors: bool):

@@ -1,30 +1,56 @@
-"""The memory that a kernel and all that it started hold at once, sampled while a notebook runs."""
+"""What a kernel and all that it started hold and use, sampled while a notebook runs: memory, and time of processors."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
 
 INTERVAL_S = 0.5  # a sample reads the machine's list of processes: milliseconds
 
 
 class Peak:
-    """The largest sum of resident memory over a process and its descendants that was seen.
+    """The largest sum of resident memory over a process and its descendants that was seen, and what processors worked for them.
 
     Pages that several of them share count in each: the sum is an upper bound of what they hold, and a
-    peak shorter than half a second may be missed.
+    peak shorter than half a second may be missed. Of work, the last half second of a process may be.
 
-    Units: bytes
+    Units: bytes; cpu_s in seconds of one core
     """
 
     def __init__(self) -> None:
-        self.bytes = 0
+        self.bytes, self._alive_s = 0, 0.0
+        self._worked_s: dict[tuple[int, float], float] = {}  # of each process that was seen, by its id and when it began
         self._ended = threading.Event()
+
+    @property
+    def cpu_s(self) -> float:
+        """What they worked: the sum over all that were seen, also those that nobody waited for, or what the living and those they waited for did."""
+        return max(sum(self._worked_s.values()), self._alive_s)
 
     def sample(self, pid: int) -> None:
         """Look once."""
-        self.bytes = max(self.bytes, resident_bytes(pid))
+        tree = _tree(pid)
+        self.bytes = max(self.bytes, sum(map(_resident, tree)))
+        alive_s = 0.0
+        for process in tree:
+            alive_s += self._note(process)
+        self._alive_s = max(self._alive_s, alive_s)
+
+    def _note(self, process: psutil.Process) -> float:
+        """Keep what a process worked; returned with what its children did that it waited for."""
+        import psutil
+
+        try:
+            times, name = process.cpu_times(), (process.pid, process.create_time())
+        except psutil.Error:  # it ended meanwhile
+            return 0.0
+        self._worked_s[name] = own_s = times.user + times.system
+        return own_s + getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)  # Linux alone has them
 
     def watch(self, pid: int) -> None:
         """Look twice a second from now on, in a thread, until `stop`."""
@@ -51,19 +77,18 @@ def peak() -> Iterator[Peak]:
         found.stop()
 
 
-def resident_bytes(pid: int) -> int:
-    """The resident memory of a process and its descendants together; 0 when there is none."""
+def _tree(pid: int) -> list[psutil.Process]:
+    """A process and its descendants; nothing when there is none."""
     import psutil
 
     try:
         top = psutil.Process(pid)
-        tree = [top, *top.children(recursive=True)]
+        return [top, *top.children(recursive=True)]
     except psutil.Error:
-        return 0
-    return sum(map(_resident, tree))
+        return []
 
 
-def _resident(process) -> int:
+def _resident(process: psutil.Process) -> int:
     import psutil
 
     try:
