@@ -17,7 +17,8 @@ class Result:
     """What one executed notebook gave.
 
     Units: `points` earned out of `of`; `seconds` of wall time; `key` is the hash of all inputs;
-           `peak_bytes` is the most that the kernel and the processes it started held, as `memory.Peak` has it
+           `peak_bytes` is the most that the kernel and the processes it started held, `cpu_s` what processors
+           worked for them, both as `memory.Peak` has them
     """
 
     name: str
@@ -34,6 +35,7 @@ class Result:
     output_sha256: str = ""
     resumed: bool = False
     peak_bytes: int = 0
+    cpu_s: float = 0.0
     gives: dict[str, str] = field(default_factory=dict)  # ids of the artifacts it left for others, by kind
 
     @property

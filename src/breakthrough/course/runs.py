@@ -127,7 +127,7 @@ def _execute(plan: Plan, task: Task, key: str, environment: Mapping[str, str], *
         task.name, task.module.id, task.kind, "short" if short else outcome.status, outcome.seconds,
         points=sum(checks[name]["points"] for name in task.exercises if name in checks), of=task.of, checks=checks,
         claims=notebooks.claims(executed), error=f"not passed: {', '.join(lost)}" if short else outcome.error,
-        key=key, output_sha256=artifacts.sha256(task.target), peak_bytes=outcome.peak_bytes,
+        key=key, output_sha256=artifacts.sha256(task.target), peak_bytes=outcome.peak_bytes, cpu_s=outcome.cpu_s,
         gives=given(plan, task),
     )
 
