@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed-$(HASH)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab release clean
+.PHONY: help setup run test lab zh release clean
 .SHELLFLAGS := -euo pipefail -c
 
 help: ## this list
@@ -29,6 +29,11 @@ test: $(STAMP) ## all tests
 
 lab: $(STAMP) ## JupyterLab on notebooks/00_start.ipynb; ARGS=01 for a module's lab
 	@$(BIN)/breakthrough lab $(ARGS)
+
+# zh/ is made, not kept: a notebook that was worked in there is never replaced
+zh: $(STAMP) ## 中文: JupyterLab on zh/notebooks/00_start.ipynb
+	@$(BIN)/breakthrough release --lang zh
+	@BREAKTHROUGH_LANG=zh $(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' $(if $(filter 0,$(shell id -u)),--allow-root) zh/notebooks/00_start.ipynb $(ARGS)
 
 release: $(STAMP) ## labs/ from solutions/
 	@$(BIN)/breakthrough release $(ARGS)

@@ -19,10 +19,12 @@ from breakthrough.cli import (
     learner,
     quantize,
     run as running,
+    release,
     scenes,
     serve,
+    translate,
 )
-from breakthrough.cli.groups import group
+from breakthrough.cli.groups import Language, group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
 
 if TYPE_CHECKING:
@@ -110,28 +112,6 @@ def validate(modules: Modules = None) -> None:
 
 
 @app.command()
-def release(
-    modules: Modules = None,
-    check: Annotated[bool, typer.Option("--check", help="Only compare; exit 1 when labs/ differ.")] = False,
-) -> None:
-    """Generate labs/ from solutions/ with nbgrader.
-
-    \b
-    The same master gives the same bytes each time. A scan refuses a lab in which solution text or
-    outputs are left. A lab that you worked in is kept aside before it is replaced.
-      breakthrough release
-      breakthrough release 01 --check
-    """
-    from breakthrough.course import release as releases
-
-    course = _course()
-    done = releases.release(course, _chosen(course, modules), check=check)
-    for one in done:
-        print(one.line(check))
-    _exit(check and any(one.differ for one in done))
-
-
-@app.command()
 def keep(modules: Modules = None, device: Device = "cpu") -> None:
     """Execute lessons in place; keep outputs (maintainers).
 
@@ -156,6 +136,7 @@ def check_lab(
     module: Annotated[str, typer.Argument(help="01, moe or 01_moe.")],
     profile: Profile = "tiny",
     limit: Annotated[float | None, typer.Option(metavar="SECONDS", min=1, help="Most for one cell: 120 (tiny), 1200 (quick), 14400 (full).")] = None,
+    lang: Language = "en",
 ) -> None:
     """Run your own lab from the top: points by exercise.
 
@@ -165,14 +146,15 @@ def check_lab(
     code 0 when all points are earned.
       breakthrough check 01
       breakthrough check moe --profile quick
-      breakthrough check moe --limit 30
+      breakthrough check 01 --lang zh      your lab in zh/labs
     """
+    from breakthrough import language
     from breakthrough.course import answers, runs, terminal
 
-    course = _course()
-    lab = answers.find_lab(course, module)
-    with terminal.CellBar(lab.id, runs.count_cells(course.lab(lab))) as bar:
-        checked = answers.run_lab(course, lab, profile, limit_s=limit, on_cell=bar.cell)
+    course, spoken = _course(), language.cleaned(lang)
+    lab = answers.find_lab(course, module, spoken)
+    with terminal.CellBar(lab.id, runs.count_cells(course.lab(lab, spoken))) as bar:
+        checked = answers.run_lab(course, lab, profile, limit_s=limit, on_cell=bar.cell, language=spoken)
     terminal.print_checked(checked)
     _exit(not checked.passed)
 
@@ -246,7 +228,7 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
 
 
 ROOMS = (running.run, quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, cohort.handin, gates.gate,
-         learner.learner)
+         learner.learner, release.release, translate.translate)
 commands = [*(app.command()(one) for one in ROOMS), app.command(context_settings=lab.PASSING_ON)(lab.lab)]
 
 

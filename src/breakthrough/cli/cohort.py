@@ -10,7 +10,7 @@ import typer
 
 from breakthrough.cli import cohort_grade
 from breakthrough.cli.cohort_folder import current, module_of
-from breakthrough.cli.groups import group
+from breakthrough.cli.groups import Language, group
 from breakthrough.errors import InputError, expected
 
 app = group(help="Teach a cohort: release, collect, grade, give back.")
@@ -200,6 +200,7 @@ def items(
 def handin(
     module: Module,
     log: Annotated[bool, typer.Option("--log/--no-log", help="With your checks, hints and times for this module, or without.")] = True,
+    lang: Language = "en",
 ) -> None:
     """Pack your lab to hand it in: one folder, one zip.
 
@@ -212,9 +213,10 @@ def handin(
       breakthrough handin moe --no-log
       cd build/handin && nbgrader submit 01_moe
     """
+    from breakthrough import language
     from breakthrough.course import syllabus
     from breakthrough.grading import handin as packing
 
     course = syllabus.load()
-    for line in packing.pack(course, course.find_built(module, offer=course.labs), log=log).lines():
+    for line in packing.pack(course, course.find_built(module, offer=course.labs), log=log, language=language.cleaned(lang)).lines():
         print(line)

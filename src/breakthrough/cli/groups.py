@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 from typer.core import TyperGroup
 
+from breakthrough import language
 from breakthrough.errors import unknown
+
+Language = Annotated[str, typer.Option("--lang", envvar=language.VARIABLE, metavar="LANGUAGE", help="en: your lab in labs/; zh: your lab in zh/labs/.")]
 
 
 class Commands(TyperGroup):

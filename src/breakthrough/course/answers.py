@@ -9,6 +9,7 @@ from breakthrough.course import notebooks, runs
 from breakthrough.course.notebooks import Cell, Notebook
 from breakthrough.course.schema import Module, Syllabus
 from breakthrough.errors import InputError, expected
+from breakthrough.language import ENGLISH
 
 NOT_ATTEMPTED, NOT_REACHED, STOPPED = "not attempted", "not reached", "stopped"
 CELL_LIMIT_S = {"tiny": 120, "quick": 1200, "full": 4 * 3600}
@@ -48,21 +49,23 @@ class Checked:
         return all(score.passed for score in self.scores)
 
 
-def find_lab(course: Syllabus, name: str) -> Module:
-    """The module of a name, which has a lab, and a file the learner works in.
+def find_lab(course: Syllabus, name: str, language: str = ENGLISH) -> Module:
+    """The module of a name, which has a lab, and a file the learner works in, in a language.
 
     Raises: UnknownNameError for another name; InputError when there is no lab, or no file
     """
     module = course.find_built(name, offer=course.labs)
     if not module.has_lab:
         raise InputError(expected("a module with a lab", module.id, " or ".join(m.id for m in course.labs)))
-    if not course.lab(module).is_file():
-        raise InputError(expected(f"your lab at {course.lab(module)}", "no file", f"breakthrough release {module.id}"))
+    lab = course.lab(module, language)
+    if not lab.is_file():
+        how = "" if language == ENGLISH else f"--lang {language} "
+        raise InputError(expected(f"your lab at {lab}", "no file", f"breakthrough release {how}{module.id}"))
     return module
 
 
 def run_lab(course: Syllabus, module: Module, profile: str = "tiny", *, limit_s: float | None = None,
-            on_cell: Callable[[int, str], None] | None = None) -> Checked:
+            on_cell: Callable[[int, str], None] | None = None, language: str = ENGLISH) -> Checked:
     """Run a copy of the learner's lab, errors allowed, and score every exercise of the module.
 
     Units:  `limit_s` for one cell, by profile unless given; the whole lab may take three times as long
@@ -71,7 +74,7 @@ def run_lab(course: Syllabus, module: Module, profile: str = "tiny", *, limit_s:
     from breakthrough.course import execution
 
     runs.validate_profile(profile)
-    source = course.lab(find_lab(course, module.id))
+    source = course.lab(find_lab(course, module.id, language), language)
     limit_s = limit_s or CELL_LIMIT_S[profile]
     target = course.root / "build" / "check" / source.name
     outcome = execution.execute(

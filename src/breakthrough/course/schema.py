@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from breakthrough.errors import UnknownNameError, expected, unknown
+from breakthrough.language import ENGLISH
 
 KINDS = ("lab", "exchange", "lesson")
 ModuleId = Annotated[str, StringConstraints(pattern=r"^\d\d_[a-z][a-z0-9]*$")]
@@ -169,6 +170,7 @@ class Syllabus(_Entry):
         """Where the master of the module's lab lies."""
         return self.root / "solutions" / module.id / f"{module.id}.ipynb"
 
-    def lab(self, module: Module) -> Path:
-        """Where the module's released lab lies: the learner's own file."""
-        return self.root / "labs" / module.id / f"{module.id}.ipynb"
+    def lab(self, module: Module, language: str = ENGLISH) -> Path:
+        """Where the module's released lab lies, in a language: the learner's own file."""
+        home = self.root if language == ENGLISH else self.root / language
+        return home / "labs" / module.id / f"{module.id}.ipynb"

@@ -8,6 +8,7 @@ from typing import Any
 
 from breakthrough.exercises.exercise import LADDER, Exercise
 from breakthrough.exercises.judge import NOT_ATTEMPTED, PASSED, WRONG, Verdict
+from breakthrough.language import say
 from breakthrough.palette import BAD, GOOD, NOTE, QUIET, framed, toned
 
 MIME = "application/vnd.breakthrough.check+json"
@@ -23,24 +24,24 @@ _LOOKS = {
 def plain(verdict: Verdict, hint_level: int) -> str:
     """The card as text. A failure starts with the diagnosis; the traceback comes last."""
     exercise, (sign, word, _) = verdict.exercise, _LOOKS[verdict.status]
-    head = f"{sign} {exercise.name}: {word}, {verdict.points} of {exercise.points} points"
+    head = f"{sign} {exercise.name}: " + say(f"{word}, {verdict.points} of {exercise.points} points")
     if verdict.status == PASSED:
         return head
     if verdict.status == NOT_ATTEMPTED:
         return f"{head}. {_invitation(exercise)}"
     lines = [headline(verdict), head, *_facts(verdict), _next_hint(exercise, hint_level)]
-    lines += [f"warning from your code: {text}" for text in verdict.warnings]
+    lines += [say(f"warning from your code: {text}") for text in verdict.warnings]
     return "\n".join(lines + ([verdict.traceback] if verdict.traceback else []))
 
 
 def html(verdict: Verdict, hint_level: int) -> str:
     """The card as HTML with inline style: it reads the same in JupyterLab, feedback and on the web."""
     exercise, (sign, word, colour) = verdict.exercise, _LOOKS[verdict.status]
-    points, ink = f"{verdict.points} / {exercise.points} points", toned("color:", colour)
+    points, ink = say(f"{verdict.points} / {exercise.points} points"), toned("color:", colour)
     head = (
         f'<div style="display:flex;gap:.6em;align-items:baseline;flex-wrap:wrap">'
-        f'<b style="{ink};font-size:1.15em">{sign}</b><b>{escape(exercise.title)}</b>'
-        f'<code>{escape(exercise.name)}</code><span style="{ink}">{word}</span>'
+        f'<b style="{ink};font-size:1.15em">{sign}</b><b>{escape(say(exercise.title))}</b>'
+        f'<code>{escape(exercise.name)}</code><span style="{ink}">{say(word)}</span>'
         f'<span style="margin-left:auto">{points}</span></div>'
     )
     return framed(colour, head + _body(verdict, hint_level))
@@ -63,7 +64,7 @@ def hint_bundle(exercise: Exercise, level: int, seen: int = 0) -> dict[str, Any]
 
     A solution is folded as well: it is read by a click, not by a glance.
     """
-    text, title = exercise.hint(level), _hint_title(exercise, level)
+    text, title = _hint(exercise, level), _hint_title(exercise, level)
     before = "".join(_folded(exercise, one) for one in range(1, level) if one <= seen)
     return {
         "text/html": framed(NOTE, before + _folded(exercise, level, is_open=level < len(LADDER))),
@@ -74,18 +75,23 @@ def hint_bundle(exercise: Exercise, level: int, seen: int = 0) -> dict[str, Any]
 def headline(verdict: Verdict) -> str:
     """The one sentence of a verdict: the diagnosis, else what was seen."""
     if verdict.status != WRONG:
-        return verdict.status
+        return say(verdict.status)
     if verdict.diagnosis:
-        return verdict.diagnosis.says
-    return verdict.difference.text if verdict.difference else "wrong"
+        return say(verdict.diagnosis.says)
+    return say(verdict.difference.text) if verdict.difference else say("wrong")
 
 
 def _hint_title(exercise: Exercise, level: int) -> str:
-    return f"{exercise.name}, hint {level} of {len(LADDER)}: {LADDER[level - 1]}"
+    return say(f"{exercise.name}, hint {level} of {len(LADDER)}: {LADDER[level - 1]}")
+
+
+def _hint(exercise: Exercise, level: int) -> str:
+    text = exercise.hint(level)
+    return text if level == len(LADDER) else say(text)  # the solution is code
 
 
 def _folded(exercise: Exercise, level: int, is_open: bool = False) -> str:
-    text = exercise.hint(level)
+    text = _hint(exercise, level)
     body = f"<pre style='margin:.4em 0;overflow-x:auto'>{escape(text)}</pre>" if level >= 3 else f"<div style='margin:.4em 0'>{_prose(text)}</div>"
     return f"<details{' open' * is_open}><summary><b>{escape(_hint_title(exercise, level))}</b></summary>{body}</details>"
 
@@ -99,21 +105,21 @@ def _facts(verdict: Verdict) -> list[str]:
     found = verdict.difference
     if found is None:
         return []
-    seed = "" if verdict.seed is None else f" (seed {verdict.seed})"  # a grader's seed is not told
-    case = f"{verdict.case}{seed}" if verdict.case and not verdict.exercise.question else ""
-    rows = [("what", found.text if verdict.diagnosis else ""), ("case", case)]
-    rows += [("expected", found.expected), ("got", found.got), ("first at", found.where), ("also", verdict.also)]
+    seed = "" if verdict.seed is None else say(f" (seed {verdict.seed})")  # a grader's seed is not told
+    case = f"{say(verdict.case)}{seed}" if verdict.case and not verdict.exercise.question else ""
+    rows = [(say("what"), say(found.text) if verdict.diagnosis else ""), (say("case"), case)]
+    rows += [(say("expected"), say(found.expected)), (say("got"), say(found.got)), (say("first at"), found.where), (say("also"), say(verdict.also))]
     return [f"{name}: {text}" for name, text in rows if text]
 
 
 def _next_hint(exercise: Exercise, level: int) -> str:
-    return f'next: hint("{exercise.name}", {level}) gives the {LADDER[level - 1]}'
+    return say(f'next: hint("{exercise.name}", {level}) gives the {LADDER[level - 1]}')
 
 
 def _invitation(exercise: Exercise) -> str:
     if exercise.question:
-        return "Put your answer in the cell above."
-    return "Replace the `raise NotImplementedError()` above with your answer, then run this cell again."
+        return say("Put your answer in the cell above.")
+    return say("Replace the `raise NotImplementedError()` above with your answer, then run this cell again.")
 
 
 def _body(verdict: Verdict, hint_level: int) -> str:
@@ -122,11 +128,11 @@ def _body(verdict: Verdict, hint_level: int) -> str:
     if verdict.status == NOT_ATTEMPTED:
         return f"<div>{_prose(_invitation(verdict.exercise))}</div>"
     parts = [f"<div style='margin:.45em 0'><b>{_prose(headline(verdict))}</b></div>", _table(_facts(verdict))]
-    parts += [f"<div>warning from your code: {escape(text)}</div>" for text in verdict.warnings]
+    parts += [f"<div>{escape(say(f'warning from your code: {text}'))}</div>" for text in verdict.warnings]
     parts += [f"<div style='margin-top:.4em'>{_code_next_hint(verdict.exercise, hint_level)}</div>"]
     if verdict.traceback:
         trace = f"<pre style='margin:.4em 0;overflow-x:auto'>{escape(verdict.traceback)}</pre>"
-        parts.append(f"<details><summary>traceback</summary>{trace}</details>")
+        parts.append(f"<details><summary>{say('traceback')}</summary>{trace}</details>")
     return "".join(parts)
 
 
@@ -138,4 +144,5 @@ def _table(facts: list[str]) -> str:
 
 
 def _code_next_hint(exercise: Exercise, level: int) -> str:
-    return f'next: <code>hint("{escape(exercise.name)}", {level})</code> gives the {LADDER[level - 1]}'
+    call = f'hint("{exercise.name}", {level})'
+    return escape(_next_hint(exercise, level), quote=False).replace(call, f"<code>{call}</code>")

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from breakthrough.exercises.exercise import Exercise
+from breakthrough.language import say
 from breakthrough.learner import STANDARD
 from breakthrough.palette import NOTE, faint, framed, toned
 
@@ -21,10 +22,10 @@ def bundle(exercise: Exercise, learner: str) -> dict[str, Any]:
 
 def plain(exercise: Exercise, learner: str) -> str:
     """The question as text."""
-    text = re.sub(r"^- \*\*(\w)\*\*", r"\1 ", exercise.asks, flags=re.MULTILINE)
+    text = re.sub(r"^- \*\*(\w)\*\*", r"\1 ", _asks(exercise), flags=re.MULTILINE)
     text = re.sub(r"\*\*(.+?)\*\*", r"\1", text)
     text = re.sub(r"\*(\S(?:[^*\n]*\S)?)\*", r"\1", text)
-    return f"? {exercise.name}: {exercise.title}, {_worth(exercise)}\n{text}\n({_whose(learner)})"
+    return f"? {exercise.name}: {say(exercise.title)}, {_worth(exercise)}\n{text}\n({_whose(learner)})"
 
 
 def html(exercise: Exercise, learner: str) -> str:
@@ -32,20 +33,27 @@ def html(exercise: Exercise, learner: str) -> str:
     ink = toned("color:", NOTE)
     head = (
         f'<div style="display:flex;gap:.6em;align-items:baseline;flex-wrap:wrap"><b style="{ink};font-size:1.15em">?</b>'
-        f'<b>{escape(exercise.title)}</b><code>{escape(exercise.name)}</code><span style="margin-left:auto">{_worth(exercise)}</span></div>'
+        f'<b>{escape(say(exercise.title))}</b><code>{escape(exercise.name)}</code><span style="margin-left:auto">{_worth(exercise)}</span></div>'
     )
     foot = f'<div style="opacity:.75;font-size:.9em">{escape(_whose(learner))}</div>'
-    return framed(NOTE, head + _blocks(exercise.asks) + foot)
+    return framed(NOTE, head + _blocks(_asks(exercise)) + foot)
 
 
 def _worth(exercise: Exercise) -> str:
-    return f"{exercise.points} point{'s' * (exercise.points > 1)}, {exercise.minutes} min"
+    return say(f"{exercise.points} point{'s' * (exercise.points > 1)}, {exercise.minutes} min")
+
+
+def _asks(exercise: Exercise) -> str:
+    """What is asked, and each option, in the language in force."""
+    asked, *options = exercise.asks.split("\n\n- **A** ")
+    lines = [line.split("** ", 1) for option in options for line in f"- **A** {option}".split("\n")]
+    return "\n\n".join([say(asked), *(["\n".join(f"{head}** {say(text)}" for head, text in lines)] if lines else [])])
 
 
 def _whose(learner: str) -> str:
     if learner == STANDARD:
-        return "Everyone gets a question of their own, and this is the one on the web: run the cell for yours."
-    return f"drawn for {learner}"
+        return say("Everyone gets a question of their own, and this is the one on the web: run the cell for yours.")
+    return say(f"drawn for {learner}")
 
 
 def _blocks(markdown: str) -> str:

@@ -15,6 +15,7 @@ from breakthrough.course import answers, notebooks
 from breakthrough.course.schema import Module, Syllabus
 from breakthrough.errors import ArtifactError, InputError, expected
 from breakthrough.grading.intake import LIMITS
+from breakthrough.language import ENGLISH
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ class HandIn:
         return [*lines, f"next: upload the zip, or cd {self.folder.parent} && nbgrader submit {self.module}"]
 
 
-def pack(course: Syllabus, module: Module, *, log: bool = True) -> HandIn:
-    """Pack a learner's lab of a module into build/handin, in place of what was packed before.
+def pack(course: Syllabus, module: Module, *, log: bool = True, language: str = ENGLISH) -> HandIn:
+    """Pack a learner's lab of a module, in the language they worked in, into build/handin, in place of what was packed before.
 
     Raises: InputError when there is no lab, or it is larger than what is taken; NotebookError when it is no notebook;
             ArtifactError when an artifact was altered
     """
-    lab = course.lab(answers.find_lab(course, module.id))
+    lab = course.lab(answers.find_lab(course, module.id, language), language)
     notebooks.read(lab)
     own = {kind: _newest_own(kind) for kind in module.gives}
     made, lost = [one for one in own.values() if one is not None], []

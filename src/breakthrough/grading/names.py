@@ -69,7 +69,10 @@ def defined(source: str) -> frozenset[str]:
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether two sources are the same but for spaces at their ends, comments and the layout of code."""
+    """Whether two sources are the same but for spaces at their ends, comments, docstrings and the layout of code.
+
+    A lab in another language has other comments and docstrings, and the same code.
+    """
     texts = ["\n".join(line.rstrip() for line in source.strip().split("\n")) for source in (one, other)]
     if texts[0] == texts[1]:
         return True
@@ -104,7 +107,11 @@ def _parsed(text: str) -> ast.Module | None:
 @lru_cache(maxsize=128)
 def _dump(text: str) -> str:
     try:
-        return ast.dump(_parsed(text))
+        tree = _parsed(text)
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+        return ast.dump(tree)
     except RecursionError:
         return text
 
