@@ -17,7 +17,7 @@ from breakthrough.course.translation.units import DOCSTRING, FENCE, MESSAGE, PRO
 COURSE = syllabus.load()
 SOURCES = sources.sources(COURSE, "zh")
 BEGUN = [source for source in SOURCES if source.catalogue.is_file()]
-WHOLE = {"messages/cards", "messages/start", "messages/moe", "labs/01_moe"}
+WHOLE = {"README", "messages/cards", "messages/start", "messages/moe", "lessons/00_start", "lessons/01_moe", "labs/01_moe"}
 each_begun = pytest.mark.parametrize("source", BEGUN, ids=lambda source: source.name)
 HAN = re.compile("[\u4e00-\u9fff]")
 

@@ -26,7 +26,7 @@ _STYLE = (
     (re.compile(rf"[,;?!]\s?[{language.HAN}]"), "half-width punctuation before Chinese"),
     (re.compile(rf"\([^()]*[{language.HAN}][^()]*\)"), "half-width brackets around Chinese"),
     (re.compile(rf"[{language.HAN}][A-Za-z0-9]|[A-Za-z0-9%][{language.HAN}]"), "no space between Chinese and Latin or digits"),
-    (re.compile(r"[^\S\n][，。；：？！、（）“”]|[，。；：？！、（）][^\S\n]"), "a space beside full-width punctuation"),
+    (re.compile(r"[^\S\n][，。；：？！、（）“”]|[，。；：？！、（）][^\S\n](?!\|)"), "a space beside full-width punctuation"),
     (re.compile(rf"[{language.HAN}][\"']|[\"'][{language.HAN}]"), "straight quotes beside Chinese"),
 )
 

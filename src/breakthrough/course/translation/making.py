@@ -19,7 +19,7 @@ from breakthrough import files
 from breakthrough.course import notebooks, release
 from breakthrough.course.notebooks import Cell, Notebook
 from breakthrough.course.schema import Module, Syllabus
-from breakthrough.course.translation import catalogue, cards, sources, units
+from breakthrough.course.translation import cards, catalogue, sources, units
 from breakthrough.course.translation.sources import LAB, PAGE, ROOM, Source
 
 MADE = ".made.json"  # what was written here, so that a learner's work is known from what nobody touched

@@ -75,7 +75,9 @@ def in_code(source: str) -> list[tuple[str, str]]:
 
 
 def without_comments(text: str) -> str:
-    """A fenced block without what may be translated in it: comments, and the words in a diagram's boxes."""
+    """A fenced block without what may be translated in it: comments, the words in a diagram's boxes; of a tree, all but paths."""
+    if text.split("\n", 1)[0].strip() in ("```", "~~~"):
+        return "\n".join(" ".join(re.findall(r"\S*(?:\w/|\.\w+)(?!\S)|```|~~~", line)) for line in text.splitlines())
     inside = text.startswith(("```mermaid", "~~~mermaid"))
     lines = (re.sub(r'\["[^"]*"\]', '[""]', line) if inside else re.sub(r"(^|\s+)# .*$", "", line) for line in text.splitlines())
     return "\n".join(line.rstrip() for line in lines)
@@ -113,24 +115,19 @@ def _block(part: str, translate: Translate) -> str:
 def _parts(text: str) -> Iterator[str]:
     """Blocks and what lies between them, in turn; together they are the text."""
     block: list[str] = []
-    fence = ""
+    fence = kind = ""  # the marks that the block is fenced by; what the line before was
     for line in text.split("\n"):
         mark = _FENCE.match(line)
-        if mark and not fence:
-            fence = mark[1]
-        elif mark and mark[1] == fence:
-            fence = ""
-        blank = not line.strip() and not fence
-        if block and blank != (not block[-1].strip() and not _open(block)):
+        opens, closes = bool(mark and not fence), bool(mark and mark[1] == fence)
+        now = "fence" if mark or fence else "text" if line.strip() else "blank"
+        if block and (now != kind or opens):
             yield "\n".join(block)
             yield "\n"
             block = []
         block.append(line)
+        fence = mark[1] if mark and opens else "" if closes else fence
+        kind = now
     yield "\n".join(block)
-
-
-def _open(block: list[str]) -> bool:
-    return sum(bool(_FENCE.match(line)) for line in block) % 2 == 1
 
 
 def _plain(source: str) -> str:
