@@ -131,7 +131,7 @@ def figure(progress: Progress | None = None) -> Figure:
     drawn.suptitle(f"Grade so far: {found.percent:.1f}%{missing}\nNext: {progress.next}", fontsize="medium", x=0.01, ha="left")
     said = (
         f"Left stacked bars: points earned of those there are in {len(progress.modules)} modules, {progress.earned.total:g} of {progress.of.total:g}. Right bars: how the earned points are shared, with the course's aim as a line. "
-        + f"Grade so far {found.percent:.1f}%; next is {progress.next}."
+         f"Grade so far {found.percent:.1f}%; next is {progress.next}."
     )
     return describe(drawn, said)
 
