@@ -51,6 +51,12 @@ def test_what_measures_time_runs_alone_and_others_run_together(jobs):
     assert 1 <= max(beside.values()) <= jobs - 1
 
 
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_the_longest_lab_begins_first_where_several_run_at_a_time(jobs):
+    order, _ = through(jobs)
+    assert order[:2] == ["06_capstone lab", "00_start lesson"]
+
+
 def test_a_task_waits_only_for_givers_that_run_too():
     tasks = [task for task in COURSE.tasks() if task.module.room == "quant"]
     order = []

@@ -106,11 +106,12 @@ def run(plan: Plan, tasks: Sequence[Task], jobs: int, begin: Callable[[Task], Ca
 
 
 def may_begin(todo: Sequence[Task], running: Sequence[Task], waits: Mapping[str, set[str]], done: set[str], jobs: int) -> Task | None:
-    """The next task to begin, if one may: what others can run beside comes before what must run alone."""
+    """The next task to begin, if one may: what others can run beside comes before what must run alone, long ones first."""
     if len(running) >= jobs or any(task.quiet for task in running):
         return None
     ready = [task for task in todo if waits[task.name] <= done]
-    beside = next((task for task in ready if not task.quiet), None) if jobs > 1 else None
+    several = sorted((task for task in ready if not task.quiet), key=lambda task: not task.early) if jobs > 1 else []
+    beside = next(iter(several), None)
     return beside or (ready[0] if ready and not running else None)
 
 

@@ -35,6 +35,11 @@ class Task:
         return self.kind in self.module.quiet
 
     @property
+    def early(self) -> bool:
+        """Whether it is so long that it should begin before others."""
+        return self.kind in self.module.early
+
+    @property
     def of(self) -> float:
         """The points its exercises carry."""
         return getattr(self.module.points, self.kind)

@@ -53,7 +53,8 @@ class Module(_Entry):
     """One module of the course.
 
     Units: hours in hours; `points` carry the grade; both are empty while `state` is planned; `quiet` are
-           those of its notebooks that measure wall time: nothing runs beside them
+           those of its notebooks that measure wall time: nothing runs beside them; `early` are long ones
+           that begin before others where several run at a time, so that none is left alone at the end
     """
 
     id: ModuleId
@@ -69,6 +70,7 @@ class Module(_Entry):
     takes: tuple[ArtifactKind, ...] = ()
     gives: tuple[ArtifactKind, ...] = ()
     quiet: tuple[Literal["lesson", "lab"], ...] = ()
+    early: tuple[Literal["lesson", "lab"], ...] = ()
 
     @property
     def built(self) -> bool:
