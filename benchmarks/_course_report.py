@@ -84,7 +84,7 @@ def draw(notebooks: Sequence[Mapping[str, Any]], profile: str, path: Path) -> No
         axes.barh([at + shift for at in places], [one[key] for one in notebooks], 0.36, color=colour, hatch=hatch, ec="white", lw=0, label=label)
     reach = max([max(one["seconds"], one["cpu_s"]) for one in notebooks], default=1.0)
     for at, one in zip(places, notebooks):
-        axes.text(max(one["seconds"], one["cpu_s"]) + 0.01 * reach, at, f"{one['peak_bytes'] / 2**20:,.0f} MiB", va="center", fontsize=8.5, color=INK)
+        axes.text(max(one["seconds"], one["cpu_s"]) + 0.01 * reach, at, f"{one['peak_bytes'] / 2**20:,.0f} MiB", va="center", fontsize=8.5, color=INK, bbox={"fc": "white", "ec": "none", "pad": 1})
     if profile in LIMITS_S:
         axes.axvline(LIMITS_S[profile], color=INK, ls="--", lw=1, label=f"the design's limit, {LIMITS_S[profile]:g} s")
     axes.set(xlabel=f"seconds, profile {profile}; peak memory at the bar's end", xlim=(0, 1.16 * reach))
@@ -93,7 +93,7 @@ def draw(notebooks: Sequence[Mapping[str, Any]], profile: str, path: Path) -> No
     axes.grid(axis="x", color="#dddddd")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    figure.legend(frameon=False, fontsize=9, loc="outside upper center", ncols=3)
     figure.savefig(path, dpi=110)
 
 
