@@ -25,6 +25,15 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: next((at for at, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG)))
 
 
+def pytest_runtest_setup(item):
+    """What needs a GPU is skipped, with the reason, where torch finds none."""
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a GPU: torch finds no CUDA here")
+
+
 def pytest_unconfigure(config):
     """Remove what the tests wrote."""
     shutil.rmtree(config.own_folder, ignore_errors=True)

@@ -53,6 +53,7 @@ EXTRAS = {
     "codespell_lib": "dev",
     "nbstripout": "dev",
     "pre_commit": "dev",
+    "check_jsonschema": "dev",
     "piptools": "dev",
 }
 

@@ -96,7 +96,13 @@ def test_a_package_counts_for_what_imports_it(copy, edit):
 def test_the_syllabus_counts_by_module_and_whole_for_what_reads_it(copy, edit):
     edit("course.yml", "      - deploy.flops\n      - deploy.roofline", "      - deploy.roofline\n      - deploy.flops")
     own, by_givers = stale(copy)
-    assert both(5) <= own and "0L" in own and "4L" not in own and not by_givers  # the first lesson shows the whole course's progress
+    assert (own, by_givers) == (both(0, 5), set())  # the first lesson shows the whole course's progress
+
+
+def test_a_claim_counts_for_the_labs_that_record_claims(copy, edit):
+    edit("course.yml", "the core logic", "the whole core logic")
+    own, _ = stale(copy)
+    assert own == {"0L", *(f"{number}lab" for number in range(1, 7))}
 
 
 def test_a_reason_names_the_file(copy, edit):
@@ -159,6 +165,7 @@ def test_a_result_hangs_on_settings_and_on_what_is_taken(course, tmp_path):
     ("def f():\n    from breakthrough import deploy", {"breakthrough.deploy"}),
     ("run_all('breakthrough.federated.study:run_one', 'breakthrough is a course')", {"breakthrough.federated.study"}),
     ("'breakthrough.moe is told of here'", set()),
+    ("def f():\n    return optional.require('tenseal', 'sums')", {"tenseal"}),
     ("def f():\n    'breakthrough.moe'", set()),  # a docstring
     ("if TYPE_CHECKING:\n    from breakthrough import train", set()),
 ])

@@ -202,7 +202,7 @@ def test_an_8_bit_layer_equals_that_of_bitsandbytes():
     assert (ours - theirs).norm() < 0.2 * off and 0.8 * off < (ours - exact).norm() < 1.2 * off
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="bitsandbytes' product of one row runs on a GPU")
+@pytest.mark.gpu  # bitsandbytes' product of one row runs there
 @pytest.mark.parametrize("name", ["nf4", "nf4_single", "fp4", "int8", "llm_int8"])
 def test_on_a_gpu_one_row_and_many_give_the_same(name):
     model, x = product_and_rows(128, 96, torch.bfloat16)

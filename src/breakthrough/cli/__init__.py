@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from breakthrough.cli import (
     capstone as capstones,
+    ci as continuous,
     cohort,
     compile as compiling,
     exchange,
@@ -63,6 +65,7 @@ def _start(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks 
     The whole course:
       breakthrough run                 execute every lesson and every solved lab, then report
       breakthrough run 01              only module 01; what is unchanged since its last run stays
+      breakthrough ci                  run, validate and gate: one exit code, one JUnit file
       breakthrough release --check     are labs/ in step with solutions/?
     \b
     Each module's library by itself:
@@ -93,22 +96,26 @@ def doctor(deep: Annotated[bool, typer.Option(help="Also import torch and ask it
 
 
 @app.command()
-def validate(modules: Modules = None) -> None:
+def validate(
+    modules: Modules = None,
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write the results as JUnit XML.")] = None,
+) -> None:
     """Check the structure of notebooks; run lessons with nbval.
 
     \b
     nbval executes each lesson and compares what it shows with what is kept in the file.
       breakthrough validate
-      breakthrough validate 00
+      breakthrough validate 00 --junit build/validate.xml
     """
-    from breakthrough.course import validate as validation
+    from breakthrough.course import junit as junits, validate as validation
 
     course = _course()
-    chosen = _chosen(course, modules)
-    faults = validation.structure(course, chosen)
-    for fault in faults:
-        print(fault, flush=True)
-    _exit(bool(validation.nbval(course, chosen)) or bool(faults))
+    suite = validation.suite(course, _chosen(course, modules))
+    for line in suite.cases[0].failure.splitlines():
+        print(line, flush=True)
+    if junit:
+        junits.write(junit, [suite])
+    _exit(bool(suite.failed))
 
 
 @app.command()
@@ -227,7 +234,7 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
     _exit(benches.run(_course().root, room, context.args))
 
 
-ROOMS = (running.run, quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, cohort.handin, gates.gate,
+ROOMS = (running.run, continuous.ci, quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, cohort.handin, gates.gate,
          learner.learner, release.release, translate.translate)
 commands = [*(app.command()(one) for one in ROOMS), app.command(context_settings=lab.PASSING_ON)(lab.lab)]
 

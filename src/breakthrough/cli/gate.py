@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from breakthrough.errors import InputError, expected
 
 if TYPE_CHECKING:
+    from breakthrough.course.junit import Suite
     from breakthrough.exercises.exercise import Exercise
     from breakthrough.exercises.gate import Counts, Part
 
@@ -22,6 +24,7 @@ def gate(
     mutants: Annotated[bool, typer.Option("--mutants", help="Also mutate references, and judge every mutant.")] = False,
     report: Annotated[bool, typer.Option("--report", help=f"Put the rows into the table of {PAGE}; with --mutants.")] = False,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes of one thread each; one per core unless given.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write the results as JUnit XML.")] = None,
 ) -> None:
     """Measure how often the grader errs (maintainers).
 
@@ -35,12 +38,15 @@ def gate(
       breakthrough gate quant.pack --report      its row anew, the others as they stand
       breakthrough gate --report                 the whole table: most of an hour on two cores
     """
-    from breakthrough import devices
+    from breakthrough.course import junit as junits
     from breakthrough.exercises import gate_table
 
-    exercises = _chosen(names or [])
+    exercises = chosen(names or [])
     page = _page() if report else None
-    rows, faults = _measured(exercises, workers or devices.cores(), mutants or report)
+    parts = measured(exercises, workers, mutants or report)
+    rows, faults = _rows(exercises, parts), [fault for part in parts for fault in part.faults]
+    if junit:
+        junits.write(junit, [suite(exercises, parts)])
     if page:
         gate_table.write(page, rows)
         print(page)
@@ -61,7 +67,7 @@ def _page():
     return page
 
 
-def _chosen(names: Sequence[str]) -> list[Exercise]:
+def chosen(names: Sequence[str]) -> list[Exercise]:
     """Exercises by their names, or by their modules'."""
     from breakthrough.course import syllabus
     from breakthrough.exercises import every, load
@@ -79,22 +85,41 @@ def _chosen(names: Sequence[str]) -> list[Exercise]:
     return list(found.values())
 
 
-def _measured(exercises: Sequence[Exercise], workers: int, mutants: bool) -> tuple[dict[str, Counts], list[str]]:
+def measured(exercises: Sequence[Exercise], workers: int | None = None, mutants: bool = False) -> list[Part]:
+    """What the gate counted, a share of an exercise's work at a time, behind a bar."""
     from tqdm import tqdm
 
-    from breakthrough.exercises import gate as gates, gate_table
+    from breakthrough import devices
+    from breakthrough.exercises import gate as gates
 
-    rows = {exercise.name: gates.Counts(exercise.name) for exercise in exercises}
-    faults: list[str] = []
+    parts: list[Part] = []
     shares = sum(len(gates.jobs_of(exercise, mutants)) for exercise in exercises)
     with tqdm(total=shares, unit="share", disable=not sys.stderr.isatty()) as bar:
 
         def take(part: Part) -> None:
-            name = part.counts.exercise
-            rows[name] = gate_table.add(rows[name], part.counts)
-            faults.extend(part.faults)
-            bar.set_postfix_str(name)
+            parts.append(part)
+            bar.set_postfix_str(part.counts.exercise)
             bar.update()
 
-        gates.measure(exercises, workers, mutants, take)
-    return rows, faults
+        gates.measure(exercises, workers or devices.cores(), mutants, take)
+    return parts
+
+
+def suite(exercises: Sequence[Exercise], parts: Sequence[Part]) -> Suite:
+    """The gate's results as a suite: a case for each exercise, which fails with its faults."""
+    from breakthrough.course.junit import Case, Suite
+
+    def case(name: str) -> Case:
+        own = [part for part in parts if part.counts.exercise == name]
+        return Case(name.partition(".")[0], name, sum(part.seconds for part in own), "\n".join(fault for part in own for fault in part.faults))
+
+    return Suite("breakthrough gate", tuple(case(exercise.name) for exercise in exercises))
+
+
+def _rows(exercises: Sequence[Exercise], parts: Sequence[Part]) -> dict[str, Counts]:
+    from breakthrough.exercises import gate as gates, gate_table
+
+    rows = {exercise.name: gates.Counts(exercise.name) for exercise in exercises}
+    for part in parts:
+        rows[part.counts.exercise] = gate_table.add(rows[part.counts.exercise], part.counts)
+    return rows

@@ -27,7 +27,8 @@ from breakthrough.errors import ArtifactError
 
 HOME = Path(breakthrough.__file__).parent
 EXECUTES = ("course/execution.py", "course/notebooks.py")
-WHOLE = "course/syllabus.py"  # whoever reaches it reads all of course.yml
+WHOLE = "course/progress.py"  # whoever reaches it reads all of course.yml; a lab that records a claim, the claims
+CLAIMS = "course/claims.py"
 STAFF = "the staff's"
 
 
@@ -38,6 +39,7 @@ class Checkout:
         self.course, self.home = course, home
         self._library = Library(home)
         self._hashes: dict[Path, str] = {}
+        self._reached: dict[tuple[Path, tuple[str, ...]], Reached] = {}
 
     def of(self, task: Task, staff: Iterable[str] = ()) -> dict[str, str]:
         """The hash of each file and entry that a task depends on, by name; with the makers of these staff artifacts."""
@@ -47,13 +49,19 @@ class Checkout:
         found[f"course.yml: {task.module.id}"] = _digest(_entry(task.module))
         if self.home / WHOLE in reached.files:
             found["course.yml"] = self._hash(self.course.root / "course.yml")
+        elif self.home / CLAIMS in reached.files:
+            found["course.yml: claims"] = _digest([claim.model_dump(mode="json") for claim in self.course.claims])
         return found
 
     def reached(self, task: Task, staff: Iterable[str] = ()) -> Reached:
         """The files and packages that a notebook, its exercises, and the makers of these staff artifacts reach."""
-        names = set(_imported(task.source)) | {_bank(exercise) for exercise in task.exercises}
-        builders = artifacts.staff_builders()
-        return self._library.reached(names | {builders[kind].value.partition(":")[0] for kind in staff if kind in builders})
+        made = tuple(sorted(staff))
+        if (task.source, made) not in self._reached:
+            names = set(_imported(task.source)) | {_bank(exercise) for exercise in task.exercises}
+            builders = artifacts.staff_builders() if made else {}
+            names |= {builders[kind].value.partition(":")[0] for kind in made if kind in builders}
+            self._reached[task.source, made] = self._library.reached(names)
+        return self._reached[task.source, made]
 
     @cached_property
     def requirements(self) -> dict[str, str]:

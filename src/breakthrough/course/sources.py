@@ -37,6 +37,7 @@ class Library:
     def __init__(self, home: Path) -> None:
         self.home = home
         self._read: dict[Path, tuple[set[str], set[Path]]] = {}
+        self._rooms: dict[str, set[Path]] = {}
 
     def reached(self, names: Iterable[str]) -> Reached:
         """All that code which imports these names reaches."""
@@ -60,17 +61,23 @@ class Library:
         if package != PACKAGE or not parts or not (self.home / parts[0]).is_dir():
             return set()
         if parts[0] not in BY_FILE:
-            return {path for path in (self.home / parts[0]).rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+            return self._room(parts[0])
         steps = [self.home.joinpath(*parts[:end]) for end in range(1, len(parts) + 1)]
         return {path for step in steps for path in (step.with_suffix(".py"), step / "__init__.py") if path.is_file()}
+
+    def _room(self, name: str) -> set[Path]:
+        if name not in self._rooms:
+            self._rooms[name] = {path for path in (self.home / name).rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+        return self._rooms[name]
 
     def _look(self, path: Path) -> tuple[set[str], set[Path]]:
         """The names that a file imports, and the files beside it that it names."""
         if path not in self._read:
             self._read[path] = set(), set()
             if path.suffix == ".py":
-                names, strings = _named_in(path.read_text(encoding="utf-8"), path.relative_to(self.home).parts[0] not in LEAVES)
-                beside = {path.parent / text for text in strings if BESIDE.fullmatch(text)}
+                room = path.relative_to(self.home).parts[0]
+                names, strings = _named_in(path.read_text(encoding="utf-8"), room not in LEAVES)
+                beside = {path.parent / text for text in strings if room in BY_FILE and BESIDE.fullmatch(text)}
                 self._read[path] = names, {one for one in beside if one.is_file()}
         return self._read[path]
 
@@ -91,6 +98,8 @@ def named(tree: ast.AST, inside: bool = True) -> tuple[set[str], set[str]]:
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("require") and node.args and isinstance(node.args[0], ast.Constant):
+            names.add(str(node.args[0].value))  # optional.require("tenseal", "encrypted sums")
         elif isinstance(node, DOCUMENTED) and node.body and isinstance(node.body[0], ast.Expr):
             told.add(node.body[0].value)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in told:

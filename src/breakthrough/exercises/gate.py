@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,7 @@ class Part:
     counts: Counts
     faults: tuple[str, ...] = ()
     raised: int = 0  # mutants that raised an error: the easy ones
+    seconds: float = 0.0
 
 
 def measure(exercises: Sequence[Exercise], workers: int, with_mutants: bool, on_part: Callable[[Part], None]) -> None:
@@ -81,14 +83,17 @@ def jobs_of(exercise: Exercise, with_mutants: bool) -> list[dict[str, Any]]:
 
 def work(job: Mapping[str, Any], told: Callable[[int], None]) -> dict[str, Any]:
     """One share, in a worker; what comes back is JSON."""
+    began = time.perf_counter()
     exercise = load(job["name"])
     if job["kind"] == "facts":  # apart, for this process must not have computed when it forks for a mutant
-        return apart.call_apart(lambda: dataclasses.asdict(facts(exercise)))
-    return dataclasses.asdict(try_mutants(exercise, mutants(exercise)[job["portion"] :: PORTIONS], told))
+        done = apart.call_apart(lambda: dataclasses.asdict(facts(exercise)))
+    else:
+        done = dataclasses.asdict(try_mutants(exercise, mutants(exercise)[job["portion"] :: PORTIONS], told))
+    return done | {"seconds": time.perf_counter() - began}
 
 
 def _part(result: Mapping[str, Any]) -> Part:
-    return Part(Counts(**result["counts"]), tuple(result["faults"]), result["raised"])
+    return Part(Counts(**result["counts"]), tuple(result["faults"]), result["raised"], result["seconds"])
 
 
 def facts(exercise: Exercise) -> Part:
