@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from breakthrough.errors import ConfigError, expected
+from breakthrough.errors import ConfigError, InputError, expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import torch
+    from torch import Tensor, nn
 
 CHOICES = ("auto", "cpu", "cuda")
 VARIABLE = "BREAKTHROUGH_DEVICE"
@@ -48,6 +50,26 @@ def choose(device: str | None = None) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
+
+
+def of(model: nn.Module) -> torch.device | None:
+    """Where a model lies: the device of its first parameter, else of its first buffer; None without either, and while it is traced."""
+    import torch
+
+    if torch.compiler.is_compiling():
+        return None
+    first = next(itertools.chain(model.parameters(), model.buffers()), None)
+    return None if first is None else first.device
+
+
+def check_same(what: str, place: torch.device | None, **others: Tensor) -> None:
+    """Refuse tensors that lie elsewhere than what they are to be used with.
+
+    Raises: InputError that names the first of them, and how to bring it there
+    """
+    for name, tensor in others.items():
+        if place is not None and tensor.device != place:
+            raise InputError(expected(f"all on {place}, where {what}", f"{name} on {tensor.device}", f"{name}.to({str(place)!r})"))
 
 
 def cores() -> int:

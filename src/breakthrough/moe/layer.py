@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from breakthrough import devices
 from breakthrough.errors import DtypeError, ShapeError, expected
 from breakthrough.moe import experts as networks
 from breakthrough.moe.config import MoEConfig
@@ -167,6 +168,7 @@ class SparseMoE(nn.Module):
     def _tokens(self, x: Tensor) -> Tensor:
         if x.ndim < 1 or x.shape[-1] != self.config.d_model:
             raise ShapeError(expected(f"x (…, {self.config.d_model})", tuple(x.shape)))
+        devices.check_same("the layer is", self.routing_bias.device, x=x)
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
         elif x.dtype != self.gate_up.dtype:

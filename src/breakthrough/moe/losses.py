@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from breakthrough import devices
 from breakthrough.errors import DtypeError, ShapeError, expected
 from breakthrough.moe.routing import check_logits
 
@@ -22,7 +23,7 @@ def load_balance_loss(probs: Tensor, experts: Tensor) -> Tensor:
 
     Shapes: probs (T, E), experts (T, k) → ()
     Units:  rows of probs sum to 1; 0 for zero tokens
-    Raises: ShapeError, DtypeError
+    Raises: ShapeError, DtypeError; InputError when they lie on two devices
     Source: Fedus et al. 2021, eq. 4–6
     """
     if probs.ndim != 2 or experts.ndim != 2 or len(probs) != len(experts):
@@ -30,6 +31,7 @@ def load_balance_loss(probs: Tensor, experts: Tensor) -> Tensor:
         raise ShapeError(expected("probs (T, E) and experts (T, k)", got))
     if experts.dtype != torch.int64:
         raise DtypeError(expected("experts of dtype int64", experts.dtype, "experts.long()"))
+    devices.check_same("probs is", probs.device, experts=experts)
     n_experts = probs.shape[1]
     counts = torch.bincount(experts.flatten(), minlength=n_experts)
     if len(counts) > n_experts:
@@ -60,5 +62,6 @@ def bias_update(bias: Tensor, load: Tensor, rate: float) -> Tensor:
     if bias.shape != load.shape or bias.ndim != 1:
         got = f"{tuple(bias.shape)} and {tuple(load.shape)}"
         raise ShapeError(expected("bias and load of one shape (E,)", got))
+    devices.check_same("bias is", bias.device, load=load)
     load = load.to(bias.dtype)
     return bias.detach() + rate * (load.mean() - load).sign()

@@ -29,7 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from breakthrough import artifacts, files
+from breakthrough import artifacts, devices, files
 from breakthrough.artifacts import Artifact
 from breakthrough.errors import ArtifactError, ConfigError, ShapeError, expected, unknown
 from breakthrough.train.mixture import Mixture, mixture_config
@@ -148,10 +148,11 @@ class Inspector(nn.Module):
         """What every cell of the grid shows: scores of nothing, of the defects, of the sound parts.
 
         Shapes: (B, 3, H, W) → (B, C + S, h, w)
-        Raises: ShapeError when x is not (B, 3, H, W)
+        Raises: ShapeError when x is not (B, 3, H, W); InputError when it lies on another device
         """
         if x.ndim != 4 or x.shape[1] != 3:
             raise ShapeError(expected("pictures of shape (B, 3, H, W)", tuple(x.shape)))
+        devices.check_same("the inspector is", devices.of(self), pictures=x)
         grid = self.features(4 * x - 2)  # about unit variance
         return self.head(grid if self.mixture is None else self.mixture(grid))
 

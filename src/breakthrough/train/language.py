@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from breakthrough import devices
 from breakthrough.errors import ArtifactError, ConfigError, ShapeError, expected
 from breakthrough.moe import MoEConfig, RoutingStats, SparseMoE, SwiGLU
 from breakthrough.train.corpus import VOCABULARY
@@ -146,11 +147,12 @@ class ByteLM(nn.Module):
     def forward(self, tokens: Tensor) -> tuple[Tensor, list[RoutingStats]]:
         """Scores for the byte after each position.
 
-        Raises: ShapeError when tokens is not (B, T) with T ≤ context
+        Raises: ShapeError when tokens is not (B, T) with T ≤ context; InputError when it lies on another device
         """
         if tokens.ndim != 2 or tokens.shape[1] > self.config.context:
             what = f"tokens of shape (B, T) with T ≤ {self.config.context}"
             raise ShapeError(expected(what, tuple(tokens.shape)))
+        devices.check_same("the model is", devices.of(self), tokens=tokens)
         x, routed = self.embedding(tokens), []  # (B, T, d)
         for block in self.blocks:
             x, stats = block(x)
