@@ -193,7 +193,7 @@ def test_validate_names_each_fault_and_fails(course_folder, capsys, monkeypatch)
     from breakthrough.course import validate
 
     monkeypatch.setattr(validate.agreement, "faults", lambda course, module: [])
-    monkeypatch.setattr(validate, "nbval", lambda course, modules: 0)
+    monkeypatch.setattr(validate, "nbval", lambda course, modules, junit=None: 0)
     assert run("validate", "01") == 1
     shown = capsys.readouterr().out
     assert "notebooks/01_toy.ipynb: expected 40 to 80 cells, got 3" in shown
