@@ -220,7 +220,7 @@ def test_nbval_compares_outputs_in_a_log_of_its_own(course_folder, course):
 def test_validate_checks_the_names_of_every_module_whichever_is_asked(course_folder, capsys, monkeypatch):
     from breakthrough.course import validate
 
-    monkeypatch.setattr(validate, "nbval", lambda course, modules: 0)
+    monkeypatch.setattr(validate, "nbval", lambda course, modules, junit=None: 0)
     assert run("validate", "00") == 1
     assert "modules[1].exercises[1]: expected the name of a known exercise, got 'toy.half'" in capsys.readouterr().out
 
