@@ -3,9 +3,13 @@
 import os
 import shutil
 import tempfile
+from functools import partial
 
 import pytest
+from figure_eyes import faults
 from toy_course import COURSE, lab_cells, lesson_cells, write_notebook
+
+from breakthrough import pictures
 
 ALONE = ("tests/grading/test_every_lab.py", "tests/grading/test_over_the_wire.py")
 LONG = ("tests/test_labs.py", "tests/exercises/test_gate.py", "tests/capstone/", "tests/grading/", "notebooks/", "tests/federated/", "tests/deploy/")
@@ -70,3 +74,18 @@ def course(course_folder):
     from breakthrough.course import syllabus
 
     return syllabus.load(course_folder)
+
+
+@pytest.fixture(autouse=True)
+def figures_can_be_read(monkeypatch):
+    """Whatever a test lets the library draw and describe: its letters can be read, its lines told apart."""
+    seen = []
+
+    class Noted(partial):  # what `describe` leaves on a figure
+        def __new__(cls, show, figure, words):
+            seen.append(figure)
+            return super().__new__(cls, show, figure, words)
+
+    monkeypatch.setattr(pictures, "partial", Noted)
+    yield
+    assert [fault for figure in seen for fault in faults(figure)] == []

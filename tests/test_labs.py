@@ -6,7 +6,7 @@ import symtable
 
 import pytest
 
-from breakthrough.course import answers, execution, notebooks, release, runs, syllabus
+from breakthrough.course import answers, execution, notebooks, release, runs, shape, syllabus
 
 COURSE = syllabus.load()
 labs = pytest.mark.parametrize("module", COURSE.labs, ids=lambda module: module.id)
@@ -75,9 +75,12 @@ def build(tmp_path_factory):
 
 @built
 def test_lesson_and_solved_lab_earn_every_point(module, build):
-    results = runs.run(runs.Plan(COURSE, "tiny", build=build), [module])
+    plan = runs.Plan(COURSE, "tiny", build=build)
+    results = runs.run(plan, [module])
     assert [(one.name, one.error) for one in results if not one.whole] == []
     assert sum(one.points for one in results) == module.points.lesson + module.points.lab
+    for task in plan.tasks([module]):
+        assert list(shape.picture_faults(notebooks.read(task.target))) == [], task.name
 
 
 def test_an_untouched_lab_scores_nothing(tmp_path):

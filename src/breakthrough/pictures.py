@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, which people with any colour vision tell apart
 ORANGE, SKY, GREEN, YELLOW = "#e69f00", "#56b4e9", "#009e73", "#f0e442"
 BLUE, RED, PURPLE, GREY = "#0072b2", "#d55e00", "#cc79a7", "#999999"
-COLOURS = (SKY, ORANGE, GREEN, PURPLE, YELLOW, BLUE, RED, GREY)
-INK, PALE = "#333333", "#eeeeee"
+INK, PALE, SLATE = "#333333", "#eeeeee", "#555555"
+COLOURS = (SKY, ORANGE, GREEN, PURPLE, YELLOW, BLUE, RED, SLATE)  # side by side; GREY is for what stands behind
 READABLE = 4.5  # contrast of text with its ground
 SHORTEST, LONGEST = 20, 400  # characters of a description: a screen reader reads it in one go
 SHOWN = "_repr_mimebundle_"  # what IPython asks an object for

@@ -88,12 +88,13 @@ def test_a_title_card_that_lacks_something(tmp_path):
     made["cells"][0]["source"] = CARD.replace("Prerequisites: none. ", "")
     only(tmp_path, made, "got none of prerequisites")
     made["cells"][0]["source"] = "no title"
+    made["cells"][0]["source"] += "\n\n# a title below"
     only(tmp_path, made, "expected a title card first")
 
 
 @pytest.mark.parametrize("link", ["none.ipynb", "../none/", "none.png", "#no-such-heading"])
 def test_a_dead_link(tmp_path, link):
-    only(tmp_path, good(("markdown", f"[see]({link}) and ![picture](a.ipynb)")), "cell 4: expected a link to a")
+    only(tmp_path, good(("markdown", f"[see]({link}) and ![a picture of two lines](a.ipynb)")), "cell 4: expected a link to a")
 
 
 def test_live_links_and_code_that_looks_like_one(tmp_path):
@@ -124,3 +125,23 @@ def test_a_cell_helper_makes_what_nbformat_accepts():
 
     nbformat.validate(nbformat.from_dict(notebook(("markdown", "a"), ("code", "b"))))
     assert cell("code", "x", 1)["outputs"] == []
+
+
+def picture(words, **metadata):
+    return {"output_type": "display_data", "data": {"image/png": "aGk=", "text/plain": words}, "metadata": metadata}
+
+
+def test_a_figure_without_words_and_two_with_the_same(tmp_path):
+    made = good()
+    cell = next(one for one in made["cells"] if one["cell_type"] == "code")
+    cell["outputs"] = [picture("A line that rises from 1 to 2"), picture("<Figure size 1x1>", **{"image/png": {"alt": "Bars of one, two and three"}})]
+    assert faults(tmp_path, made) == []
+    cell["outputs"].append(picture("<Figure size 1x1>"))
+    only(tmp_path, made, "expected a picture with a description")
+    cell["outputs"][-1] = picture("A line that rises from 1 to 2")
+    only(tmp_path, made, "expected a description of its own")
+
+
+@pytest.mark.parametrize(("text", "said"), [("#### deep", "left out"), ("# Second title", "first level"), ("[here](a.ipynb)", "where it leads")])
+def test_headings_out_of_order_and_empty_links(tmp_path, text, said):
+    only(tmp_path, good(("markdown", text)), said)

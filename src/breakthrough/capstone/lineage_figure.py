@@ -45,7 +45,7 @@ def draw(link: Link, *, direct: bool = True) -> Figure:
     axes.set(xlim=(-0.6, columns + 0.6), ylim=(high + 0.6, -0.6))
     axes.set_axis_off()
     said = (
-        f"Diagram of {len(links)} artifacts as boxes, with arrows from what each was made of, in {columns + 1} columns: {listed(dict.fromkeys(one.name.partition('.')[0] for one in sorted(links, key=lambda one: depth[one.id])))}. "
+        f"Diagram of {len(links)} artifacts as boxes, with arrows from what each was made of, in {round(columns) + 1} columns: {listed(dict.fromkeys(one.name.partition('.')[0] for one in sorted(links, key=lambda one: depth[one.id])))}. "
         + (f"{sum(one.state != WHOLE for one in links)} of them are not whole." if any(one.state != WHOLE for one in links) else "All are whole.")
     )
     return describe(figure, said)

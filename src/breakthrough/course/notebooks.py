@@ -132,3 +132,12 @@ def _called(node: ast.Call) -> str:
 
 def _text(source: str | list[str]) -> str:
     return source if isinstance(source, str) else "".join(source)
+
+
+def alt(output: Cell) -> str:
+    """The words that stand for a picture in an output: those of its metadata, else its plain text; none for a mere repr."""
+    found = [meta.get("alt") for meta in output.get("metadata", {}).values() if isinstance(meta, dict)]
+    plain = output.get("data", {}).get("text/plain", "")
+    plain = "".join(plain) if isinstance(plain, list) else plain
+    words = next((text for text in found if isinstance(text, str) and text.strip()), "" if plain.lstrip().startswith("<") else plain)
+    return " ".join(words.split())[:400]

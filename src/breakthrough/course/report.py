@@ -21,10 +21,11 @@ IMAGES = ("image/svg+xml", "image/png", "image/jpeg")  # the first of an output 
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure of an executed notebook."""
+    """One figure of an executed notebook; `alt` are its own words, or its caption where it has none."""
 
     caption: str
     uri: str
+    alt: str = ""
 
 
 def write(plan: runs.Plan) -> Path:
@@ -64,7 +65,8 @@ def pictures(notebook: notebooks.Notebook) -> Iterator[Picture]:
             if mime is not None:
                 count += 1
                 caption = heading or "Figure"
-                yield Picture(caption if count == 1 else f"{caption} ({count})", _uri(mime, output["data"][mime]))
+                caption = caption if count == 1 else f"{caption} ({count})"
+                yield Picture(caption, _uri(mime, output["data"][mime]), notebooks.alt(output) or caption)
 
 
 def duration(seconds: float) -> str:

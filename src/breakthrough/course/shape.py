@@ -1,8 +1,9 @@
-"""The shape every notebook has: lengths, tags, ids, parameters, title card, links, outputs."""
+"""The shape every notebook has: lengths, tags, ids, parameters, title card, links, outputs, pictures, headings."""
 
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import statistics
 from collections import Counter
@@ -18,6 +19,8 @@ TAGS = {"parameters", "answer", "raises-exception", "skip-execution", "hide-inpu
 CARD = ("hours", "points", "prerequisites", "in", "out", "claims")
 SAME = {"prerequisites": {"before"}}  # "Before this" says it too
 MEDIAN_LINES, MOST_LINES, MOST_WORDS = 12, 45, 4000
+WORDS = (20, 400)  # characters of a picture's description
+EMPTY_LINKS = {"", "here", "this", "link", "click here", "more", "read more", "this page"}
 MAY_RAISE = {"raises-exception", "nbval-raises-exception"}
 
 
@@ -156,6 +159,48 @@ def _bad_outputs(cell: Cell) -> Iterator[str]:
             yield f"expected nothing on stderr, got {''.join(output['text'])[:60]!r}"
 
 
+def _pictures(notebook: Notebook, path: Path, kind: Kind) -> Iterator[str]:
+    yield from picture_faults(notebook)
+
+
+def picture_faults(notebook: Notebook) -> Iterator[str]:
+    """Figures in outputs that have no words for who does not see them, or not their own."""
+    found: Counter[str] = Counter()
+    for number, cell in enumerate(notebook["cells"], start=1):
+        for output in cell.get("outputs", []):
+            if any(mime.startswith("image/") for mime in output.get("data", {})):
+                words = notebooks.alt(output)
+                found[words] += 1
+                if not WORDS[0] <= len(words) <= WORDS[1]:
+                    yield f"cell {number}: expected a picture with a description of {WORDS[0]} to {WORDS[1]} characters, got {words!r}"
+                elif found[words] == 2:
+                    yield f"cell {number}: expected a description of its own, got {words[:60]!r} again"
+
+
+def _headings(notebook: Notebook, path: Path, kind: Kind) -> Iterator[str]:
+    yield from heading_faults("\n\n".join(cell["source"] for cell in _markdown(notebook)))
+
+
+def heading_faults(markdown: str) -> Iterator[str]:
+    """One title and first of all, no level left out, every heading with a name of its own; links that say where they lead."""
+    text = re.sub(r"^(```|~~~).*?^\1", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    found = [(len(marks), words) for marks, words in re.findall(r"^(#{1,6}) +(.+?) *$", text, flags=re.MULTILINE)]
+    if [level for level, _ in found].count(1) != 1 or found[0][0] != 1:
+        yield f"expected one heading of the first level, before all others, got {[words for level, words in found if level == 1]}"
+    for (before, _), (level, words) in itertools.pairwise(found):
+        if level > before + 1:
+            yield f"expected no level of headings left out, got {'#' * level} {words} after {'#' * before}"
+    for name, count in Counter(anchor(words) for _, words in found).items():
+        if count > 1:
+            yield f"expected headings with names of their own, got {name} {count} times"
+    for words in re.findall(r"(?<!!)\[([^\]\n]*)\]\(", re.sub(r"`[^`\n]*`", "code", text)):
+        if words.strip().lower() in EMPTY_LINKS:
+            yield f"expected a link whose words say where it leads, got [{words}]"
+    for words, target in re.findall(r"!\[([^\]\n]*)\]\(([^)\n]*)\)", text):
+        if len(words) < WORDS[0] and "badge" not in target:
+            yield f"expected a picture with a description of {WORDS[0]} characters or more, got {words!r} of {target}"
+
+
 def _targets(cell: Cell) -> list[str]:
     text = re.sub(r"```.*?```|`[^`\n]*`", "", cell["source"], flags=re.DOTALL)
     found = re.findall(r"\]\(\s*<?([^)\s>]+)", text)
@@ -166,4 +211,4 @@ def _markdown(notebook: Notebook) -> list[Cell]:
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
 
 
-RULES: tuple[Rule, ...] = (_cells, _lengths, _words, _ids, _known_tags, _code_parses, _parameters, _card, _links, _outputs)
+RULES: tuple[Rule, ...] = (_cells, _lengths, _words, _ids, _known_tags, _code_parses, _parameters, _card, _links, _outputs, _pictures, _headings)

@@ -94,7 +94,7 @@ def draw_kernels(seconds: Mapping[str, float], flops: float, peak: float, baseli
     axes.invert_yaxis()
     said = (
         f"Bars on a logarithmic scale: GFLOP/s of kernels beside a peak of {peak / 1e9:.0f}. "
-        + amounts({name: rate for name, rate in zip(seconds, rates)}, "{:.3g}") + f"; yours takes {seconds[mine] / seconds[baseline]:.2g} times as long as {baseline}." * (mine in seconds)
+        + amounts(dict(zip(seconds, rates)), "{:.3g}") + f"; yours takes {seconds[mine] / seconds[baseline]:.2g} times as long as {baseline}." * (mine in seconds)
     )
     return describe(figure, said)
 

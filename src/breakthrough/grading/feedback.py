@@ -45,10 +45,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class Shown:
-    """One output as the page shows it: text, clean HTML, or a picture's data."""
+    """One output as the page shows it: text, clean HTML, or a picture's data with words for who does not see it."""
 
     kind: str
     content: str
+    alt: str = ""
 
 
 def write(cohort: Cohort, module: str, students: Sequence[str] = ()) -> list[Path]:
@@ -138,7 +139,7 @@ def _shown(cell: Cell) -> Iterator[Shown]:
         elif output["output_type"] == "error":
             yield Shown("text", _ANSI.sub("", "\n".join(output["traceback"]) or f"{output['ename']}: {output['evalue']}"))
         elif picture:
-            yield Shown("picture", f"data:{picture};base64," + re.sub(r"\s+", "", data[picture]))
+            yield Shown("picture", f"data:{picture};base64," + re.sub(r"\s+", "", data[picture]), notebooks.alt(output) or "a picture that the cell showed, without a description")
         elif html := clean(data.get("text/html", "")):
             yield Shown("html", html)
         elif data.get("text/plain"):

@@ -133,7 +133,7 @@ def all_to_all(destinations: Sequence[Sequence[int]]) -> Figure:
         axes.text(-0.9, y, text, ha="right", va="center", fontsize=10, style="italic", color=BLUE)
     said = (
         f"Diagram in three rows: {count * width} tokens at home on {count} devices, at the device of their expert, and at home again, lines between. "
-        + "Tokens at each expert: " + amounts({f"device {d}": sum(list(row).count(d) for row in destinations) for d in range(count)}) + "."
+         "Tokens at each expert: " + amounts({f"device {d}": sum(list(row).count(d) for row in destinations) for d in range(count)}) + "."
     )
     return describe(figure, said)
 

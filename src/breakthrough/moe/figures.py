@@ -79,7 +79,7 @@ def expert_text(text: str, experts: Sequence[int], n_experts: int, width: int = 
                   handlelength=1.2, columnspacing=1.4)
     said = (
         f"Source text in {rows} lines, every character on the colour of the expert that took it. "
-        + "Characters taken: " + amounts({f"E{e}": experts.count(e) for e in sorted(set(experts), key=experts.count, reverse=True)[:8]}) + "."
+         "Characters taken: " + amounts({f"E{e}": experts.count(e) for e in sorted(set(experts), key=experts.count, reverse=True)[:8]}) + "."
     )
     return describe(figure, said)
 
@@ -239,7 +239,7 @@ def sizes(models: Sequence[Published]) -> Figure:
     _plain(axes)
     said = (
         f"Scatter chart on logarithmic axes: parameters used per token against parameters held. {sum(not m.sparse for m in models)} dense models lie on the line where all are used, {sum(m.sparse for m in models)} sparse ones below it; "
-        + "the sparsest is {0.name}, which uses 1 in {1:.0f}.".format(*max(((m, m.total / m.active) for m in models), key=lambda pair: pair[1]))
+        + "the sparsest is {.name}, which uses 1 in {:.0f}.".format(*max(((m, m.total / m.active) for m in models), key=lambda pair: pair[1]))
     )
     return describe(figure, said)
 

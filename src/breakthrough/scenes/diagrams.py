@@ -153,7 +153,7 @@ def run_lengths(mask: np.ndarray) -> Figure:
     right.set_title("the same, column after column: how long each run is", fontsize=10)
     for axes in (left, right):
         axes.axis("off")
-    said = f"A mask of {height} by {width} pixels, numbered column after column, and beside it the same as a strip of runs whose lengths are {listed(str(end - start) for start, end in zip(ends, ends[1:]))}, in turn outside and inside the mask."
+    said = f"A mask of {height} by {width} pixels, numbered column after column, and beside it the same as a strip of runs whose lengths are {listed(str(end - start) for start, end in itertools.pairwise(ends))}, in turn outside and inside the mask."
     return describe(figure, said)
 
 

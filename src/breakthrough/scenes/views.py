@@ -63,7 +63,7 @@ def contact_sheet(rows: Mapping[str, Sequence[np.ndarray]], inches: float = 1.1)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    return describe(figure, f"Contact sheet: {count} pictures in each of {len(rows)} rows, {listed(' '.join(name.split()) for name in rows)}, the same scenes below each other where rows share them. ")
+    return describe(figure, f"Contact sheet: {count} pictures in each of {len(rows)} rows, {listed(' '.join(name.split()) for name in rows)}.")
 
 
 def projected(frame: Frame, bodies: Sequence[int], points_px: np.ndarray, wrong_px: np.ndarray | None = None) -> Figure:
