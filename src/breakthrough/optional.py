@@ -43,6 +43,7 @@ EXTRAS = {
     "nbval": "test",
     "jupytext": "test",
     "cosmic_ray": "test",
+    "colorspacious": "test",
     "sphinx": "docs",
     "myst_nb": "docs",
     "sphinx_book_theme": "docs",
