@@ -128,11 +128,11 @@ def test_there_are_functions_that_draw():
 
 
 def test_jupyterlab_finds_what_brings_the_words_into_the_page():
-    folder = SRC / "course" / "labextension"
+    folder = SRC / "course" / "lab" / "labextensions" / "breakthrough-figures"
     package = json.loads((folder / "package.json").read_text(encoding="utf-8"))
     build = package["jupyterlab"]["_build"]
     entry = (folder / build["load"]).read_text(encoding="utf-8")
     assert f'window._JUPYTERLAB["{package["name"]}"]' in entry and build["extension"] in entry
     wanted = {"package.json", "install.json", build["load"]}
     pyproject = (SRC.parents[1] / "pyproject.toml").read_text(encoding="utf-8")
-    assert all(f'"src/breakthrough/course/labextension/{name}"' in pyproject for name in wanted)
+    assert all(f'"src/breakthrough/course/lab/labextensions/breakthrough-figures/{name}"' in pyproject for name in wanted)

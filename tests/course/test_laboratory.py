@@ -45,7 +45,7 @@ def test_the_kernel_is_this_interpreter_whatever_kernels_the_user_has(tmp_path):
 
 def test_what_the_user_set_stays_behind_what_is_ours():
     made = laboratory.environment({"JUPYTER_PATH": "/theirs", "OTHER": "x"})
-    assert made["JUPYTER_PATH"].split(os.pathsep)[1:] == ["/theirs"] and made["OTHER"] == "x"
+    assert made["JUPYTER_PATH"].split(os.pathsep)[1:] == [str(laboratory.HERE), "/theirs"] and made["OTHER"] == "x"
     assert made["JUPYTER_CONFIG_PATH"] == str(laboratory.HERE)
 
 

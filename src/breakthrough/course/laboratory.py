@@ -30,7 +30,9 @@ def command(course: Syllabus, module: Module, arguments: Sequence[str] = (), *, 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
     """The environment of JupyterLab: `python3` is this interpreter's kernel, and `breakthrough` is found in its terminals."""
-    first = {"JUPYTER_PATH": Path(sys.prefix) / "share" / "jupyter", "JUPYTER_CONFIG_PATH": HERE, "PATH": Path(sys.executable).parent}
+    # our kernel first; in HERE lies the extension by which figures carry their alternative text
+    data = os.pathsep.join([str(Path(sys.prefix) / "share" / "jupyter"), str(HERE)])
+    first = {"JUPYTER_PATH": data, "JUPYTER_CONFIG_PATH": HERE, "PATH": Path(sys.executable).parent}
     return {**given, **{name: _before(str(path), given.get(name)) for name, path in first.items()}}
 
 
