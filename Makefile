@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed-$(HASH)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab zh release clean
+.PHONY: help setup run test lab docs zh release clean
 .SHELLFLAGS := -euo pipefail -c
 
 help: ## this list
@@ -34,6 +34,9 @@ lab: $(STAMP) ## JupyterLab on notebooks/00_start.ipynb; ARGS=01 for a module's 
 zh: $(STAMP) ## 中文: JupyterLab on zh/notebooks/00_start.ipynb
 	@$(BIN)/breakthrough release --lang zh
 	@BREAKTHROUGH_LANG=zh $(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' $(if $(filter 0,$(shell id -u)),--allow-root) zh/notebooks/00_start.ipynb $(ARGS)
+
+docs: $(STAMP) ## the static site, build/docs/index.html
+	@$(BIN)/breakthrough docs $(ARGS)
 
 release: $(STAMP) ## labs/ from solutions/
 	@$(BIN)/breakthrough release $(ARGS)

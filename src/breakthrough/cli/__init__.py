@@ -14,11 +14,13 @@ from breakthrough.cli import (
     ci as continuous,
     cohort,
     compile as compiling,
+    docs as site,
     exchange,
     federate,
     gate as gates,
     lab,
     learner,
+    ledger,
     quantize,
     release,
     run as running,
@@ -198,15 +200,6 @@ def progress() -> None:
 
 
 @app.command()
-def claims() -> None:
-    """Show each claim of the article with what was measured."""
-    from breakthrough.course import claims as ledgers, terminal
-
-    terminal.print_damaged()
-    terminal.print_ledger(ledgers.ledger(_course()))
-
-
-@app.command()
 def report(profile: Profile = "quick") -> None:
     """Write the report again from the last run.
 
@@ -235,7 +228,7 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
 
 
 ROOMS = (running.run, continuous.ci, quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, cohort.handin, gates.gate,
-         learner.learner, release.release, translate.translate)
+         learner.learner, release.release, translate.translate, ledger.claims, site.docs)
 commands = [*(app.command()(one) for one in ROOMS), app.command(context_settings=lab.PASSING_ON)(lab.lab)]
 
 
