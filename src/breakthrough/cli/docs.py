@@ -11,10 +11,10 @@ def docs(
     check: Annotated[bool, typer.Option("--check", help="Build nothing: check the site that was built.")] = False,
     external: Annotated[bool, typer.Option("--external", help="Also list the addresses outside that pages lead to.")] = False,
 ) -> None:
-    """Build the static site into build/docs/ and check it (make docs).
+    """Build the static site and check it (make docs).
 
     \b
-    Lessons as they were kept, statements of the labs, guides, the claims with what was measured,
+    Into build/docs/: lessons as they were kept, statements of the labs, guides, the claims with what was measured,
     benchmarks with plots, and the library's reference. Nothing is executed, nothing comes from the
     network: any static host serves the folder, and its pages also open as files.
     Checked offline: every link and anchor leads somewhere, nothing is loaded from elsewhere, every
