@@ -21,6 +21,7 @@ from breakthrough.cli import (
     lab,
     learner,
     ledger,
+    links,
     quantize,
     release,
     run as running,
@@ -228,7 +229,7 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
 
 
 ROOMS = (running.run, continuous.ci, quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, cohort.handin, gates.gate,
-         learner.learner, release.release, translate.translate, ledger.claims, site.docs)
+         learner.learner, links.links, release.release, translate.translate, ledger.claims, site.docs)
 commands = [*(app.command()(one) for one in ROOMS), app.command(context_settings=lab.PASSING_ON)(lab.lab)]
 
 

@@ -25,9 +25,11 @@ def lab(
     """
     from breakthrough.course import laboratory, syllabus
 
-    course = syllabus.load()
+    course, more = syllabus.load(), context.args
+    if module.startswith("-"):  # no module, but an option of JupyterLab's
+        module, more = "00", [module, *more]
     chosen = course.find_built(module)
     laboratory.lay_out(course)
     is_root = hasattr(os, "getuid") and os.getuid() == 0
     os.chdir(course.root)
-    os.execve(sys.executable, laboratory.command(course, chosen, context.args, is_root=is_root), laboratory.environment(os.environ))
+    os.execve(sys.executable, laboratory.command(course, chosen, more, is_root=is_root), laboratory.environment(os.environ))
