@@ -27,7 +27,7 @@ from breakthrough.events import project_root
 VARIABLE = "BREAKTHROUGH_ARTIFACTS"
 FOLDER, MANIFEST = "artifacts", "manifest.json"
 SUFFIXES = (".safetensors", ".npz", ".json", ".tar", ".so")
-Writer = Callable[[Path], None]
+Writer = Callable[[Path], object]
 
 
 @dataclass(frozen=True)

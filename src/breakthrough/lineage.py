@@ -123,6 +123,7 @@ def _link(name: str, folder: Path | None, homes: list[Path], known: dict[str, Li
     known[name] = Link(name, MISSING, "it is in no store that was looked into")
     if folder is None:
         return known[name]
+    found: Artifact | None
     try:
         found, state, why = artifacts.load(folder), WHOLE, ""
         if not name.endswith(found.digest[:8]):
@@ -130,8 +131,9 @@ def _link(name: str, folder: Path | None, homes: list[Path], known: dict[str, Li
     except ArtifactError as error:
         state, why, found = ALTERED, str(error), _unverified(folder)
     parents = () if found is None else tuple(_link(one, _place(one, homes), homes, known) for one in found.parents)
+    inputs: Mapping[str, str] = (found.metrics.get("inputs") if found is not None else None) or {}
     for parent in parents if state == WHOLE else ():
-        wanted = (found.metrics.get("inputs") or {}).get(parent.name)
+        wanted = inputs.get(parent.name)
         if parent.artifact is not None and wanted not in (None, parent.artifact.digest):
             state, why = ALTERED, f"it was made from {parent.name} with content {wanted[:12]}…, its parent's is {parent.artifact.digest[:12]}…"
     known[name] = Link(name, state, why, found, parents)

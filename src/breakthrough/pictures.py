@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat, cast
 
 from breakthrough.errors import InputError, expected
 
@@ -54,11 +54,11 @@ def _read(figure: Figure) -> str:
     """The lines of a figure that a legend names, or that are alone, each with the values that it begins and ends with."""
     found = {}
     for axes in figure.axes:
-        lines = [line for line in axes.lines if line.get_transform() == axes.transData and len(line.get_ydata()) > 1]
+        lines = [line for line in axes.lines if line.get_transform() == axes.transData and len(cast(Any, line.get_ydata())) > 1]
         for line in lines:
             name = str(line.get_label())
             if not name.startswith("_") or len(lines) == 1:
-                found[axes.get_ylabel() if name.startswith("_") else name] = line.get_ydata()
+                found[axes.get_ylabel() if name.startswith("_") else name] = cast(Any, line.get_ydata())
     return trends(found) + "." if found else ""
 
 
@@ -87,7 +87,8 @@ def readable(colour: str, ground: str = "white") -> str:
     """A colour, darkened until text in it can be read on a light ground."""
     from matplotlib.colors import to_hex, to_rgb
 
-    shades = (to_hex([part * share / 100 for part in to_rgb(colour)]) for share in range(100, 0, -2))
+    red, green, blue = to_rgb(colour)
+    shades = (to_hex((red * share / 100, green * share / 100, blue * share / 100)) for share in range(100, 0, -2))
     return next(shade for shade in shades if contrast(shade, ground) >= READABLE)
 
 
@@ -104,12 +105,12 @@ def listed(parts: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def trends(curves: Mapping[str, Iterable[float]], form: str = "{:.3g}") -> str:
+def trends(curves: Mapping[str, Iterable[SupportsFloat]], form: str = "{:.3g}") -> str:
     """Each curve's name with the values that it begins and ends with."""
     return "; ".join(f"{name} {trend(values, form)}" for name, values in curves.items())
 
 
-def trend(values: Iterable[float], form: str = "{:.3g}") -> str:
+def trend(values: Iterable[SupportsFloat], form: str = "{:.3g}") -> str:
     """The values that a curve begins and ends with."""
     row = [float(value) for value in values]
     if not row:
@@ -118,7 +119,7 @@ def trend(values: Iterable[float], form: str = "{:.3g}") -> str:
     return first if first == last else f"from {first} to {last}"
 
 
-def amounts(named: Mapping[str, float], form: str = "{:.3g}") -> str:
+def amounts(named: Mapping[str, SupportsFloat], form: str = "{:.3g}") -> str:
     """Each name with its value."""
     return listed(f"{name} {form.format(value)}" for name, value in named.items())
 

@@ -18,8 +18,9 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from breakthrough.errors import BreakthroughError, expected
 
@@ -31,8 +32,8 @@ def run_all(
     function: str,
     jobs: list[Job],
     workers: int,
-    on_progress: Callable[[int], None] | None = None,
-    on_result: Callable[[Any], None] | None = None,
+    on_progress: Callable[[int], object] | None = None,
+    on_result: Callable[[Any], object] | None = None,
 ) -> list[Any]:
     """Call a function, named `module:name`, on every job, `workers` at a time; results in order.
 
@@ -90,35 +91,43 @@ def _events(events: queue.SimpleQueue, jobs: int) -> Iterator[tuple[int, Event]]
         yield index, event
 
 
-def _feed(
-    process: subprocess.Popen, function: str, todo: queue.SimpleQueue, events: queue.SimpleQueue
-) -> None:
+@dataclass(frozen=True)
+class _Worker:
+    """A process, where it reads orders, where it answers, and the file of what else it says."""
+
+    process: subprocess.Popen[str]
+    orders: IO[str]
+    answers: IO[str]
+    said: IO[str]
+
+
+def _feed(worker: _Worker, function: str, todo: queue.SimpleQueue, events: queue.SimpleQueue) -> None:
     while True:
         try:
             index, job = todo.get_nowait()
         except queue.Empty:
             return
         try:
-            process.stdin.write(json.dumps({"function": function, "job": job}) + "\n")
-            process.stdin.flush()
+            worker.orders.write(json.dumps({"function": function, "job": job}) + "\n")
+            worker.orders.flush()
         except OSError:
             pass  # it is gone; reading finds that out, and says why
-        for event in _answers(process):
+        for event in _answers(worker):
             events.put((index, event))
             if "error" in event or "refused" in event:
                 return
 
 
-def _answers(process: subprocess.Popen) -> Iterable[Event]:
-    for line in process.stdout:
+def _answers(worker: _Worker) -> Iterable[Event]:
+    for line in worker.answers:
         event = json.loads(line)
         yield event
         if "more" not in event:
             return
-    process.wait()
-    process.errors.seek(0)
-    tail = process.errors.read()[-2000:].strip()
-    yield {"error": f"a worker that {_end(process.returncode)}: {tail or 'no message'}"}
+    code = worker.process.wait()
+    worker.said.seek(0)
+    tail = worker.said.read()[-2000:].strip()
+    yield {"error": f"a worker that {_end(code)}: {tail or 'no message'}"}
 
 
 def _end(code: int) -> str:
@@ -127,38 +136,37 @@ def _end(code: int) -> str:
 
 @contextmanager
 def _workers(count: int, *orders: Any) -> Iterator[None]:
-    processes = [_start() for _ in range(count)]
-    threads = [threading.Thread(target=_feed, args=(p, *orders), daemon=True) for p in processes]
+    workers = [_start() for _ in range(count)]
+    threads = [threading.Thread(target=_feed, args=(worker, *orders), daemon=True) for worker in workers]
     try:
         for thread in threads:
             thread.start()
         yield
     finally:
-        for process in processes:
-            process.kill()
-        for process, thread in zip(processes, threads):
-            process.wait()
+        for worker in workers:
+            worker.process.kill()
+        for worker, thread in zip(workers, threads):
+            worker.process.wait()
             thread.join()  # it reads to the end of a dead process's answers, which is at once
-            for stream in (process.stdin, process.stdout, process.errors):
+            for stream in (worker.orders, worker.answers, worker.said):
                 _close(stream)
 
 
-def _start() -> subprocess.Popen:
+def _start() -> _Worker:
     source = str(Path(__file__).parents[1])
     path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed with the process
+    said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed with the process
     process = subprocess.Popen(
         [sys.executable, "-c", f"from {__name__} import serve; serve()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=errors,
+        stderr=said,
         text=True,
         encoding="utf-8",
         env={**os.environ, **threads, "PYTHONPATH": path},
     )
-    process.errors = errors
-    return process
+    return _Worker(process, cast(IO[str], process.stdin), cast(IO[str], process.stdout), said)  # both are pipes
 
 
 def _close(stream: Any) -> None:

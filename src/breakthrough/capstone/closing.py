@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from breakthrough import artifacts
 from breakthrough.artifacts import Artifact
@@ -24,11 +25,11 @@ def line(order: Order) -> Artifact:
     """Put together what is handed over."""
     federated, compiled = order.input("federated"), order.input("compiled")
     answered, said = order.input("answers"), order.input("served")
-    files = {f"net/{name}": federated.path(name) for name in (WEIGHTS, CONFIG)}
+    files: dict[str, artifacts.Writer | Path] = {f"net/{name}": federated.path(name) for name in (WEIGHTS, CONFIG)}
     files |= {name: compiled.path(name) for name in COMPILED}
     files |= {shrinking.FILE: answered.path(shrinking.FILE), probing.FILE: said.path(probing.FILE)}
     plain = json.dumps(order.plain, indent=1, sort_keys=True) + "\n"
     files[SPEC] = lambda path: path.write_text(plain, encoding="utf-8")
-    parents = tuple(order.input(name) for name in reversed(order.inputs))  # what is nearest first
+    parents = tuple(order.input(name) for name in reversed(tuple(order.inputs)))  # what is nearest first
     told = order.metrics() | {"accuracy": said.metrics["accuracy"], "load": said.metrics["load"]}
     return artifacts.save(KIND, files, metrics=told, parents=parents, profile=order.profile)

@@ -17,7 +17,7 @@ import numpy as np
 from breakthrough.errors import InputError, expected
 from breakthrough.quant.inspecting import Share, share
 
-Cost = Callable[[np.ndarray, np.ndarray], np.ndarray]  # recall (T,), false alarms (T,) → cost (T,)
+Cost = Callable[[np.ndarray, np.ndarray], np.ndarray | float]  # recall (T,), false alarms (T,) → cost (T,)
 
 
 def odds(scores: np.ndarray, sound: int) -> np.ndarray:

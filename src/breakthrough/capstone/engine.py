@@ -111,7 +111,8 @@ class _State:
 
     def work(self, makers: Any) -> None:
         """Look for every stage whose inputs are there, and have made what is missing."""
-        waiting, running = dict(self.stages), {}
+        waiting = dict(self.stages)
+        running: dict[Any, tuple[Stage, Order, float]] = {}
         self.watch.plan(self.stages)
         while waiting or running:
             ready = [stage for stage in waiting.values() if all(need in self.found for need in stage.needs)]
@@ -174,7 +175,8 @@ class _Ray:
 
     def __init__(self, workers: int, address: str | None) -> None:
         self.most = 1000 if address else workers
-        self.workers, self.address, self.task, self.ours = workers, address, None, False
+        self.workers, self.address, self.ours = workers, address, False
+        self.task: Any = None
 
     def __enter__(self) -> _Ray:
         return self

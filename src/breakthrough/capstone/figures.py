@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -212,7 +212,7 @@ def _by_name(axes: Axes, names: Sequence[str], title: str) -> None:
     _finish(axes, "x")
 
 
-def _finish(axes: Axes, along: str) -> None:
+def _finish(axes: Axes, along: Literal["both", "x", "y"]) -> None:
     axes.grid(color=GRID, lw=0.7, axis=along)
     axes.set_axisbelow(True)
     plain(axes)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Bounds = Callable[[int, int], tuple[float, float, int]]
 LOOKS = ((BLUE, "o"), (RED, "s"), (GREEN, "^"), (ORANGE, "D"), (PURPLE, "v"))
 VERDICTS = {"promote": (BLUE, "^"), "roll back": (RED, "v"), "go on": (GREY, "o")}
-BELOW = {"loc": "outside lower center", "frameon": False, "fontsize": 9.5}
+BELOW: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "fontsize": 9.5}
 
 
 def draw_shares(shares: Mapping[str, Mapping[str, tuple[float, float, float]]], goal: float | None = None, title: str = "") -> Figure:

@@ -8,6 +8,7 @@ from breakthrough import devices
 from breakthrough.artifacts import Artifact
 from breakthrough.capstone.order import Order
 from breakthrough.capstone.spec import Spec
+from breakthrough.errors import ConfigError, expected
 from breakthrough.federated.history import Round
 from breakthrough.federated.local import load_state
 from breakthrough.federated.plan import Plan
@@ -65,6 +66,8 @@ def federated(order: Order) -> Artifact:
     done = {"rounds": 0}
     trained = simulate({"federated": Job(how, score, order.work / "run")}, data, len(spec.factories), engine="local", progress=False)["federated"]
     model = task_of(how.task, how.task_options).model(how.seed)
+    if not isinstance(model, Inspector):
+        raise ConfigError(expected("a task whose model is an inspector", how.task))
     load_state(model, trained.weights)
     told = {"plan": how.to_dict(), "rounds": [_told(one) for one in trained.history.rounds]}
     return save_inspector(model, order.metrics() | told, order.profile, parents=tuple(parents))

@@ -30,7 +30,8 @@ def draw_contact_sheet(line: Line) -> Figure:
     names, classes = line.spec.names, line.sets[DOMAINS[0]].classes
     figure = new_figure(1.5 * len(classes) + 0.6, 3.0 * len(names) + 0.5)
     panels = figure.subplots(2 * len(names), len(classes), squeeze=False)
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
+    layout: Any = figure.get_layout_engine()  # the constrained one, of `new_figure`
+    layout.set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
     for place, name in enumerate(names):
         for half, domain in enumerate(DOMAINS):
             row = panels[2 * place + half]

@@ -92,7 +92,8 @@ class Bar(Watch):
     """A bar over the stages, with how far those are that run; a line for every one that ends."""
 
     def __init__(self, lines: bool = True) -> None:
-        self.lines, self.bar = lines, None
+        self.lines = lines
+        self.bar: tqdm[Any] | None = None
 
     def __enter__(self) -> Bar:
         return self
@@ -112,13 +113,16 @@ class Bar(Watch):
     def at(self, running: Mapping[str, float]) -> None:
         """What runs, in the bar's place for it."""
         said = ", ".join(name + (f" {100 * share:.0f}%" if share else "") for name, share in running.items())
-        self.bar.set_postfix_str(said[:90])
+        if self.bar is not None:
+            self.bar.set_postfix_str(said[:90])
 
     def made(self, stage: Stage, artifact: Artifact, seconds: float) -> None:
         """A step, and what it took."""
         self._line(f"{stage.name:14} {artifact.metrics.get('seconds', seconds):6.1f} s  {artifact.digest[:12]}  {stage.kind.does}")
 
     def _line(self, text: str) -> None:
+        if self.bar is None:
+            return
         if self.lines:
             self.bar.write(text, file=sys.stdout)
         self.bar.update()

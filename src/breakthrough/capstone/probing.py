@@ -55,7 +55,7 @@ def png(image: np.ndarray) -> bytes:
 
 def _answers(running: Running, images: np.ndarray, chosen: np.ndarray) -> Iterator[tuple[int, str]]:
     where = urlsplit(running.inspect)
-    with closing(http.client.HTTPConnection(where.hostname, where.port, timeout=60)) as connection:
+    with closing(http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)) as connection:
         for i in chosen.tolist():
             connection.request("POST", where.path, png(images[i]), {"content-type": "image/png"})
             answer = connection.getresponse()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from breakthrough.deploy.runtime import Engine
 from breakthrough.quant.handover import load_quantized_inspector, save_quantized
 from breakthrough.quant.inspecting import shrink_inspector
 from breakthrough.train.inspection import logits
-from breakthrough.train.inspector import load_inspector
+from breakthrough.train.inspector import Inspector, load_inspector
 from breakthrough.train.pictures import Pictures, to_input
 from breakthrough.train.sets import load_set, together
 
@@ -55,14 +56,15 @@ def answers(order: Order) -> Artifact:
         order.tell(i + 1, len(versions))
 
     def write(path: Path) -> None:
-        np.savez_compressed(path, **arrays)
+        stored: dict[str, Any] = {**arrays}
+        np.savez_compressed(path, **stored)
 
     parents = [order.input(name) for name in order.inputs]
     return artifacts.save(KIND, {FILE: write}, metrics=order.metrics(), parents=tuple(parents), profile=order.profile)
 
 
 def _versions(order: Order) -> dict[str, Ask]:
-    def eager(model: torch.nn.Module) -> Ask:
+    def eager(model: Inspector) -> Ask:
         model = model.to(devices.choose())
         return lambda images: logits(model, images).cpu().numpy()
 

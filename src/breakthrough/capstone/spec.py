@@ -129,7 +129,7 @@ def spec_of(profile: str = "quick", changes: str | Path | Mapping[str, Any] | No
     for name in changes:
         if name not in known:
             raise unknown("setting of a line", name, known)
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items() if name != "factories"}
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items() if name != "factories"}
     return replace(spec, **plain, factories=with_ranges(spec, changes.get("factories") or {}))
 
 

@@ -225,7 +225,7 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
     """
     from breakthrough.course import bench as benches
 
-    _exit(benches.run(_course().root, room, context.args))
+    _exit(bool(benches.run(_course().root, room, context.args)))
 
 
 ROOMS = (running.run, continuous.ci, quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, cohort.handin, gates.gate,

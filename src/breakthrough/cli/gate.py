@@ -77,7 +77,7 @@ def chosen(names: Sequence[str]) -> list[Exercise]:
     found: dict[str, Exercise] = {}
     for name in names:
         if "." in name:
-            exercises = (name,)
+            exercises: tuple[str, ...] = (name,)
         else:
             module = syllabus.load().find_built(name)
             exercises = (*module.exercises, *module.questions)

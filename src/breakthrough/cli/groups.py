@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -27,11 +27,11 @@ class Commands(TyperGroup):
         command = super().get_command(ctx, cmd_name)
         if command is not None and "get_help" not in vars(command):
             escaped = command.get_help
-            command.get_help = lambda context: escaped(context).replace("\\[", "[")
+            command.get_help = lambda ctx: escaped(ctx).replace("\\[", "[")  # type: ignore[method-assign]  # one command's own, not its class's
         return command
 
 
-def group(**settings: object) -> typer.Typer:
+def group(**settings: Any) -> typer.Typer:
     """An empty group of commands."""
     return typer.Typer(
         cls=Commands,

@@ -69,8 +69,8 @@ def record(
         numbers = _numbers(figures or {})
     except InputError as error:
         # IPython shows this in place of the library's frames: what to mend is all in the sentence
-        shown = [f"{type(error).__name__}: {error}"]
-        error._render_traceback_ = lambda: shown
+        said = [f"{type(error).__name__}: {error}"]
+        error._render_traceback_ = lambda: said  # type: ignore[method-assign]  # for this one error
         raise
     event = events.append("claim", claim=claim, verdict=verdict, measured=measured, reason=reason,
                           profile=profile, figures=numbers)
@@ -164,8 +164,8 @@ def _last_runs(course: Syllabus) -> Iterable[Mapping[str, Any]]:
 def _entry(course: Syllabus, claim: Claim, record: Mapping[str, Any] | None, source: str) -> Entry:
     if record is None:
         return Entry(claim, _state(course, claim))
-    reason, profile, figures = (record.get(key) or "" for key in ("reason", "profile", "figures"))
-    return Entry(claim, "recorded", record["verdict"], record["measured"], str(reason), str(profile), figures or None, source)
+    reason, profile = (record.get(key) or "" for key in ("reason", "profile"))
+    return Entry(claim, "recorded", record["verdict"], record["measured"], str(reason), str(profile), record.get("figures") or None, source)
 
 
 def _state(course: Syllabus, claim: Claim) -> str:

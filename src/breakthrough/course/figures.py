@@ -6,7 +6,7 @@ Every function returns a matplotlib Figure of its own; nothing is registered wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from breakthrough.course.schema import KINDS, Module, Syllabus
 from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, describe, ink_on, listed, new_figure, readable
@@ -75,7 +75,7 @@ def _handed_on(course: Syllabus, index: int) -> str:
 def _module(axes, y: float, built: bool) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    look = {"fc": "#eaf3f9", "ec": BLUE, "lw": 1.6} if built else {"fc": "white", "ec": GREY, "lw": 1.1, "ls": "--"}
+    look: dict[str, Any] = {"fc": "#eaf3f9", "ec": BLUE, "lw": 1.6} if built else {"fc": "white", "ec": GREY, "lw": 1.1, "ls": "--"}
     axes.add_patch(FancyBboxPatch((0.1, y + 0.05), 9.8, 0.75, boxstyle="round,pad=0,rounding_size=0.15", **look))
 
 

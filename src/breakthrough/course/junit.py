@@ -82,7 +82,7 @@ def _element(suite: Suite) -> xml.Element:
                        skipped="0", time=f"{suite.seconds:.3f}")
     for case in suite.cases:
         where = {"file": case.file} if case.file else {}
-        one = xml.SubElement(made, "testcase", classname=case.group, name=case.name, time=f"{case.seconds:.3f}", **where)
+        one = xml.SubElement(made, "testcase", {"classname": case.group, "name": case.name, "time": f"{case.seconds:.3f}", **where})
         if case.failure:
             text = _printable(case.failure)
             xml.SubElement(one, "failure", message=text.splitlines()[0], type="failure").text = text

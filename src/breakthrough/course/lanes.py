@@ -83,7 +83,8 @@ def run(plan: Plan, tasks: Sequence[Task], jobs: int, begin: Callable[[Task], Ca
         raise InputError(expected("at least one notebook at a time", jobs))
     names = {task.name for task in tasks}
     waits = {task.name: {giver.name for giver in plan.givers(task.module)} & names for task in tasks}
-    todo, running, done = list(tasks), {}, set()
+    todo, done = list(tasks), set[str]()
+    running: dict[Future[None], Task] = {}
     with ThreadPoolExecutor(jobs, thread_name_prefix="notebook") as pool:
         try:
             while todo or running:

@@ -16,6 +16,7 @@ import traitlets
 
 from breakthrough import events
 from breakthrough.course import board
+from breakthrough.course.board import Board
 from breakthrough.course.schema import Module, Syllabus
 
 LOOK_S = 0.3  # between two looks at the log
@@ -28,6 +29,9 @@ class Panel(anywidget.AnyWidget):
     _esm = Path(__file__).with_name("panel.js")
     html = traitlets.Unicode().tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)  # for screen readers: what has just changed
+
+    board: Board
+    stamp: tuple[int, int]
 
     def __init__(self, course: Syllabus, module: Module) -> None:
         self.board, self.course, self.stamp = board.read(course, module), course, _stamp()
@@ -46,7 +50,7 @@ class Panel(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and how things stand now as HTML and as text, for front ends without widgets."""
         self.look()
-        data, metadata = super()._repr_mimebundle_(**options)
+        data, metadata = super()._repr_mimebundle_(**options) or ({}, {})
         return data | {"text/html": self.html, "text/plain": str(self.board)}, metadata
 
 

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from breakthrough import events
 from breakthrough.course import grade, syllabus
@@ -103,7 +103,7 @@ def spent_min(seen: Iterable[Mapping[str, Any]], homes: Mapping[str, str]) -> di
     return spent
 
 
-def is_amount(value: Any) -> bool:
+def is_amount(value: Any) -> TypeGuard[float]:
     """Whether something in a log can be an amount of points."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 

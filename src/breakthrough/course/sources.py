@@ -92,7 +92,7 @@ def named(tree: ast.AST, inside: bool = True) -> tuple[set[str], set[str]]:
 
     What stands in functions counts only when `inside`.
     """
-    names, strings, told = set(), set(), set()
+    names, strings, told = set[str](), set[str](), set[ast.expr]()
     for node in _walk(tree, inside):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)

@@ -64,7 +64,7 @@ def located(root: Path, faults: Sequence[Fault]) -> list[str]:
     return _told(node, faults)
 
 
-def _yaml(text: str) -> tuple[yaml.Node, Any]:
+def _yaml(text: str) -> tuple[yaml.Node | None, Any]:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         return node, yaml.safe_load(text)
@@ -104,11 +104,11 @@ def _model_at(at: Location) -> type[BaseModel]:
     return _MODELS[names[-1]] if names else Syllabus
 
 
-def _error(node: yaml.Node, faults: list[Fault]) -> ConfigError:
+def _error(node: yaml.Node | None, faults: list[Fault]) -> ConfigError:
     return ConfigError("\n".join(_told(node, faults)))
 
 
-def _told(node: yaml.Node, faults: Sequence[Fault]) -> list[str]:
+def _told(node: yaml.Node | None, faults: Sequence[Fault]) -> list[str]:
     return [f"{FILE}:{_line(node, at)}: {_field(at)}{text}" for at, text in faults]
 
 
@@ -117,9 +117,9 @@ def _field(at: Location) -> str:
     return f"{name}: " if name else ""
 
 
-def _line(node: yaml.Node, at: Location) -> int:
+def _line(node: yaml.Node | None, at: Location) -> int:
     """The line of a field, of the nearest thing around it when the field is not written."""
-    line = node.start_mark.line + 1
+    line = node.start_mark.line + 1 if node else 1  # of an empty file there is none
     for part in at:
         if isinstance(node, yaml.MappingNode):
             found = [(key, value) for key, value in node.value if key.value == part]

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -34,7 +35,8 @@ def answers_apart(folder: str | Path, inputs: Sequence[np.ndarray], *, wall_s: f
     """
     with tempfile.TemporaryDirectory(prefix="breakthrough-") as place:
         given, answer = Path(place, "x.npz"), Path(place, "y.npz")
-        np.savez(given, **{f"x{i}": x for i, x in enumerate(inputs)})
+        arrays: dict[str, Any] = {f"x{i}": x for i, x in enumerate(inputs)}
+        np.savez(given, **arrays)
         env = {name: os.environ[name] for name in KEPT if name in os.environ} | ALONE | {"PYTHONPATH": str(Path(__file__).parents[2])}
         command = [sys.executable, "-m", __name__, str(Path(folder).resolve()), str(given), str(answer)]
         child = subprocess.Popen(command, cwd=place, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)

@@ -93,9 +93,9 @@ class Batcher:
         while items := self._take():
             live = [item for item in items if not item.future.done()]  # not those that timed out
             for part in parts(live, self._sizes):
-                self._since[number] = time.monotonic()
+                began_s = self._since[number] = time.monotonic()
                 found = _answered(answer, part)
-                took_s = time.monotonic() - self._since[number]
+                took_s = time.monotonic() - began_s
                 self._since[number] = None
                 self._loop.call_soon_threadsafe(self._tell, part, found, took_s)
 

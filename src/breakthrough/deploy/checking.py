@@ -132,7 +132,8 @@ def _runnable(made: Exported | str | Path, example: Tensor | None) -> tuple[Answ
     """A function on arrays, an example of its input, and batch sizes worth a try."""
     if isinstance(made, Exported):
         spec, sizes = made.inputs[0], tuple(size for size in made.functions.values() if size)
-        like = torch.zeros((1, *spec.shape[1:]), dtype=getattr(torch, spec.dtype)) if example is None else example
+        row = [size or 1 for size in spec.shape[1:]]
+        like = torch.zeros((1, *row), dtype=getattr(torch, spec.dtype)) if example is None else example
         return answers_of(made), like, sizes or batch_sizes(1, "dynamic", made.upto)
     path = Path(made)
     if path.is_dir():

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace as changed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def convert(
     net = open_source(source)
     with devices.threads(threads):
         exported = export_net(net, batches, pipeline)
-        if trials:
+        if trials and records is not None:
             from breakthrough.deploy import tuning
 
             tuning.tune(exported.module, chosen.target, records, trials, bar=progress)
@@ -129,13 +130,13 @@ def convert(
             raise BreakthroughError(expected(what, said, "--pipeline default; breakthrough --debug compile … shows all of it")) from error
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as aside:
-            ready, error = _tried(net, made, Path(aside), bundle)
+            ready, off = _tried(net, made, Path(aside), bundle)
             latencies = _timed(net, ready, threads, runs) if target == "cpu" else {}
             seconds = time.perf_counter() - start
             files.replace_folder(ready, place)
     sizes = {path.name: path.stat().st_size for path in sorted(place.iterdir()) if path.name != MANIFEST}
     whole = sum(x.numel() * x.element_size() for x in net.model.state_dict().values())
-    return Conversion(net.name, place, made.manifest, sizes, whole, error, latencies, seconds)
+    return Conversion(net.name, place, made.manifest, sizes, whole, off, latencies, seconds)
 
 
 def export_net(net: Source, batches: Sequence[int] | None, pipeline: str = "default") -> Exported:
@@ -148,7 +149,7 @@ def export_net(net: Source, batches: Sequence[int] | None, pipeline: str = "defa
     """
     sizes = None if batches is None else sorted(set(batches))
     if sizes is not None and (not sizes or sizes[0] < 1):
-        raise InputError(expected("batch sizes of at least 1", list(batches) or "none", "--batch 1,8"))
+        raise InputError(expected("batch sizes of at least 1", sizes or "none", "--batch 1,8"))
     if sizes is None or len(sizes) > 1:
         made = to_relax(net.model, net.draw(2, torch_generator(0)), batch="dynamic", upto=max(UPTO, *(sizes or (2,))), name=net.kind)
         if pipeline != "default":
@@ -225,7 +226,7 @@ def _timed(net: Source, folder: Path, threads: int, runs: int) -> dict[int, Late
             continue
         x = net.draw(batch, torch_generator(0, "timed", batch))
         raw = x.numpy()
-        found[batch] = measure({"PyTorch": lambda x=x: net.answer(x), "compiled": lambda raw=raw: engine(raw)}, runs, threads=threads, limit_s=LIMIT_S)
+        found[batch] = measure({"PyTorch": partial(net.answer, x), "compiled": partial(engine, raw)}, runs, threads=threads, limit_s=LIMIT_S)
     return found
 
 

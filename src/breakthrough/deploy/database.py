@@ -46,6 +46,11 @@ class Record:
     cpu: str = ""
 
     @property
+    def fastest_s(self) -> float:
+        """`run_s`, infinite where the candidate failed."""
+        return math.inf if self.run_s is None else self.run_s
+
+    @property
     def ok(self) -> bool:
         """Whether the candidate ran."""
         return self.run_s is not None and math.isfinite(self.run_s)
@@ -88,7 +93,7 @@ class Database:
     def of(self, task: str, isa: str | None = None) -> list[Record]:
         """The records of a task, fastest first, those that failed last."""
         found = [r for r in self.records if r.task == task and isa in (None, r.isa)]
-        return sorted(found, key=lambda r: r.run_s if r.ok else math.inf)
+        return sorted(found, key=lambda r: r.fastest_s if r.ok else math.inf)
 
     def best(self, task: str, isa: str) -> Record | None:
         """The fastest record for this instruction set, else for the nearest other one."""
@@ -110,7 +115,7 @@ def pack(sources: Iterable[str | Path], target: str | Path, most: int = 1) -> in
         for record in Database(source).records:
             if record.ok:
                 best.setdefault((record.task, record.isa), []).append(record)
-    kept = [r for _, group in sorted(best.items()) for r in sorted(group, key=lambda r: r.run_s)[:most]]
+    kept = [r for _, group in sorted(best.items()) for r in sorted(group, key=lambda r: r.fastest_s)[:most]]
     lines = [{k: v for k, v in asdict(record).items() if v not in (None, "")} for record in kept]
     text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
     with files.aside(Path(target)) as aside:

@@ -34,7 +34,8 @@ class Eager:
         from breakthrough.deploy.opening import open_source
 
         torch.set_num_threads(1)
-        self.source, self.manifest, self.tensor = open_source(folder), {}, torch.from_numpy
+        self.source, self.tensor = open_source(folder), torch.from_numpy
+        self.manifest: dict[str, Any] = {}
 
     def __call__(self, x: np.ndarray) -> tuple[Any, ...]:
         """PyTorch's outputs."""

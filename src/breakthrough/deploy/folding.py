@@ -14,7 +14,7 @@ from breakthrough import optional
 
 def fold_batch_norm(module: Any) -> Any:
     """Give scale and shift of a BatchNorm to the convolution before it, where weights and statistics are constants."""
-    relax = optional.require("tvm", "compiling").relax
+    relax: Any = optional.require("tvm", "compiling").relax
 
     @relax.expr_functor.mutator
     class Fold(relax.PyExprMutator):
@@ -23,7 +23,7 @@ def fold_batch_norm(module: Any) -> Any:
             norm = self.lookup_binding(op.tuple_value) if isinstance(op.tuple_value, relax.Var) else op.tuple_value
             if op.index != 0 or _name(norm) != "relax.nn.batch_norm":
                 return op
-            conv = self.lookup_binding(norm.args[0]) if isinstance(norm.args[0], relax.Var) else None
+            conv: Any = self.lookup_binding(norm.args[0]) if isinstance(norm.args[0], relax.Var) else None
             if _name(conv) != "relax.nn.conv2d" or not _foldable(conv, norm):
                 return op
             weight, shift = _folded(conv.args[1], norm.args[1:], float(norm.attrs.epsilon))

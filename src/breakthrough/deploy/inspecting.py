@@ -101,7 +101,7 @@ def compile_inspector(
     """
     codes = open_source(_quantized(quantized))
     if codes.parent is None:
-        names = ", ".join(codes.artifact.parents) or "no parents"
+        names = ", ".join(codes.artifact.parents if codes.artifact else ()) or "no parents"
         raise ArtifactError(expected(f"the inspector that {codes.name} was made from", names, "keeping module 3's artifact in the store"))
     sources = {"fp32": open_source(codes.parent), "int8": codes}
     kept = tempfile.TemporaryDirectory(prefix="breakthrough-")
@@ -113,7 +113,8 @@ def compile_inspector(
         engines = {name: Engine(folder) for name, folder in folders.items()}
         answers, errors = held(sources, engines, pictures_of(codes.parent) if test is None else test)
         latencies = {batch: _timed(sources["fp32"], engines, batch, threads, runs) for batch in TIMED}
-    return Built(folders, manifests, answers, errors, latencies, (codes.artifact, codes.parent), kept)
+    made_from = (codes.parent,) if codes.artifact is None else (codes.artifact, codes.parent)
+    return Built(folders, manifests, answers, errors, latencies, made_from, kept)
 
 
 def held(sources: Mapping[str, Source], engines: Mapping[str, Any], pictures: Pictures) -> tuple[Answers, dict[str, dict[str, float]]]:

@@ -19,6 +19,7 @@ from breakthrough.deploy.choices import Chosen, Quantized, untouched
 from breakthrough.deploy.instructions import Instruction, instruction_of
 from breakthrough.deploy.sites import CONVOLUTION, Site
 from breakthrough.deploy.weight_only import weight_only
+from breakthrough.errors import InputError, expected
 
 
 def integer(module: Any, scales: Scales | None, target: Any, *, keep: Callable[[Site], str] | None = None) -> Quantized:
@@ -32,6 +33,8 @@ def integer(module: Any, scales: Scales | None, target: Any, *, keep: Callable[[
     instruction, found = instruction_of(target)
     if instruction is None:
         return replace(weight_only(module, bits=8, why=f"{found}: weights alone in int8", keep=keep), found=found)
+    if scales is None:
+        raise InputError(expected(f"scales for the integer products of {found}", "none", "calibrate()"))
     module = sites.canonical(module)
     chosen: dict[str, Chosen] = {}
 

@@ -78,7 +78,7 @@ def quantized(x: Any, grid: Grid, dtype: str) -> Any:
         return tirx.const(float(value), "float32")
 
     def value(*at: Any) -> Any:
-        q = tirx.nearbyint(x(*at) * real(np.float32(1 / grid.scale))) + real(grid.zero)
+        q = tirx.nearbyint(x(*at) * real(float(np.float32(1 / grid.scale)))) + real(grid.zero)
         cut = tirx.max(tirx.min(q, real(grid.high)), real(grid.low))
         return tirx.Cast(dtype, tirx.Cast("int32", cut))  # through 32 bits: that is a vector instruction
 
@@ -95,7 +95,7 @@ def rows_of(codes: np.ndarray) -> np.ndarray:
 
 
 def convolution(
-    x: Any, weight: Any, scale: Any, shift: Any, *, zero: int, window: tuple[int, int], stride: tuple[int, int], padding: tuple[int, ...]
+    x: Any, weight: Any, scale: Any, shift: Any, *, zero: int, window: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...]
 ) -> Any:
     """Sums of integer products over channels-last pictures, then real numbers.
 
@@ -154,7 +154,7 @@ def _rows(x: Any, above: tuple[int, int], beside: tuple[int, int], zero: int) ->
     return _padded(rows, ((0, 0), above, beside), zero)
 
 
-def _padded(x: Any, widths: tuple[tuple[int, int], ...], zero: int) -> Any:
+def _padded(x: Any, widths: tuple[tuple[int, ...], ...], zero: int) -> Any:
     """Integers with the grid's zero around them, before and after on every axis; as they are where nothing is added."""
     from tvm import te, tirx
 

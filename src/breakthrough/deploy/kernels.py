@@ -13,7 +13,7 @@ from typing import Any
 from breakthrough.deploy import winograd
 
 
-def convolution(x: Any, weight: Any, stride: tuple[int, int], padding: tuple[int, ...]) -> Any:
+def convolution(x: Any, weight: Any, stride: tuple[int, ...], padding: tuple[int, ...]) -> Any:
     """A convolution over channels-last pictures.
 
     Shapes: x (N, H, W, I), weight (kh, kw, I, O) → (N, h, w, O)
@@ -32,7 +32,7 @@ def convolution(x: Any, weight: Any, stride: tuple[int, int], padding: tuple[int
     )
 
 
-def depthwise(x: Any, weight: Any, stride: tuple[int, int], padding: tuple[int, ...]) -> Any:
+def depthwise(x: Any, weight: Any, stride: tuple[int, ...], padding: tuple[int, ...]) -> Any:
     """A convolution of every channel by itself.
 
     Shapes: x (N, H, W, C), weight (kh, kw, 1, C) → (N, h, w, C)

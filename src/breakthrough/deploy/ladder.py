@@ -229,7 +229,7 @@ def _libraries(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...], threads: in
     import torch
 
     left, right, out = torch.from_numpy(a), torch.from_numpy(b), torch.empty(shape)
-    found = {"torch": (_bound(lambda: torch.mm(left, right, out=out)), out.numpy)}
+    found: dict[str, tuple[Run, Callable[[], np.ndarray]]] = {"torch": (_bound(lambda: torch.mm(left, right, out=out)), out.numpy)}
     with devices.threads(threads):
         if not optional.available("threadpoolctl"):
             yield found

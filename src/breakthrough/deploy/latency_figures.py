@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,13 +59,13 @@ def _percentile_axis(axes: Axes) -> None:
     plain(axes)
 
 
-def ms_axis(axis: object) -> None:
+def ms_axis(axis: Any) -> None:
     """A logarithmic axis in ms with plain numbers at 1, 2 and 5."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     low, high = axis.get_view_interval()
-    subs = (1.0, 2.0, 5.0) if high / low < 300 else (1.0,)
+    subs: tuple[float, ...] = (1.0, 2.0, 5.0) if high / low < 300 else (1.0,)
     if high / low < 4:
         subs = tuple(np.arange(1, 10, 0.5 if high / low < 2 else 1.0))
     axis.set_major_locator(LogLocator(base=10, subs=subs))
@@ -102,7 +102,7 @@ def draw_table(found: Table) -> Figure:
     figure.legend(handles, labels, fontsize=9, frameon=False, loc="outside lower center", ncols=max(1, len(batches)))
     said = (
         "Bars with intervals on a logarithmic scale: the speed of every way against eager, a panel a net. "
-        + "; ".join(f"{cell.net}, batch {cell.batch}: " + amounts({name: cell.speedup(name).value for name in ways if cell.speedup(name) and not cell.errs(name)}, "{:.2g} ×") for cell in found.cells) + "."
+        + "; ".join(f"{cell.net}, batch {cell.batch}: " + amounts({name: faster.value for name in ways if (faster := cell.speedup(name)) and not cell.errs(name)}, "{:.2g} ×") for cell in found.cells) + "."
     )
     return describe(figure, said)
 

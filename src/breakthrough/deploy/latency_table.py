@@ -169,7 +169,7 @@ def latency_table(
     """
     if profile not in SIZES:
         raise unknown("profile", profile, SIZES)
-    given = {name: tuple(x) for name, x in (("nets", nets), ("batches", batches), ("variants", variants)) if x is not None}
+    given: dict[str, Any] = {name: tuple(x) for name, x in (("nets", nets), ("batches", batches), ("variants", variants)) if x is not None}
     size = replace(SIZES[profile], **given)
     size = replace(size, variants=tuple(dict.fromkeys((EAGER, *size.variants))))
     for name in size.variants:
@@ -222,13 +222,13 @@ def try_way(name: str, job: Job, reference: Answer | None, inputs: list[Any]) ->
             made = chosen.made(job)
     except Exception as error:  # noqa: BLE001 - whatever a compiler raises: the table says so and goes on
         return Way(name, fails=_reason(error)), None
-    error = largest_error(made.run, reference or made.run, inputs)
-    known = Way(name, error if error < float("inf") else None, made.make_s, made.bytes)
-    if not error < float("inf"):
+    off = largest_error(made.run, reference or made.run, inputs)
+    known = Way(name, off if off < float("inf") else None, made.make_s, made.bytes)
+    if not off < float("inf"):
         return replace(known, fails="answers are not finite"), None
     allowed = allowed_error(reference or made.run, inputs)
-    if chosen.exact and error > allowed:
-        return replace(known, fails=f"wrong by {error:.1e}, more than {allowed:.1e}"), None
+    if chosen.exact and off > allowed:
+        return replace(known, fails=f"wrong by {off:.1e}, more than {allowed:.1e}"), None
     return known, made
 
 

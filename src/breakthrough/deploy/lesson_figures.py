@@ -74,7 +74,7 @@ def best_so_far(found: Sequence[Trials], known: Mapping[str, float]) -> Figure:
         axes.annotate("at this edge: candidates that failed", (1, top), (0, 5), textcoords="offset points", fontsize=9, color=INK)
     axes.set(yscale="log", xlabel="trial", ylabel="microseconds a run", ylim=(0.5e6 * min(*finite, *known.values()), 1.35 * top))
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.legend(fontsize=10, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.14), ncols=3, title="fastest at the end", alignment="left")
     plain(axes)
     said = (

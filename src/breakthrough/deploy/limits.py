@@ -67,8 +67,9 @@ class Wide(nn.Module):
         super().__init__()
         sizes = (3 * 64, hidden, hidden, len(CLASSES))
         self.shrink = nn.AdaptiveAvgPool2d(8)
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
-        for layer in self.layers:
+        layers = [nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
+        self.layers = nn.ModuleList(layers)
+        for layer in layers:
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5, generator=generator)
             nn.init.zeros_(layer.bias)
 

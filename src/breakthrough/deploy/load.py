@@ -102,7 +102,8 @@ def limit(seconds: float = 1.0, clients: int = 8) -> Outcome:
     code = f"from {__name__} import _idle; _idle()"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
     try:
-        return generate(Load(f"http://127.0.0.1:{process.stdout.readline().strip()}/", Path(__file__), clients=clients, seconds=seconds))
+        port = process.stdout.readline().strip() if process.stdout else ""
+        return generate(Load(f"http://127.0.0.1:{port}/", Path(__file__), clients=clients, seconds=seconds))
     finally:
         process.kill()
         process.communicate()
@@ -117,7 +118,7 @@ class _Sending:
         body = load.body.read_bytes()
         head = f"POST {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {load.content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
         self.request = head.encode() + body
-        self.address = parts.hostname, parts.port or 80
+        self.address = parts.hostname or "", parts.port or 80
         self.statuses: Counter[str] = Counter()
         self.latencies: list[float] = []
         self.sent = self.lost = self.busy = 0

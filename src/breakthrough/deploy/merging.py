@@ -19,7 +19,8 @@ def merge_tiny(module: Any, name: str) -> Any:
     tvm = optional.require("tvm", "compiling")
     relax = tvm.relax
     main = module[name]
-    blocks, added = [], {}
+    blocks: list[Any] = []
+    added: dict[Any, Any] = {}
     for block in main.body.blocks:
         bindings = list(block.bindings)
         for start, end in reversed(_runs(module, bindings, main.body)):

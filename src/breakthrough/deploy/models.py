@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -63,9 +64,13 @@ class LookedUp(nn.Module):
     Shapes: () → the weight's own shape; stored: codes (⌈N / 2⌉,) uint8, scales (G,), levels (256, 2)
     """
 
+    codes: Tensor
+    scales: Tensor
+    levels: Tensor
+
     def __init__(self, weight: QuantWeight) -> None:
         super().__init__()
-        parts, self.format, self.layout = weight.stored.parts, weight.stored.format, weight.layout
+        parts, self.format, self.layout = weight.stored.parts, cast(FourBit, weight.stored.format), weight.layout
         levels = self.format.codebook()
         self.register_buffer("codes", parts["codes"].flatten())
         self.register_buffer("scales", self.format.absmax(parts).float())
@@ -126,7 +131,7 @@ def net(name: str, generator: torch.Generator, *, small: bool = False) -> Net:
     if name == "mobilenet":
         mobile = MobileNetConfig(multiplier=0.25, stages=(SMALL[0], Stage(5, 96, 16, True, "hardswish", 1)), last=64, hidden=32) if small else MobileNetConfig()
         return Net(name, MobileNet(mobile, generator).eval(), picture)
-    sizes = {"widths": (8, 16), "blocks": (0, 1), "hidden": 16} if small else {}
+    sizes: dict[str, Any] = {"widths": (8, 16), "blocks": (0, 1), "hidden": 16} if small else {}
     experts = 4 if name.endswith("experts") else 0
     return Net(name, Inspector(InspectorConfig(experts=experts, **sizes), generator).eval(), picture)
 

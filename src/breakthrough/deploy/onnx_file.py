@@ -145,7 +145,7 @@ def _decomposed(program: Any) -> Any:
     """The graph as torch.onnx breaks it up: into what ONNX has where it can."""
     from torch.onnx._internal.exporter import _decomp
 
-    known = _decomp.get_onnx_implemented_overloads(_registry())
+    known: Any = _decomp.get_onnx_implemented_overloads(_registry())
     return program.run_decompositions(_decomp.create_onnx_friendly_decomposition_table(known))
 
 

@@ -44,7 +44,7 @@ class EveryExpert(nn.Module):
     Shapes: (…, d) → (…, d)
     """
 
-    def __init__(self, moe: nn.Module) -> None:
+    def __init__(self, moe: Any) -> None:
         super().__init__()
         self.moe = moe
 
@@ -155,7 +155,7 @@ def floats(model: nn.Module) -> nn.Module:
     stored = dict(quantized_weights(model, every_place=True))
     if not stored or not isinstance(model, (Inspector, ByteLM)):
         return model
-    fresh = (Inspector if isinstance(model, Inspector) else ByteLM)(model.config)
+    fresh = Inspector(model.config) if isinstance(model, Inspector) else ByteLM(model.config)
     kept = model.state_dict()
     fresh.load_state_dict({name: stored[name]().detach().float() if name in stored else kept[name].float() for name in fresh.state_dict()})
     return fresh

@@ -107,7 +107,7 @@ class Profile:
     def table(self, machine: Machine, dtype: str = "float32", most: int = 10) -> str:
         """A row a kind of operator: how long it takes, and the least that the roof allows. Units: `most` rows, then the rest in one."""
         roof, kinds = machine.roof(self.threads), self.by_kind()
-        rows = [(name, *kinds[name], self.nearest_s(roof, dtype, name)) for name in kinds]
+        rows: list[tuple[Any, ...]] = [(name, *kinds[name], self.nearest_s(roof, dtype, name)) for name in kinds]
         if len(rows) > most:
             rest = (sum(row[place] for row in rows[most:]) for place in range(1, 6))
             rows = [*rows[:most], (f"{len(rows) - most} other kinds", *rest)]
@@ -166,7 +166,8 @@ class _Recorder(TorchDispatchMode):
 
     def __init__(self, weights: set[int]) -> None:
         super().__init__()
-        self.weights, self.calls, self.where = weights, [], [""]
+        self.weights, self.where = weights, [""]
+        self.calls: list[Any] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}

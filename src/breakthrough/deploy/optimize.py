@@ -92,7 +92,7 @@ def _conv2d(builder: Any, call: Any) -> Any:
     return builder.call_te(kernels.depthwise, x, weight, stride, padding, primfunc_name_hint="depthwise_conv2d")
 
 
-def _winograd_tile(x: Any, weight: Any, stride: tuple[int, int], padding: tuple[int, ...]) -> int:
+def _winograd_tile(x: Any, weight: Any, stride: tuple[int, ...], padding: tuple[int, ...]) -> int:
     """The side of Winograd's output tiles; 0 where a direct convolution is the better one."""
     sizes, pixels = list(weight.ty.shape), list(x.ty.shape)
     constant = hasattr(weight, "value") and hasattr(weight.value, "numpy")
@@ -146,7 +146,7 @@ def _stock(builder: Any, call: Any) -> Any:
 def clip_as_bounds(module: Any) -> Any:
     """clip as maximum and minimum: TVM cannot turn a clip channels last, and leaves transposes around it."""
     tvm = optional.require("tvm", "compiling")
-    relax = tvm.relax
+    relax: Any = tvm.relax
 
     @relax.expr_functor.mutator
     class Rewrite(relax.PyExprMutator):

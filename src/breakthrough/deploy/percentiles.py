@@ -31,7 +31,7 @@ class Quantile:
     high: float
 
 
-def quantile(values: Sequence[float], p: float, level: float = LEVEL) -> Quantile | None:
+def quantile(values: Sequence[float] | np.ndarray, p: float, level: float = LEVEL) -> Quantile | None:
     """The nearest-rank percentile with its interval; None where no value lies surely enough above, or below.
 
     The interval takes the values for independent. Runs that follow each other are not quite: slow phases of a machine

@@ -178,7 +178,8 @@ class _Guards(logging.Handler):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.model, self.places = model, []
+        self.model = model
+        self.places: list[Place] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         if GUARD in record.getMessage():

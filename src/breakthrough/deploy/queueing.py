@@ -91,7 +91,9 @@ def simulate(times: Sequence[float] | np.ndarray, policy: Policy, measured: Mapp
     """
     seconds = service(measured, policy.most)
     times = np.asarray(times, dtype=float)
-    latency, runs, waiting, free = np.full(len(times), np.nan), [], [], 0.0
+    latency, free = np.full(len(times), np.nan), 0.0
+    runs: list[Run] = []
+    waiting: list[int] = []
     for number, now in [*enumerate(times), (-1, np.inf)]:
         while waiting:
             full = times[waiting[policy.most - 1]] if len(waiting) >= policy.most else np.inf

@@ -176,9 +176,9 @@ def _float_products() -> list[tuple[Callable[[], object], int]]:
     Of 3 × 3: for 1 × 1 on one thread torch goes back to the first library.
     """
     a, pixels, kernel = torch.ones(WIDTH, WIDTH), torch.ones(1, 256, 14, 14), torch.ones(256, 256, 3, 3)
-    last = [x.contiguous(memory_format=torch.channels_last) for x in (pixels, kernel)]
+    rows, taps = (x.contiguous(memory_format=torch.channels_last) for x in (pixels, kernel))
     flops = 2 * kernel.numel() * 14 * 14
-    return [(lambda: a @ a, PRODUCT), (lambda: F.conv2d(pixels, kernel, padding=1), flops), (lambda: F.conv2d(*last, padding=1), flops)]
+    return [(lambda: a @ a, PRODUCT), (lambda: F.conv2d(pixels, kernel, padding=1), flops), (lambda: F.conv2d(rows, taps, padding=1), flops)]
 
 
 def _half_products() -> list[tuple[Callable[[], object], int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -83,5 +83,5 @@ def _points(axes: Axes, profile: Profile) -> float:
         axes.scatter([one.intensity for one in of], [one.rate / 1e9 for one in of], s=sizes, marker=MARKS[place % len(MARKS)] if named else ".", color=colour, alpha=0.75, ec="white", lw=0.6, zorder=3, label=f"{kind}: {len(of)} call{'s' if len(of) > 1 else ''}, {100 * share:.0f}% of the time")
     legend = axes.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
     for handle in legend.legend_handles:
-        handle.set_sizes([60])
+        cast(Any, handle).set_sizes([60])
     return min((one.rate for one in computing), default=1e9) / 1e9

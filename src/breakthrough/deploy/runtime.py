@@ -149,7 +149,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
             file.seek(8 + length + facts["data_offsets"][0])
             found[name] = empty(facts["shape"], DTYPES[facts["dtype"]])
             if found[name].size:
-                file.readinto(memoryview(found[name]).cast("B"))
+                file.readinto(found[name].data.cast("B"))
     return found
 
 

@@ -91,7 +91,7 @@ def _ready(process: subprocess.Popen) -> Running:
     timer = Timer(START_S, process.kill)
     timer.start()
     try:
-        line = process.stdout.readline()
+        line = process.stdout.readline() if process.stdout else ""
     finally:
         timer.cancel()
     if not line.startswith("ready: "):

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -154,7 +154,8 @@ class Service:
         if self._held_bytes + held > HELD_BODIES * most:
             raise Refusal(429, expected(f"bodies of {HELD_BODIES * most} bytes in all", "more", "again after Retry-After seconds"), reason="bodies", retry_s=1)
         self._held_bytes += held
-        timer = self._loop.call_later(self.limits.timeout_s, (task := asyncio.current_task()).cancel)
+        task = cast("asyncio.Task[Any]", asyncio.current_task())  # a coroutine runs in one
+        timer = self._loop.call_later(self.limits.timeout_s, task.cancel)
         try:
             return await protocol() if length and declared <= most else await bounded(protocol, most)
         except asyncio.CancelledError:

@@ -82,7 +82,7 @@ class _Walk:
 
     def __init__(self, model: nn.Module, example: Tensor, generator: torch.Generator, batch: str, upto: int, folder: Path) -> None:
         self.model, self.example, self.generator, self.folder = model, example, generator, folder
-        self.options = {"batch": batch, "upto": upto}
+        self.options: dict[str, Any] = {"batch": batch, "upto": upto}
         self.sizes = batch_sizes(len(example), batch, upto)
         self.file = folder / "model.onnx"
         self.steps: list[Step] = []
@@ -96,8 +96,8 @@ class _Walk:
             self.steps.append(Step(name, False, note=str(error).splitlines()[0]))
             return
         seconds = time.perf_counter() - start
-        error = worst_error(answer, self.model, self.example, self.sizes, self.generator) if answer else None
-        self.steps.append(Step(name, True, seconds, error, size, note))
+        off = worst_error(answer, self.model, self.example, self.sizes, self.generator) if answer else None
+        self.steps.append(Step(name, True, seconds, off, size, note))
 
     def torch(self) -> tuple[Any, int, str]:
         state = self.model.state_dict().values()

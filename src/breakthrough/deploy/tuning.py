@@ -201,12 +201,12 @@ class _Session:
     def _count(self, task: Task, record: Record) -> None:
         self.measured += record.ok
         self.failed += not record.ok
-        better = record.ok and record.run_s <= self._best(task)
+        better = record.ok and record.fastest_s <= self._best(task)
         self.stale[task.key] = 0 if better else self.stale[task.key] + 1
 
     def _best(self, task: Task) -> float:
         found = self.database.of(task.key, self.isa)
-        return found[0].run_s if found and found[0].ok else math.inf
+        return found[0].fastest_s if found and found[0].ok else math.inf
 
     def _all_known(self) -> bool:
         return all(self.database.of(task.key, self.isa) for task in self.tasks)

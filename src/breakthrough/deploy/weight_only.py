@@ -115,7 +115,7 @@ def _cut(y: Any, *, outputs: int) -> Any:
     return te.compute((*y.shape[:-1], outputs), lambda *at: y(*at), name="cut")
 
 
-def _convolution(x: Any, codes: Any, scales: Any, *, bits: int, stride: tuple[int, int], padding: tuple[int, ...]) -> Any:
+def _convolution(x: Any, codes: Any, scales: Any, *, bits: int, stride: tuple[int, ...], padding: tuple[int, ...]) -> Any:
     """Shapes: x (N, H, W, I), codes (kh, kw, I or I/2, O) → (N, h, w, O)."""
     from tvm import te
 

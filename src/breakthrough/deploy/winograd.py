@@ -106,7 +106,7 @@ def convolution(x: Any, weight: Any, m: int) -> Any:
     )
 
 
-def padded(x: Any, padding: tuple[int, int, int, int], name: str = "pad") -> Any:
+def padded(x: Any, padding: tuple[int, ...], name: str = "pad") -> Any:
     """Zeros around pictures, as a tensor expression; the pictures themselves where there are none.
 
     Shapes: (N, H, W, C) → (N, top + H + bottom, left + W + right, C)

@@ -19,6 +19,7 @@ from breakthrough.optional import require
 if TYPE_CHECKING:
     from cryptography import x509 as x509_types
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 HOST = "127.0.0.1"
 _PURPOSE = "certificates and node keys"
@@ -104,7 +105,7 @@ def _named(name: str) -> x509_types.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
 
 
-def _write_secret(path: Path, key: EllipticCurvePrivateKey, form: object) -> None:
+def _write_secret(path: Path, key: EllipticCurvePrivateKey, form: PrivateFormat) -> None:
     """Write a private key that only its owner can read, from its first byte on."""
     serialization = _serialization()
     path.unlink(missing_ok=True)  # an older file may have other rights

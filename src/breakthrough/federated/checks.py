@@ -5,7 +5,7 @@ Sizes are looked at before anything is decoded: an oversized answer costs its tr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def token_fault(message: Message, token: str) -> str | None:
     """Why an answer does not belong to this question, or None. An old answer has an old token."""
     facts = message.content.get(wire.FACTS)
     if facts is None or facts.get("token") != token:
-        got = "no token" if facts is None or "token" not in facts else f"that of round {facts.get('server-round')}"
+        got = "no token" if facts is None or "token" not in facts else f"that of round {facts.get('server-round')!s}"
         return f"replayed or foreign: {expected('the token of this round', got)}"
     return None
 
@@ -71,7 +71,7 @@ def bytes_fault(named: object, most_bytes: int, count: int | None = None) -> str
     return None
 
 
-def _array_fault(name: str, array: object, shape: tuple[int, ...], dtype: str) -> str | None:
+def _array_fault(name: str, array: Any, shape: tuple[int, ...], dtype: str) -> str | None:
     wanted = int(np.prod(shape)) * np.dtype(dtype).itemsize
     if len(array.data) > wanted + HEADER_BYTES:
         return f"oversized: {expected(f'{name} of {wanted:,} bytes', f'{len(array.data):,}')}"

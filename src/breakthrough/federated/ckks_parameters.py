@@ -176,9 +176,9 @@ def _check_request(size: int, additions: int, error: float, limit: float) -> Non
     for name, value in (("size", size), ("additions", additions)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**32:
             raise InputError(expected(f"{name}: a whole number from 1 to 2^32 − 1", repr(value)))
-    for name, value in (("error", error), ("limit", limit)):
-        if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-            raise InputError(expected(f"{name}: a number above 0", repr(value)))
+    for name, bound in (("error", error), ("limit", limit)):
+        if not (isinstance(bound, (int, float)) and math.isfinite(bound) and bound > 0):
+            raise InputError(expected(f"{name}: a number above 0", repr(bound)))
 
 
 def _check_room(p: Parameters) -> None:

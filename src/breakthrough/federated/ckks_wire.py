@@ -93,10 +93,10 @@ class Chunk:
 
         Raises: InputError when it is none
         """
-        magic, *fields = _unpack(CHUNK, raw, "a CKKS ciphertext")
+        magic, key_id, position, chunks, size, added = _unpack(CHUNK, raw, "a CKKS ciphertext")
         if magic != b"BTCT":
             raise InputError(expected("a CKKS ciphertext", "other bytes", "what encrypt or add gave"))
-        return cls(*fields, bytes(raw[CHUNK.size :]))
+        return cls(key_id, position, chunks, size, added, bytes(raw[CHUNK.size :]))
 
 
 def _unpack(layout: struct.Struct, raw: bytes, what: str) -> tuple[Any, ...]:

@@ -59,7 +59,7 @@ class Node:
 
     def train(self, message: Message, context: Context) -> Message:
         """Train on the own data and send the weights as they are; clipped, if the plan says so."""
-        order, sent = wire.order_of(message), wire.state(message.content[wire.ARRAYS])
+        order, sent = wire.order_of(message), wire.state(wire.part(message, wire.ARRAYS))
         mine, examples, loss = self._trained(order, sent, context)
         metrics = flower().MetricRecord({wire.EXAMPLES: examples, wire.LOSS: loss})
         return wire.answer(message, order, arrays=wire.arrays(mine), metrics=metrics)
@@ -71,7 +71,7 @@ class Node:
         held = path.with_suffix(".test.npz")
         data = load_data(task, held if held.exists() else path)
         model = task.model(order.plan.seed)
-        load_state(model, wire.state(message.content[wire.ARRAYS]))
+        load_state(model, wire.state(wire.part(message, wire.ARRAYS)))
         model.eval()
         scores = {wire.EXAMPLES: len(data), **task.score(model, data)}
         return wire.answer(message, order, metrics=flower().MetricRecord(scores))
@@ -79,7 +79,7 @@ class Node:
     def keys(self, message: Message, context: Context) -> Message:
         """Masking, first phase: new key pairs; the public halves go out."""
         order = wire.order_of(message)
-        said = message.content[wire.CONFIG]
+        said = wire.part(message, wire.CONFIG)
         member = Member(name_of(context), int(said["parties"]), int(said["threshold"]), context=order.token.encode())
         reply = wire.answer(message, order, {"key": member.advertise()})
         return _keep(context, member, reply)
@@ -87,21 +87,21 @@ class Node:
     def shares(self, message: Message, context: Context) -> Message:
         """Masking, second phase: shares of the own secrets, sealed for every peer."""
         order, member = wire.order_of(message), _member(context)
-        sealed = member.share(wire.unblob(message.content[wire.BLOBS]))
+        sealed = member.share(wire.unblob(wire.part(message, wire.BLOBS)))
         return _keep(context, member, wire.answer(message, order, blobs=wire.blobs(sealed)))
 
     def masked(self, message: Message, context: Context) -> Message:
         """Masking, third phase: train, weigh, and send the update under the masks."""
         order, member = wire.order_of(message), _member(context)
         vector, loss = self._weighed(order, message, context)
-        codec = Codec(order.plan.limit, int(message.content[wire.CONFIG]["parties"]))
-        codes = member.mask(codec.encode(vector), wire.unblob(message.content[wire.BLOBS]))
+        codec = Codec(order.plan.limit, int(wire.part(message, wire.CONFIG)["parties"]))
+        codes = member.mask(codec.encode(vector), wire.unblob(wire.part(message, wire.BLOBS)))
         facts = {wire.LOSS: loss, "clipped": codec.clipped(vector)}
         return _keep(context, member, wire.answer(message, order, facts, arrays=wire.arrays({"masked": codes})))
 
     def unmask(self, message: Message, context: Context) -> Message:
         """Masking, last phase: shares of the self masks of those who answered, of the keys of those who did not."""
-        order, member, said = wire.order_of(message), _member(context), message.content[wire.CONFIG]
+        order, member, said = wire.order_of(message), _member(context), wire.part(message, wire.CONFIG)
         reveal = member.reveal(set(said["survivors"]), set(said["dropped"]))
         context.state.pop(MEMBER, None)
         return wire.answer(message, order, {"reveal": reveal})
@@ -119,8 +119,8 @@ class Node:
         order, path = wire.order_of(message), self._secret(context)
         if not path.exists():
             raise InputError(expected("a node that holds the key", f"node {name_of(context)}", "another node"))
-        size = int(message.content[wire.CONFIG]["size"])
-        chunks = wire.unblob(message.content[wire.BLOBS])
+        size = int(wire.part(message, wire.CONFIG)["size"])
+        chunks = wire.unblob(wire.part(message, wire.BLOBS))
         total = encryption.decrypt([chunks[i] for i in sorted(chunks)], path.read_bytes(), size)
         return wire.answer(message, order, arrays=wire.arrays({"sum": released(total, path.read_bytes())}))
 
@@ -141,7 +141,7 @@ class Node:
         Shapes: → (D + 1,)
         Units:  the weight is the number of examples in parts of the plan's most, from 0 to 1
         """
-        sent = wire.state(message.content[wire.ARRAYS])
+        sent = wire.state(wire.part(message, wire.ARRAYS))
         mine, examples, loss = self._trained(order, sent, context)
         layout, most = Layout.of(sent), 1 if order.plan.clip else order.plan.most
         if examples > most:

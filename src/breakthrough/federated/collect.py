@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,15 +83,15 @@ def plain(question: Question) -> Collected:
     layout = question.layout
 
     def check(reply: Message) -> str | None:
-        metrics = reply.content.get("metrics") or {}
-        fault = checks.arrays_fault(reply.content.get(wire.ARRAYS), layout)
+        metrics = wire.part_if_any(reply, "metrics") or {}
+        fault = checks.arrays_fault(wire.part_if_any(reply, wire.ARRAYS), layout)
         return fault or checks.weight_fault(metrics.get(wire.EXAMPLES)) or _loss_fault(metrics.get(wire.LOSS))
 
     asked = question.ask(question.nodes, wire.TRAIN, None, check, arrays=wire.arrays(question.start))
     enough(question, asked, "trained")
-    weights = np.array([reply.content["metrics"][wire.EXAMPLES] for reply in asked.answers.values()], float)
-    losses = np.array([reply.content["metrics"][wire.LOSS] for reply in asked.answers.values()])
-    total = sum(w * layout.flatten(wire.state(r.content[wire.ARRAYS])) for w, r in zip(weights, asked.answers.values()))
+    weights = np.array([wire.part(reply, "metrics")[wire.EXAMPLES] for reply in asked.answers.values()], float)
+    losses = np.array([wire.part(reply, "metrics")[wire.LOSS] for reply in asked.answers.values()])
+    total = sum(w * layout.flatten(wire.state(wire.part(r, wire.ARRAYS))) for w, r in zip(weights, asked.answers.values()))
     loss, size = float(weights @ losses / weights.sum()), sum(_bytes(r) for r in asked.answers.values())
     mean = layout.restore(total / weights.sum())
     return Collected(mean, float(weights.sum()), tuple(asked.answers), asked.lost, loss, size, replies=list(asked.answers.values()))
@@ -116,17 +117,17 @@ def masked(question: Question) -> Collected:
     _refuse(second, "bad shares", lambda name, reply: _check_shares(name, reply, set(keys)))
     lost |= second.lost
     enough(question, second, "shared their secrets", threshold)
-    sealed = {name: wire.unblob(reply.content[wire.BLOBS]) for name, reply in second.answers.items()}
+    sealed = {name: wire.unblob(wire.part(reply, wire.BLOBS)) for name, reply in second.answers.items()}
 
     third = _masked_updates(question, sizes, sealed)
     lost |= third.lost
     enough(question, third, "sent masked updates", threshold)
-    vectors = {name: reply.content[wire.ARRAYS]["masked"].numpy() for name, reply in third.answers.items()}
+    vectors = {name: wire.part(reply, wire.ARRAYS)["masked"].numpy() for name, reply in third.answers.items()}
 
     told = {"survivors": sorted(vectors), "dropped": sorted(set(sealed) - set(vectors))}
     last = question.ask(_only(question, vectors), wire.UNMASK, told, lambda r: _key_fault(facts_of(r).get("reveal")))
-    asked = {"keys": keys, "roster": set(sealed), "survivors": set(vectors), "threshold": threshold, "context": context}
-    _refuse(last, "bad shares", lambda name, reply: check_reveal(facts_of(reply)["reveal"], name, **asked))
+    check = partial(check_reveal, keys=keys, roster=set(sealed), survivors=set(vectors), threshold=threshold, context=context)
+    _refuse(last, "bad shares", lambda name, reply: check(facts_of(reply)["reveal"], name))
     enough(question, last, "helped to take the masks off", threshold)
     reveals = {name: facts_of(reply)["reveal"] for name, reply in last.answers.items()}
     total = unmask(vectors, keys, set(sealed), reveals, threshold, context)
@@ -145,10 +146,10 @@ def encrypted(question: Question) -> Collected:
         raise BreakthroughError(expected("the public part of the CKKS keys for an encrypted run", "none", "encryption.make_keys"))
     layout, public = question.layout, question.public
     size = layout.size + 1
-    most_bytes = 2 * size * encryption.parameters_of(public).bits_a_value() // 8 + BLOB_BYTES
+    most_bytes = int(2 * size * encryption.parameters_of(public).bits_a_value() // 8) + BLOB_BYTES
 
     def check(reply: Message) -> str | None:
-        fault = checks.bytes_fault(reply.content.get(wire.BLOBS), most_bytes)
+        fault = checks.bytes_fault(wire.part_if_any(reply, wire.BLOBS), most_bytes)
         return fault or _loss_fault(facts_of(reply).get(wire.LOSS))
 
     asked = question.ask(question.nodes, wire.ENCRYPTED, None, check, arrays=wire.arrays(question.start))
@@ -184,21 +185,22 @@ def _masked_updates(question: Question, sizes: Mapping, sealed: Mapping[int, Map
         return wire.question(question.order, sizes, arrays=wire.arrays(question.start), blobs=wire.blobs(inbox))
 
     def check(reply: Message) -> str | None:
-        fault = checks.arrays_fault(reply.content.get(wire.ARRAYS), layout)
+        fault = checks.arrays_fault(wire.part_if_any(reply, wire.ARRAYS), layout)
         return fault or _loss_fault(facts_of(reply).get(wire.LOSS))
 
     return ask(question.grid, names, wire.MASKED, question.order, content, check)
 
 
 def _decrypted(question: Question, total: list[bytes], size: int) -> tuple[np.ndarray, dict[int, str]]:
-    layout, lost = Layout(("sum",), ((size,),), ("float64",)), {}
+    layout = Layout(("sum",), ((size,),), ("float64",))
+    lost: dict[int, str] = {}
     for name, node in question.nodes.items():  # the first that holds the key
         asked = question.ask(
-            {name: node}, wire.DECRYPT, {"size": size}, lambda r: checks.arrays_fault(r.content.get(wire.ARRAYS), layout),
+            {name: node}, wire.DECRYPT, {"size": size}, lambda r: checks.arrays_fault(wire.part_if_any(r, wire.ARRAYS), layout),
             blobs=wire.blobs(dict(enumerate(total))),
         )  # fmt: skip
         if asked.answers:
-            return asked.answers[name].content[wire.ARRAYS]["sum"].numpy(), lost
+            return wire.part(asked.answers[name], wire.ARRAYS)["sum"].numpy(), lost
         lost |= {} if "holds the key" in asked.lost[name] else asked.lost
     raise BreakthroughError(expected("a node that holds the key and answers", f"none of {len(question.nodes)}"))
 
@@ -224,7 +226,7 @@ def _refuse(asked: Asked, what: str, read: Callable[[int, Message], object]) -> 
 
 
 def _check_shares(name: int, reply: Message, peers: set[int]) -> None:
-    sent = wire.unblob(reply.content[wire.BLOBS])
+    sent = wire.unblob(wire.part(reply, wire.BLOBS))
     if set(sent) != peers - {name}:
         raise InputError(expected(f"shares for {sorted(peers - {name})}", f"for {sorted(sent)}"))
     for blob in sent.values():
@@ -236,12 +238,12 @@ def _only(question: Question, names: Mapping[int, object]) -> dict[int, int]:
 
 
 def _ordered(reply: Message) -> list[bytes]:
-    chunks = wire.unblob(reply.content[wire.BLOBS])
+    chunks = wire.unblob(wire.part(reply, wire.BLOBS))
     return [chunks[i] for i in sorted(chunks)]
 
 
 def _blob_check(reply: Message) -> str | None:
-    return checks.bytes_fault(reply.content.get(wire.BLOBS), BLOB_BYTES * 64)
+    return checks.bytes_fault(wire.part_if_any(reply, wire.BLOBS), BLOB_BYTES * 64)
 
 
 def _key_fault(value: object) -> str | None:
@@ -257,9 +259,9 @@ def _loss_fault(value: object) -> str | None:
 
 
 def _bytes(reply: Message) -> int:
-    arrays = reply.content.get(wire.ARRAYS) or {}
+    arrays = wire.part_if_any(reply, wire.ARRAYS) or {}
     found = sum(len(array.data) for array in arrays.values())
-    for record in (reply.content.get(wire.BLOBS) or {}, reply.content.get(wire.FACTS) or {}):
+    for record in (wire.part_if_any(reply, wire.BLOBS) or {}, wire.part_if_any(reply, wire.FACTS) or {}):
         found += sum(len(value) for value in record.values() if isinstance(value, bytes))
     return found
 

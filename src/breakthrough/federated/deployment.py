@@ -27,7 +27,7 @@ STAYS = "runs"
 
 
 def up(data: Sequence[str | Path], folder: str | Path = FOLDER, *, port: int | None = None,
-       strangers: Sequence[str | Path] = (), say: Callable[[str], None] = str) -> Federation:
+       strangers: Sequence[str | Path] = (), say: Callable[[str], object] = str) -> Federation:
     """Start a SuperLink and a SuperNode for every data file, and wait until all are online.
 
     Every stranger gets a node whose key nobody registered, and is waited for until it is refused. When
@@ -117,7 +117,7 @@ def share_digits(folder: str | Path, nodes: int, alpha: float, seed: int) -> lis
 
 
 @contextlib.contextmanager
-def ended_on_failure(federation: Federation, say: Callable[[str], None] = str) -> Iterator[None]:
+def ended_on_failure(federation: Federation, say: Callable[[str], object] = str) -> Iterator[None]:
     """End the federation when the block raises, Ctrl-C included."""
     try:
         yield
@@ -127,7 +127,7 @@ def ended_on_failure(federation: Federation, say: Callable[[str], None] = str) -
 
 
 @contextlib.contextmanager
-def ended_on_interrupt(federation: Federation, say: Callable[[str], None] = str) -> Iterator[None]:
+def ended_on_interrupt(federation: Federation, say: Callable[[str], object] = str) -> Iterator[None]:
     """End the federation on Ctrl-C, a request to terminate or a terminal that closes."""
     with processes.interrupts():
         try:
@@ -157,7 +157,7 @@ def _refuse_running(folder: Path) -> None:
         raise InputError(expected(f"no running federation in {folder}", f"one of {len(running)} processes", "breakthrough federate down"))
 
 
-def _clear(folder: Path, say: Callable[[str], None]) -> None:
+def _clear(folder: Path, say: Callable[[str], object]) -> None:
     if (folder / STATE).exists():
         say(f"{folder}: a federation was here that ended without `down`; starting anew")
     for name in OURS:

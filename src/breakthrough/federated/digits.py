@@ -87,7 +87,8 @@ class DigitsNet(nn.Module):
         self.head = nn.Linear(64, 10)
         for layer in (self.first, self.second, self.hidden, self.head):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.second(F.relu(self.first(x))))

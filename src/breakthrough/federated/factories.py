@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class Factory:
         return {name: defects.count(name) / len(defects) for name in DEFECTS}
 
 
-def _factory(name: str, words: str, mix: Sequence[int], **corner: object) -> Factory:
+def _factory(name: str, words: str, mix: Sequence[int], **corner: Any) -> Factory:
     # a class as often as its number says: every run of as many scenes has just this mix
     defects = tuple(kind for kind, count in zip(DEFECTS, mix, strict=True) for _ in range(count))
     return Factory(name, words, replace(PRESETS["all"], defects=defects, **corner))
@@ -183,8 +184,8 @@ def from_scenes(artifact: Artifact | str | Path, by: str = "light") -> Shared:
     parts = tuple(np.flatnonzero(owner[part[0]] == i) for i in range(4))
     if not all(map(len, parts)):
         raise InputError(expected("training pictures for each of four factories", [len(one) for one in parts], "a larger dataset"))
-    sets = [pictures.take(chosen) for chosen in part]
-    return Shared(QUARTERS[by], *sets, Partition(parts), owner[part[2]])
+    train, valid, test = (pictures.take(chosen) for chosen in part)
+    return Shared(QUARTERS[by], train, valid, test, Partition(parts), owner[part[2]])
 
 
 def light_of(images: np.ndarray) -> np.ndarray:

@@ -225,7 +225,7 @@ def draw_history(
         axes.text(0.01, goal[1], goal[0], fontsize=9.5, va=side, transform=axes.get_yaxis_transform())
         axes.margins(y=0.1)
     axes.set(xlabel="round", ylabel=what, yscale="log" if log else "linear")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.legend(frameon=False, fontsize=10, loc="upper left", bbox_to_anchor=(1, 1))
     seeds = sorted({len(np.atleast_2d(values)) for values in runs.values()})
     axes.set_title("one seed" if seeds == [1] else f"mean of {' to '.join(map(str, seeds))} seeds; bands: lowest to highest", fontsize=10)

@@ -143,7 +143,8 @@ def draw_membership(told: Mapping[str, Told]) -> Figure:
 
 def _scores(axes: Axes, name: str, told: Told) -> None:
     both = np.concatenate((told.members, told.others))
-    edges = np.linspace(*np.percentile(both, (0.5, 99.5)), 25)
+    low, high = np.percentile(both, (0.5, 99.5))
+    edges = np.linspace(low, high, 25)
     for scores, colour, label in ((told.others, GREY, "others"), (told.members, ORANGE, "members")):
         share = 100 * np.histogram(np.clip(scores, edges[0], edges[-1]), edges)[0] / len(scores)
         axes.stairs(share, edges, color=INK if label == "others" else RED, fill=False, lw=1.2)

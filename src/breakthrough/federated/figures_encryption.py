@@ -13,6 +13,7 @@ from breakthrough.federated.ckks_cost import FLOAT32_BYTES, Cost, spread
 from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, SKY, amounts, describe, new_figure
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -67,6 +68,6 @@ def _took(axes: Axes, y: int, cost: Cost) -> None:
         left_ms += middle
 
 
-def _legend(axes: Axes) -> tuple[list[object], list[str]]:
+def _legend(axes: Axes) -> tuple[list[Artist], list[str]]:
     handles, labels = axes.get_legend_handles_labels()
     return handles[: len(STEPS)], labels[: len(STEPS)]

@@ -49,7 +49,7 @@ def _rounds(axes: Axes, federation: Federation) -> None:
     for name, value, colour, style in levels:
         axes.axhline(100 * value, color=colour, ls=style, lw=1.6, label=f"{name}: {100 * value:.0f}%")
     axes.set(xlabel="round", ylabel="test accuracy, %", title=f"all {len(scores.labels)} test pictures")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.14))
 
 

@@ -107,5 +107,5 @@ def _numbers(axes: Axes, left: float, top: float, numbers: np.ndarray, fill: str
         axes.add_patch(Rectangle(*box, fc=fill, alpha=1.0 if dark else 0.3, ec="none"))
         axes.add_patch(Rectangle(*box, fc="none", ec="white" if dark else INK, lw=1.6 if bold and not dark else 0.8))
         text = f"{number:+d}".replace("-", "−") if signed else str(number)
-        style = {"color": "white" if dark else "black", "weight": "bold" if bold else "normal"}
-        axes.text(left + (i + 0.5) * width, top + HEIGHT / 2, text, ha="center", va="center", fontsize=10, **style)
+        axes.text(left + (i + 0.5) * width, top + HEIGHT / 2, text, ha="center", va="center", fontsize=10,
+                  color="white" if dark else "black", weight="bold" if bold else "normal")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from breakthrough.seeds import torch_generator
 from breakthrough.train.cells import cell_loss
@@ -66,7 +66,7 @@ class InspectorTask:
         return loss + BALANCE * model.balance_loss() if model.config.experts else loss
 
     @torch.no_grad()
-    def score(self, model: nn.Module, data: Pictures) -> dict[str, float]:
+    def score(self, model: Inspector, data: Pictures) -> dict[str, float]:
         """Accuracy from 0 to 1, the mean loss in nats, and the recall of every class there is."""
         found = evaluate(model, data)
         loss = F.cross_entropy(logits(model, data.images).cpu(), torch.from_numpy(data.labels))

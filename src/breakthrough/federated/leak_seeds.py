@@ -63,10 +63,11 @@ def table(found: Mapping[str, Leaked]) -> str:
 
 def _leaked(rows: Sequence[Mapping[str, Any]]) -> Leaked:
     def over(key: str) -> Estimate | None:
-        values = [row.get(key) for row in rows]
-        return None if None in values else estimate(values)
+        values = [row[key] for row in rows if row.get(key) is not None]
+        return estimate(values) if len(values) == len(rows) else None
 
-    return Leaked(over("likeness"), over("stranger"), over("auc"), over("accuracy"))
+    likeness, stranger = (estimate([row[key] for row in rows]) for key in ("likeness", "stranger"))
+    return Leaked(likeness, stranger, over("auc"), over("accuracy"))
 
 
 def _cell(found: Estimate | None) -> str:

@@ -137,7 +137,7 @@ def initial_state(plan: Plan) -> dict[str, np.ndarray]:
     return state_of(task_of(plan.task, plan.task_options).model(plan.seed))
 
 
-def centralised(plan: Plan, data: Data, on_pass: Callable[[int, nn.Module], None] | None = None) -> nn.Module:
+def centralised(plan: Plan, data: Data, on_pass: Callable[[int, nn.Module], object] | None = None) -> nn.Module:
     """The control: all data in one place, the same model, optimizer, schedule and number of passes.
 
     The optimizer keeps its state from pass to pass, as one would train; rounds cannot.

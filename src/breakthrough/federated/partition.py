@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -193,7 +194,7 @@ def _check(n: int, parts: int, least: int, alpha: float) -> None:
         raise ConfigError(expected(f"at least {parts} × {least} samples for {parts} parts", n))
 
 
-def _whole(value: object) -> bool:
+def _whole(value: Any) -> bool:
     try:
         return not isinstance(value, bool) and operator.index(value) == value
     except TypeError:

@@ -19,7 +19,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -47,7 +47,8 @@ def clip(update: Update, limit: float) -> tuple[Update, float]:
     norm = norm_of(parts)
     scale = min(1.0, limit / norm) if norm else 1.0
     clipped = {name: (x * scale).astype(x.dtype) for name, x in parts.items()}
-    return (clipped if isinstance(update, Mapping) else clipped["update"]), norm
+    shorter: Any = clipped if isinstance(update, Mapping) else clipped["update"]
+    return shorter, norm
 
 
 def norm_of(parts: Mapping[str, np.ndarray]) -> float:
@@ -87,7 +88,7 @@ def private_mean(updates: Sequence[np.ndarray], limit: float, multiplier: float,
     """
     if not len(updates):
         raise InputError(expected("at least one update", "none"))
-    total = sum(np.float64(clip(update, limit)[0]) for update in updates)
+    total: Any = sum(np.float64(clip(update, limit)[0]) for update in updates)
     return total / clients + noise(total.shape, limit, multiplier, clients, generator)
 
 
@@ -159,7 +160,7 @@ def spent(multiplier: float, sampling: float, rounds: int, delta: float, account
     return min(bounds)
 
 
-def _bound(accountant: object, multiplier: float, sampling: float, rounds: int, delta: float) -> float:
+def _bound(accountant: Any, multiplier: float, sampling: float, rounds: int, delta: float) -> float:
     accountant.history = [(multiplier, sampling, rounds)]
     with np.errstate(all="ignore"), warnings.catch_warnings():  # log(1 − 1) at full participation is harmless
         warnings.simplefilter("ignore")

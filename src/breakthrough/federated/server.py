@@ -95,7 +95,8 @@ def wait_for(grid: Grid, plan: Plan, count: int) -> dict[int, int]:
 
     Raises: BreakthroughError when there are fewer than the plan's `least`
     """
-    nodes, end = {}, time.monotonic() + plan.timeout_s
+    nodes: dict[int, int] = {}
+    end = time.monotonic() + plan.timeout_s
     while True:
         nodes, refused = roll_call(grid, plan, nodes)
         if len(nodes) >= count or (time.monotonic() > end and len(nodes) >= plan.least):
@@ -134,7 +135,7 @@ def local_scores(grid: Grid, nodes: Mapping[int, int], plan: Plan, number: int, 
         return {}
     order = new_order(plan, number)
     asked = ask(grid, nodes, wire.EVALUATE, order, wire.question(order, arrays=wire.arrays(weights)), _score_fault)
-    metrics = {name: dict(reply.content["metrics"]) for name, reply in asked.answers.items()}
+    metrics = {name: dict(wire.part(reply, "metrics")) for name, reply in asked.answers.items()}
     total = sum(one[wire.EXAMPLES] for one in metrics.values())
     found = {f"accuracy of {name}": one["accuracy"] for name, one in metrics.items()}
     for key in ("accuracy", "loss"):
@@ -143,7 +144,7 @@ def local_scores(grid: Grid, nodes: Mapping[int, int], plan: Plan, number: int, 
 
 
 def _score_fault(reply) -> str | None:
-    metrics = reply.content.get("metrics") or {}
+    metrics = wire.part_if_any(reply, "metrics") or {}
     fault = checks.weight_fault(metrics.get(wire.EXAMPLES))
     wanted = all(isinstance(metrics.get(key), float) and np.isfinite(metrics[key]) for key in ("accuracy", "loss"))
     return fault or (None if wanted else expected("a finite accuracy and loss", dict(metrics)))

@@ -162,7 +162,8 @@ def run_one(job: dict[str, Any], report: Callable[[int], None]) -> dict[str, flo
     """One run of a study, unless it is there."""
     kept = Path(job["path"])
     if not kept.exists():
-        study = Study(**{name: tuple(x) if isinstance(x, list) else x for name, x in job["study"].items()})
+        plain: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in job["study"].items()}
+        study = Study(**plain)
         files.write_text(kept, json.dumps({"accuracy": _accuracy(study, job["seed"], (job["setting"], job["protection"]), kept.with_suffix(""))}))
     report(1)
     return json.loads(kept.read_text(encoding="utf-8"))

@@ -61,7 +61,7 @@ def run(
     *,
     apps: str = APPS,
     settings: Mapping[str, str] | None = None,
-    say: Callable[[str], None] = str,
+    say: Callable[[str], object] = str,
 ) -> Outcome:
     """Run the apps on a federation with the plan in a JSON file, and follow them to the end.
 
@@ -78,12 +78,12 @@ def run(
     if len(federation.members) - len(lost) < least:
         got = f"{len(federation.members) - len(lost)} of {len(federation.members)}"
         raise InputError(expected(f"{least} nodes online, the least of the plan", got, "breakthrough federate down, then up"))
-    for number, why in lost.items():
-        say(f"node {number} is not there: {why}")
+    for node, why in lost.items():
+        say(f"node {node} is not there: {why}")
     out.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
-    settings = {"plan": str(plan), "folder": str(out), "nodes": len(federation.members) - len(lost), **(settings or {})}
-    number = str(flwr(federation, "run", str(write_app(federation, apps, settings)), CONNECTION)["run-id"])
+    told: dict[str, str | int] = {"plan": str(plan), "folder": str(out), "nodes": len(federation.members) - len(lost), **(settings or {})}
+    number = str(flwr(federation, "run", str(write_app(federation, apps, told)), CONNECTION)["run-id"])
     say(f"run {number} started: {plan.name}, {len(federation.members) - len(lost)} nodes, at least {least}")
     log = federation.folder / "runs" / f"{number}.log"
     reason = _follow(federation, number, log, least, lost, say)
@@ -92,7 +92,7 @@ def run(
     return Outcome(number, status, time.monotonic() - begin, supernodes.answers(federation, number), lost, log, reason)
 
 
-def _follow(federation: Federation, number: str, log: Path, least: int, lost: dict[int, str], say: Callable[[str], None]) -> str:
+def _follow(federation: Federation, number: str, log: Path, least: int, lost: dict[int, str], say: Callable[[str], object]) -> str:
     """Say what happens until the run is over; returns why it was stopped, if it was."""
     short_since = None
     for line in _lines(federation, number, log):

@@ -79,7 +79,7 @@ def start_node(federation: Federation, number: int, data: Path, *, register: boo
     (home / "keys").mkdir(mode=0o700, exist_ok=True)
     if register and tls:
         flwr(federation, "supernode", "register", str(key.public), CONNECTION)
-    told = {"data": str(data), "keys": str(home / "keys"), "partition-id": number}
+    told: dict[str, str | int] = {"data": str(data), "keys": str(home / "keys"), "partition-id": number}
     proof = ["--root-certificates", str(federation.superlink / "authority.pem"), "--auth-supernode-private-key", str(key.private)]
     command = [
         processes.program("flower-supernode"), "--superlink", f"{certificates.HOST}:{federation.port}", *(proof if tls else ["--insecure", "--max-retries", "1"]),
@@ -90,7 +90,7 @@ def start_node(federation: Federation, number: int, data: Path, *, register: boo
     return Node(number, _watched(child), port, str(data), register and tls)
 
 
-def wait_nodes(federation: Federation, say: Callable[[str], None]) -> None:
+def wait_nodes(federation: Federation, say: Callable[[str], object]) -> None:
     """Wait until every registered node is online and every other one is refused.
 
     Raises: BreakthroughError when a node is not, with its last words

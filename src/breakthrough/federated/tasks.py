@@ -5,7 +5,7 @@ A task is looked up by name on every node, so no code travels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +24,7 @@ class Data(Protocol):
     def __len__(self) -> int: ...
 
 
-class Task(Protocol):
+class Task(Hashable, Protocol):
     """A model and how it is trained and judged.
 
     `loss` draws what it needs from the generator, so that equal seeds give equal steps.
@@ -51,7 +51,7 @@ class Task(Protocol):
         ...
 
 
-TASKS = {"digits": DigitsTask, "inspector": InspectorTask}
+TASKS: dict[str, Any] = {"digits": DigitsTask, "inspector": InspectorTask}  # each takes its own model and its own data
 
 
 def task_of(name: str, options: Mapping[str, Any] | None = None) -> Task:

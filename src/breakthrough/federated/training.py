@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -138,16 +138,16 @@ def answers(model: Inspector, pictures: Pictures) -> np.ndarray:
     return logits(model, pictures.images).argmax(1).cpu().numpy()
 
 
-def control_run(job: dict[str, Any], report: Callable[[int], None]) -> None:
+def control_run(job: dict[str, Any], report: Callable[[int], object]) -> None:
     """Train one control on the pictures in a file, unless it is there."""
     if not Path(job["path"]).exists():
         with devices.threads(1):
             _train_control(Plan.from_dict(job["plan"]), Pictures.load(job["pictures"]), Path(job["path"]), report)
 
 
-def _train_control(plan: Plan, pictures: Pictures, path: Path, report: Callable[[int], None]) -> None:
+def _train_control(plan: Plan, pictures: Pictures, path: Path, report: Callable[[int], object]) -> None:
     model = centralised(plan, pictures, on_pass=lambda number, model: report(plan.epochs))
-    model.save(path)
+    cast(Inspector, model).save(path)  # the plan's task is the inspector
 
 
 def _controls(plan: Plan, sets: Mapping[str, Pictures], home: Path, here: bool, workers: int | None, progress: bool) -> dict[str, Inspector]:
@@ -192,4 +192,4 @@ def _held(scenes: Artifact, shared: Shared) -> dict[str, np.ndarray]:
 
 
 def _model(plan: Plan) -> Inspector:
-    return task_of(plan.task, plan.task_options).model(plan.seed)
+    return cast(Inspector, task_of(plan.task, plan.task_options).model(plan.seed))  # the plan's task is the inspector

@@ -85,5 +85,5 @@ def mislabel(y: np.ndarray, share: float, classes: int, generator: np.random.Gen
 def _add(model: nn.Module, vector: Tensor) -> None:
     start = 0
     for p in model.parameters():
-        p += vector[start : start + p.numel()].view_as(p)
+        p.add_(vector[start : start + p.numel()].view_as(p))
         start += p.numel()

@@ -41,6 +41,16 @@ class Order:
     proximal: float = 0.0
 
 
+def part(message: Message, name: str) -> Any:
+    """A record of a message, by its name."""
+    return message.content[name]
+
+
+def part_if_any(message: Message, name: str) -> Any:
+    """A record of a message, by its name; None where it has none."""
+    return message.content.get(name)
+
+
 def arrays(state: State) -> ArrayRecord:
     """A state as a record."""
     app = flower()
@@ -66,7 +76,7 @@ def order_of(message: Message) -> Order:
     Raises: InputError when it holds no order
     """
     try:
-        said = message.content[CONFIG]
+        said = part(message, CONFIG)
         plan = Plan.from_dict(json.loads(said["plan"]))
         return Order(plan, int(said["server-round"]), str(said["token"]), float(said["proximal-mu"]))
     except (KeyError, TypeError, ValueError) as error:

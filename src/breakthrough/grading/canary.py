@@ -64,7 +64,7 @@ class Sung:
         return f"DEAD  {self.name}: {why}"
 
 
-def sing(cohort: Cohort, module: str, way: run.Way = run.Way(), watch: Callable[[], None] = lambda: None) -> list[Sung]:
+def sing(cohort: Cohort, module: str, way: run.Way = run.Way(), watch: Callable[[], object] = lambda: None) -> list[Sung]:
     """Grade each canary of a module as its submissions are graded; nothing is written to the cohort.
 
     Raises: InputError without a release or without a sandbox

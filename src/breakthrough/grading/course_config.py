@@ -67,7 +67,7 @@ def load_nbgrader() -> None:
     grammar = "rfc3987_syntax"
     blocked = grammar not in sys.modules
     if blocked:
-        sys.modules[grammar] = None
+        sys.modules[grammar] = None  # type: ignore[assignment]  # the import system's own word for "not to be had"
     try:
         optional.require("nbgrader", "keeps a cohort's grades")
     finally:

@@ -45,7 +45,7 @@ def inbound(cohort: Cohort, config: Any, module: str) -> list[Inbound]:
         hint = "--from FOLDER, or nbgrader collect for an exchange of another kind"
         raise InputError(expected("an exchange of folders in nbgrader_config.py", "none" if issubclass(kind, ExchangeCollect) else kind.__name__, hint))
 
-    class Tolerant(kind):  # anyone may put a folder of any name there: it must not stop the others
+    class Tolerant(kind):  # type: ignore[valid-type, misc]  # the class that the configuration names; anyone may put a folder of any name there: it must not stop the others
         def _path_to_record(self, path: str) -> dict[str, Any]:
             try:
                 return super()._path_to_record(path)

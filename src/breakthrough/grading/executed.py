@@ -31,7 +31,10 @@ def notebook(graded: Graded, release: Notebook) -> Notebook:
     cells = [_notice(graded)] if graded.refused else []
     ids: set[str] = {cell["id"] for cell in release["cells"]}
     for cell, program in _merged(graded, release["cells"]):
-        cells.append(_cell(cell, program, graded, marks, cleaner) if cell else _added(program, graded, ids, cleaner))
+        if cell:
+            cells.append(_cell(cell, program, graded, marks, cleaner))
+        elif program:
+            cells.append(_added(program, graded, ids, cleaner))
     _number(cells)
     return {**release, "cells": cells}
 

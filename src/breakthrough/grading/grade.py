@@ -22,6 +22,7 @@ from breakthrough.grading.spaces import Caps
 from breakthrough.seeds import derive
 
 if TYPE_CHECKING:
+    from breakthrough.exercises.exercise import Exercise
     from breakthrough.grading.sandbox import Nest
 
 PACKAGES = ("breakthrough", "torch", "numpy", "nbgrader")
@@ -101,7 +102,7 @@ def _examined(program: Program, kept: Sequence[ProgramCell], judged: set[str], r
         session.end()
 
 
-def _measured(exercise: object, artifact: Path | None, seed: int, rules: Rules) -> Mark:
+def _measured(exercise: Exercise, artifact: Path | None, seed: int, rules: Rules) -> Mark:
     from breakthrough.grading import examiner, sandbox
 
     if artifact is None:

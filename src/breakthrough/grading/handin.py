@@ -54,7 +54,7 @@ def pack(course: Syllabus, module: Module, *, log: bool = True, language: str = 
     lab = course.lab(answers.find_lab(course, module.id, language), language)
     notebooks.read(lab)
     own = {kind: _newest_own(kind) for kind in module.gives}
-    made, lost = [one for one in own.values() if one is not None], []
+    made, lost = [one for one in own.values() if one is not None], list[str]()
     if module.takes:  # then what it gives is measured against what it was made from
         made, lost = _with_parents(made)
     lines = list(_lines(module)) if log else []

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -120,7 +121,7 @@ def _of_folder(root: Path) -> Iterator[Entry]:
             fault = "" if stat.S_ISREG(about.st_mode) else "a link, or no plain file"
             parts = path.relative_to(root).parts
             if not set(parts) & set(JUNK):
-                yield Entry(parts, about.st_mtime, lambda path=path: _without_following(path), fault)
+                yield Entry(parts, about.st_mtime, partial(_without_following, path), fault)
 
 
 def _without_following(path: Path) -> IO[bytes]:
@@ -135,7 +136,7 @@ def _of_archive(archive: zipfile.ZipFile) -> Iterator[Entry]:
         outside = any(part in ("", ".", "..") or ":" in part or "\0" in part or not part.isprintable() for part in parts)
         linked = stat.S_ISLNK(info.external_attr >> 16)
         fault = "a path that leads out of its folder" if outside else "a link" if linked else ""
-        yield Entry(parts, _time_s(info), lambda info=info: archive.open(info), fault)
+        yield Entry(parts, _time_s(info), partial(archive.open, info), fault)
 
 
 @contextmanager

@@ -130,8 +130,8 @@ def _by_likeness(released: Sequence[Released], cells: Sequence[Submitted], found
     following = _following(found, len(released))
     before = -1
     for at, cell in enumerate(cells):
-        if found[at] is not None:
-            before = found[at]
+        if (known := found[at]) is not None:
+            before = known
         elif cell.type == "code" and cell.source.strip():
             between = sorted(place for place in missing if before < place < following[at])
             budget -= len(between)
@@ -156,7 +156,7 @@ def _likeness(one: str, other: str) -> float:
     """From 0 to 1. Lines are compared, characters only of short cells, because of the time that takes."""
     if max(len(one), len(other)) <= 300:
         return difflib.SequenceMatcher(None, one, other, autojunk=False).ratio()
-    lines = [[line.strip() for line in text[:8000].split("\n")[:60]] for text in (one, other)]
-    return difflib.SequenceMatcher(None, *lines, autojunk=False).ratio()
+    lines, others = ([line.strip() for line in text[:8000].split("\n")[:60]] for text in (one, other))
+    return difflib.SequenceMatcher(None, lines, others, autojunk=False).ratio()
 
 

@@ -75,8 +75,8 @@ def measured(exercise: Exercise, artifact: Path, seed: int, sandboxed: bool = Tr
 
     try:
         with tempfile.TemporaryFile() as told, _command(exercise.name, artifact.resolve(), seed, told.fileno(), sandboxed) as command:
-            quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            subprocess.run(command, timeout=WALL_S, pass_fds=[told.fileno()], preexec_fn=_without_core, **quiet)
+            subprocess.run(command, timeout=WALL_S, pass_fds=[told.fileno()], preexec_fn=_without_core,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             return _read(told)
     except subprocess.TimeoutExpired:
         return examiner.failed(exercise, f"the artifact could not be measured within {WALL_S} s")
@@ -96,8 +96,8 @@ def _command(name: str, artifact: Path, seed: int, number: int, sandboxed: bool)
     home, inside = artifact.parents[1], f"{SUBMITTED}/{artifact.parent.name}/{artifact.name}"
     shown = {SUBMITTED: home} if _plain(home, MOST_IN_ALL) else {inside: artifact}
     shown |= {f"{STAFF}/{one.kind}/{one.id}": one.folder.resolve() for one in _staff()}
-    with _for_anyone(shown) as shown:
-        yield sandbox.command([*program, inside, STAFF, sandbox.BUBBLEWRAP], shown=shown, exercises=True)
+    with _for_anyone(shown) as readable:
+        yield sandbox.command([*program, inside, STAFF, sandbox.BUBBLEWRAP], shown=readable, exercises=True)
 
 
 @contextmanager

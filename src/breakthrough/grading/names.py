@@ -87,7 +87,7 @@ def names_of(source: str) -> Names:
     """The names of a cell; of one that is no Python nothing is known."""
     text = python(source)
     tree = _parsed(text) if text is not None else None
-    if tree is None:
+    if text is None or tree is None:
         return Names(dynamic=True, parses=False)
     try:
         return _names(source, text, tree)
@@ -106,8 +106,10 @@ def _parsed(text: str) -> ast.Module | None:
 
 @lru_cache(maxsize=128)
 def _dump(text: str) -> str:
+    tree = _parsed(text)
+    if tree is None:
+        return text
     try:
-        tree = _parsed(text)
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and ast.get_docstring(node, clean=False) is not None:
                 node.body = node.body[1:] or [ast.Pass()]
@@ -165,7 +167,7 @@ def _has_magic(source: str) -> bool:
 
 def _bound(table: symtable.SymbolTable) -> tuple[set[str], set[str], set[str]]:
     """Names that a cell binds, those it reads at once, and those that its functions read later."""
-    binds, reads, late = set(), set(), set()
+    binds, reads, late = set[str](), set[str](), set[str]()
     todo = [(table, False)]
     while todo:
         scope, inside = todo.pop()

@@ -40,7 +40,8 @@ class Proxy(Elsewhere):
 
     def _live(self) -> None:
         again = self.__dict__.get("_again")
-        if again is not None and getattr(self._peer, "dead", ""):
+        dead = getattr(self._peer, "dead", "")
+        if again is not None and dead:
             found = again()
             if isinstance(found, Proxy):
                 self.__dict__.update(_peer=found._peer, _number=found._number)

@@ -100,7 +100,7 @@ def _bytes(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise _Fault("a link" if error.errno == errno.ELOOP else os.strerror(error.errno)) from None
+        raise _Fault("a link" if error.errno == errno.ELOOP else error.strerror or str(error)) from None
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_size > FILE_BYTES:
         os.close(descriptor)
@@ -123,7 +123,8 @@ class _Walk:
 
     def peek(self) -> bytes:
         """The next byte that is no space."""
-        self.at = _SPACE.match(self.data, self.at).end()
+        space = _SPACE.match(self.data, self.at)
+        self.at = space.end() if space else self.at
         return self.data[self.at : self.at + 1]
 
     def take(self, wanted: bytes) -> bytes:

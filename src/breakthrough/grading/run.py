@@ -117,7 +117,7 @@ def _by_ray(todo: Sequence[Task], rules: Rules, way: Way) -> Iterator[Graded]:
 
     # each a process of its own, which keeps its warm process; one that dies is started again with its task
     remote = ray.remote(num_cpus=1, max_restarts=TRIES, max_task_retries=TRIES)(Grader)
-    graders = [remote.remote(rules) for _ in range(min(way.workers, len(todo)))]
+    graders: list[Any] = [remote.remote(rules) for _ in range(min(way.workers, len(todo)))]
     waiting = list(reversed(todo))
     running: dict[Any, tuple[Any, Task]] = {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from breakthrough.errors import expected
@@ -122,4 +122,4 @@ def tensors_in(value: Any) -> list:
     return []
 
 
-OPERATIONS = {"call": _call, "method": _method, "backward": _backward, "get": _get, "has": _has, "parts": _parts}
+OPERATIONS: dict[str, Callable[..., Any]] = {"call": _call, "method": _method, "backward": _backward, "get": _get, "has": _has, "parts": _parts}

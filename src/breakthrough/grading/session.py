@@ -100,8 +100,7 @@ class Session:
         """Run a cell; one that ends the process, or does not end, is left out from then on."""
         self.ends_s = math.inf
         try:
-            self._live()
-            self.outputs[cell.id] = self._run(cell)
+            self.outputs[cell.id] = self._run(self._live(), cell)
             self.ran.append(cell)
         except Exception as error:  # noqa: BLE001 - whatever a cell does, the others go on
             self.skipped[cell.id] = str(error)
@@ -112,8 +111,7 @@ class Session:
 
         Raises: NameError when there is no such name
         """
-        self._live()
-        found = self.line.request("answer", variable)
+        found = self._live().request("answer", variable)
         if hasattr(type(found), "renewed_by"):
             found.renewed_by(lambda: self.answer(variable))
         return found
@@ -127,35 +125,37 @@ class Session:
         line.dead = line.dead or expected("an answer", "none: the process ended")
         return self.nest.end(self.number)
 
-    def _run(self, cell: ProgramCell) -> tuple[Output, ...]:
-        made = self.line.request("run", cell.source, self.patience.cell_s)
+    def _run(self, line: Line, cell: ProgramCell) -> tuple[Output, ...]:
+        made = line.request("run", cell.source, self.patience.cell_s)
         return tuple(one for one in made if type(one) is dict) if type(made) is list else ()
 
-    def _live(self) -> None:
-        """Have a process, in which the cells so far were run."""
+    def _live(self) -> Line:
+        """The line to a process, in which the cells so far were run."""
         from breakthrough.grading.proxies import make_proxy
 
         if self.line is not None and not self.line.dead:
-            return
+            return self.line
         if self.restarts > self.patience.restarts or self.started_s + self.patience.total_s <= time.monotonic():
             raise GoneError(expected("a submission that runs in the time it has", f"one that was started {self.restarts} times"))
         self.restarts += 1
         self.number, sock = self.nest.fork(self.caps)
-        self.line = Line(self, sock, Limits(), trusted=False)
-        self.line.make_proxy = make_proxy
+        self.line = line = Line(self, sock, Limits(), trusted=False)
+        line.make_proxy = make_proxy
         ends_s, self.ends_s = self.ends_s, math.inf  # a cell is not left out because an exercise's time is up
         for cell in list(self.ran):
-            self._again(cell)
+            line = self._again(line, cell)
         self.ends_s = ends_s
+        return line
 
-    def _again(self, cell: ProgramCell) -> None:
+    def _again(self, line: Line, cell: ProgramCell) -> Line:
         """Run a cell once more, after a death; one that ends this process as well is left out."""
         try:
-            self._run(cell)
+            self._run(line, cell)
+            return line
         except Exception as error:  # noqa: BLE001
             self.ran.remove(cell)
             self.skipped[cell.id] = str(error)
-            self._live()
+            return self._live()
 
 
 def _error(error: Exception) -> Output:

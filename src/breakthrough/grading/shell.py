@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any, ClassVar
+from typing import Any
 
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
@@ -40,7 +40,9 @@ def _small(data: Any) -> dict[str, Any]:
 
 
 class _Publisher(DisplayPublisher):
-    def publish(self, data: Any, metadata: Any = None, **_: Any) -> None:
+    shell: Shell
+
+    def publish(self, data: Any, metadata: Any = None, *_: Any, **__: Any) -> None:
         outputs = self.shell.collected
         if len(outputs) < OUTPUTS:
             outputs.append({"output_type": "display_data", "data": _small(data), "metadata": {}})
@@ -50,6 +52,8 @@ class _Publisher(DisplayPublisher):
 
 
 class _Hook(DisplayHook):
+    shell: Shell
+
     def __call__(self, result: Any = None) -> None:
         if result is None or self.quiet():
             return
@@ -64,7 +68,7 @@ class Shell(InteractiveShell):
 
     displayhook_class = _Hook
     display_pub_class = _Publisher
-    collected: ClassVar[list[dict[str, Any]]] = []
+    collected: list[dict[str, Any]]
 
     def run(self, source: str) -> list[dict[str, Any]]:
         """Run a cell; its outputs, an error among them."""
@@ -100,4 +104,6 @@ def make_shell() -> Shell:
     config.HistoryManager.enabled = False
     config.Shell.colors = "nocolor"
     config.InteractiveShell.autoawait = True
-    return Shell.instance(config=config, ipython_dir="/tmp/ipython")
+    shell = Shell.instance(config=config, ipython_dir="/tmp/ipython")
+    shell.collected = []
+    return shell

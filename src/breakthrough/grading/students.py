@@ -109,4 +109,4 @@ def _student(where: str, header: list[str], row: list[str]) -> Student:
         check_student_id(fields["id"] or "")
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    return Student(**fields)
+    return Student(fields.pop("id") or "", **fields)

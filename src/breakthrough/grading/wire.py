@@ -74,7 +74,7 @@ class Writer:
             return value
         if kind is int:
             return value if abs(value) < 1 << 62 else ["i", _hex(value)]
-        base = next((one for one in BASES if isinstance(value, one)), None)
+        base: Any = next((one for one in BASES if isinstance(value, one)), None)
         if base in SEQUENCES:  # a namedtuple, too, is its values
             return [SEQUENCES[base], [self.node(part, depth + 1) for part in base.__iter__(value)]]
         if base is dict:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, cast
 
 from breakthrough.errors import expected
 from breakthrough.grading.frames import WireError
@@ -54,7 +54,7 @@ def _shape_of(module: nn.Module) -> Any:
     if type(module).__module__.partition(".")[0] != "torch":
         return None
     if kind in HOLDERS:
-        inside = [_shape_of(child) for child in module]
+        inside = [_shape_of(child) for child in cast("Iterable[nn.Module]", module)]
         return None if None in inside else [kind, inside]
     if kind not in MADE_FROM:
         return None

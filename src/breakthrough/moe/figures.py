@@ -7,7 +7,7 @@ Shape legend: T tokens, E experts, k experts a token, S steps.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
@@ -84,7 +84,7 @@ def expert_text(text: str, experts: Sequence[int], n_experts: int, width: int = 
     return describe(figure, said)
 
 
-def _face(expert: int) -> dict[str, object]:
+def _face(expert: int) -> dict[str, Any]:
     hatch = ("", "////", "....", "xxxx")[expert // len(COLOURS) % 4]
     return {"fc": COLOURS[expert % len(COLOURS)], "ec": "white", "lw": 0, "hatch": hatch, "alpha": 0.6}
 
@@ -234,7 +234,7 @@ def sizes(models: Sequence[Published]) -> Figure:
     axes.set(xscale="log", yscale="log", xlim=(6e8, 4.5e12), ylim=(8e8, 3e12))
     axes.set_xlabel("parameters held (memory)")
     axes.set_ylabel("parameters used per token")
-    work = axes.secondary_yaxis("right", functions=(lambda p: 2 * p, lambda f: f / 2))
+    work = axes.secondary_yaxis("right", functions=(lambda p: 2 * np.asarray(p), lambda f: np.asarray(f) / 2))
     work.set_ylabel("forward FLOPs per token ≈ 2 × parameters used")
     _plain(axes)
     said = (
@@ -247,5 +247,5 @@ def sizes(models: Sequence[Published]) -> Figure:
 def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9.5)
-    axes.xaxis.label.set_size(10)
-    axes.yaxis.label.set_size(10)
+    axes.xaxis.label.set_fontsize(10)
+    axes.yaxis.label.set_fontsize(10)

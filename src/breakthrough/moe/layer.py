@@ -96,6 +96,8 @@ class SparseMoE(nn.Module):
     Raises: ShapeError, DtypeError for an input that does not fit the weights
     """
 
+    routing_bias: Tensor
+
     def __init__(self, config: MoEConfig, generator: torch.Generator | None = None):
         super().__init__()
         self.config = config

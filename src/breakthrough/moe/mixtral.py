@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from breakthrough.errors import ConfigError, expected
 from breakthrough.moe.config import MoEConfig
 
 
-def read_block(block: nn.Module, dispatch: str = "auto") -> tuple[MoEConfig, dict[str, Tensor]]:
+def read_block(block: Any, dispatch: str = "auto") -> tuple[MoEConfig, dict[str, Tensor]]:
     """The configuration and a copy of the weights of a block, as `SparseMoE` names them.
 
     Shapes: router (E, d), gate_up (E, 2H, d), down (E, d, H), routing_bias (E,) zeros
@@ -23,7 +25,7 @@ def read_block(block: nn.Module, dispatch: str = "auto") -> tuple[MoEConfig, dic
     return config, {name: tensor.detach().clone() for name, tensor in state.items()}
 
 
-def _weights(block: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
+def _weights(block: Any) -> tuple[Tensor, Tensor, Tensor]:
     try:
         weights = block.gate.weight, block.experts.gate_up_proj, block.experts.down_proj
         activation = block.experts.act_fn
@@ -32,6 +34,6 @@ def _weights(block: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
             expected("a MixtralSparseMoeBlock of transformers 5", type(block).__name__)
         ) from error
     x = torch.linspace(-3, 3, 7)
-    if not torch.allclose(activation(x), nn.functional.silu(x)):
+    if not torch.allclose(activation(x), torch.nn.functional.silu(x)):
         raise ConfigError(expected("experts with the activation silu", activation))
     return weights

@@ -14,13 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from breakthrough import artifacts
 from breakthrough.artifacts import Artifact
 from breakthrough.errors import ArtifactError, expected, unknown
 from breakthrough.quant.inspecting import BEFORE, VERSIONS, Shrunk, controls
 from breakthrough.quant.saving import FACTS, WEIGHTS, load, save
+from breakthrough.train.inspector import Inspector
 
 KIND = "inspector_int8"
 FILES = tuple(f"{version}/{name}" for version in VERSIONS for name in (WEIGHTS, FACTS))
@@ -35,7 +34,7 @@ def save_quantized(shrunk: Shrunk, *, metrics: Mapping[str, Any] | None = None, 
         return artifacts.save(KIND, files, metrics=told, parents=(shrunk.parent,), profile=shrunk.parent.profile, staff=staff)
 
 
-def load_quantized_inspector(artifact: Artifact | str | Path, version: str = "int8") -> nn.Module:
+def load_quantized_inspector(artifact: Artifact | str | Path, version: str = "int8") -> Inspector:
     """An inspector in "int8" or "nf4" of an artifact, its files verified, on the CPU, in evaluation mode.
 
     Raises: UnknownNameError for another version; ArtifactError when a file is missing, altered, or not what it

@@ -148,8 +148,8 @@ def _open_producer(producer: str, settings: Settings) -> Producer:
     return getattr(importlib.import_module(module), name)(settings)
 
 
-def _make_shard(source: Producer, job: processes.Job, report: Callable[[int], None]) -> dict[str, Any]:
-    drawn, dropped, invalid, classes = 0, 0, Counter(), Counter(dict.fromkeys(DEFECTS, 0))
+def _make_shard(source: Producer, job: processes.Job, report: Callable[[int], object]) -> dict[str, Any]:
+    drawn, dropped, invalid, classes = 0, 0, Counter[str](), Counter(dict.fromkeys(DEFECTS, 0))
 
     def pictures() -> Iterator[shards.Picture]:
         nonlocal drawn, dropped
@@ -182,7 +182,7 @@ def _sweep(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _bar(total: int, done: int, shown: bool) -> Iterator[Callable[[int], None]]:
+def _bar(total: int, done: int, shown: bool) -> Iterator[Callable[[int], object]]:
     from tqdm import tqdm
 
     with tqdm(total=total, initial=done, disable=not shown, unit="picture", smoothing=0.05) as bar:

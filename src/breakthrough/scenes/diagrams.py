@@ -23,14 +23,15 @@ from breakthrough.scenes.spec import Camera
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
 
 def plain(axes: Axes) -> None:
     """Take the frame above and on the right away; text of sizes that can be read."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9.5)
-    axes.xaxis.label.set_size(10)
-    axes.yaxis.label.set_size(10)
+    axes.xaxis.label.set_fontsize(10)
+    axes.yaxis.label.set_fontsize(10)
 
 
 def pinhole(offset_m: float, depth_m: float, focal_px: float) -> Figure:
@@ -92,7 +93,7 @@ def stand(camera: Camera) -> Figure:
     _axis(axes, origin, np.array([0.0, 0.05]), BLUE, "world z: up")
     _axis(axes, origin, np.array([0.05, 0.0]), RED, "world y")
     middle = (eye + target) / 2
-    axes.text(*middle, f"{np.linalg.norm(target - eye):.2f} m", fontsize=11, ha="center", va="center", bbox={"fc": "white", "ec": "none", "pad": 2})
+    axes.text(middle[0], middle[1], f"{np.linalg.norm(target - eye):.2f} m", fontsize=11, ha="center", va="center", bbox={"fc": "white", "ec": "none", "pad": 2})
     elevation = math.degrees(math.atan2(eye[1] - target[1], target[0] - eye[0]))
     axes.text(-0.295, 0.02, f"looks down at {elevation:.0f}°,\nsees {math.degrees(camera.fov_rad):.1f}° from top to bottom", fontsize=11, va="bottom")
     axes.spines[["top", "right"]].set_visible(False)
@@ -110,7 +111,7 @@ def _part(axes: Axes) -> None:
     axes.text(0.185, -0.0105, "tray, its top at z = 0", ha="right", va="center", fontsize=9.5)
 
 
-def _polygon(points: list[np.ndarray], fill: str) -> object:
+def _polygon(points: list[np.ndarray], fill: str) -> Patch:
     from matplotlib.patches import Polygon
 
     return Polygon(points, fc=fill, ec=INK, lw=0.8, zorder=2)
@@ -122,11 +123,11 @@ def _turned(vector: np.ndarray, angle_rad: float) -> np.ndarray:
 
 
 def _axis(axes: Axes, start: np.ndarray, along: np.ndarray, colour: str, text: str) -> None:
-    axes.annotate("", start + along, start, arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2, "shrinkA": 0, "shrinkB": 0})
+    axes.annotate("", tuple(start + along), tuple(start), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 2, "shrinkA": 0, "shrinkB": 0})
     place = start + 1.12 * along
     side = "right" if along[0] < -0.01 else "left" if along[0] > 0.01 else "center"
     white = {"fc": "white", "ec": "none", "pad": 1.5}  # lines of sight pass behind
-    axes.text(*place, text, color=readable(colour), fontsize=10.5, ha=side, va="bottom" if along[1] > 0.01 else "center", bbox=white)
+    axes.text(place[0], place[1], text, color=readable(colour), fontsize=10.5, ha=side, va="bottom" if along[1] > 0.01 else "center", bbox=white)
 
 
 def run_lengths(mask: np.ndarray) -> Figure:

@@ -127,7 +127,7 @@ class Manifest:
 
     def counts(self) -> dict[str, Any]:
         """Pictures, scenes drawn, scenes dropped as invalid and why, pictures by class: of the shards done."""
-        invalid, classes = Counter(), Counter(dict.fromkeys(DEFECTS, 0))
+        invalid, classes = Counter[str](), Counter(dict.fromkeys(DEFECTS, 0))
         for shard in self.shards:
             invalid.update(shard.invalid)
             classes.update(shard.classes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -125,14 +125,14 @@ def solids(name: str) -> tuple[Solid, ...]:
 def _builders() -> dict[str, Callable[[], Mesh]]:
     return {
         "tray": _tray,
-        **{f"bracket_{key}": (lambda plate=plate: _bracket(plate)) for key, plate in PLATES.items()},
-        **{f"bolt_{turns}": (lambda turns=turns: _bolt(turns)) for turns in range(MOST_HALF_TURNS + 1)},
+        **{f"bracket_{key}": partial(_bracket, plate) for key, plate in PLATES.items()},
+        **{f"bolt_{turns}": partial(_bolt, turns) for turns in range(MOST_HALF_TURNS + 1)},
         "hole": lambda: shapes.bore(HOLE_RADIUS_M, 8, PLATE_M - 0.001, 0.02),
         "cap": _cap,
-        **{f"scratch_{i}": (lambda i=i: _scratch(i)) for i in range(SCRATCHES)},
+        **{f"scratch_{i}": partial(_scratch, i) for i in range(SCRATCHES)},
         "nut": lambda: shapes.washer(0.004, 0.0075, -0.0033, 0.0033, 6, 0.02),
         "washer": lambda: shapes.washer(0.0043, 0.0085, -0.0008, 0.0008, 10, 0.02),
-        **{key: (lambda s=DISTRACTORS[key].size_m: shapes.box(s, 0.03)) for key in ("block", "offcut", "pin")},
+        **{key: partial(shapes.box, DISTRACTORS[key].size_m, 0.03) for key in ("block", "offcut", "pin")},
     }
 
 

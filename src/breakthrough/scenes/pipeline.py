@@ -100,8 +100,8 @@ class Pipeline:
             if not reasons:
                 return spec, poses, again + 1, generator
             invalid.update(reasons)
-        reasons = ", ".join(f"{reason} {count}×" for reason, count in invalid.most_common())
-        raise BreakthroughError(expected(f"a valid scene {index} within {MOST_DRAWS} draws", reasons, "other ranges"))
+        why = ", ".join(f"{reason} {count}×" for reason, count in invalid.most_common())
+        raise BreakthroughError(expected(f"a valid scene {index} within {MOST_DRAWS} draws", why, "other ranges"))
 
     def _kind(self, index: int) -> str:
         # every run of as many scenes as there are classes has each class once, in an order of its own
@@ -148,7 +148,7 @@ def replay(settings: Settings, scene: int, shot: int = 0) -> tuple[SceneSpec, Po
     if not (0 <= scene < settings.scenes() and 0 <= shot < settings.shots_of(scene)):
         there = f"a scene from 0 to {settings.scenes() - 1} and a shot below {settings.shots}"
         raise InputError(expected(there, f"scene {scene}, shot {shot}"))
-    pipeline, invalid = Pipeline(settings), Counter()
+    pipeline, invalid = Pipeline(settings), Counter[str]()
     scenes = next(scenes for scenes in settings.shards() if scene in scenes)
     with Simulator() as simulator:
         for index in range(scenes.start, scene + 1):

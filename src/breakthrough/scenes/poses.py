@@ -58,7 +58,7 @@ def attach(spec: SceneSpec, poses: Poses) -> Poses:
         if body.attached_to is not None:
             parent = spec.index(body.attached_to)
             position[i] = position[parent] + rotation_matrix(orientation[parent]) @ body.position_m
-            orientation[i] = multiply(orientation[parent], body.orientation)
+            orientation[i] = multiply(orientation[parent], np.array(body.orientation))
     return Poses(position, orientation)
 
 

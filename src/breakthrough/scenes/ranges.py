@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.scenes import meshes, textures
@@ -127,11 +128,11 @@ def _check_range(name: str, value: object) -> None:
         raise ConfigError(expected(f"{name} above 0", f"({low}, {high})"))
 
 
-LIGHT = dict(
+LIGHT: dict[str, Any] = dict(
     lights=(1, 3), light_elevation_rad=degrees(28, 85), light_azimuth_rad=degrees(-180, 180), light_distance_m=(0.3, 0.9),
     light_radius_m=(0.02, 0.15), light_power=(0.35, 1.5), light_warmth_factor=(0.7, 1.4), ambient=(0.08, 0.7),
 )  # fmt: skip
-MATERIAL = dict(
+MATERIAL: dict[str, Any] = dict(
     bracket_kinds=("aluminium", "steel", "cast_iron", "paint", "brass"),
     bolt_kinds=("steel", "black_oxide", "brass", "aluminium"),
     cap_kinds=("plastic", "paint", "brass", "black_oxide", "rubber", "aluminium"),
@@ -140,12 +141,12 @@ MATERIAL = dict(
     textures=textures.NAMES, textured=(0.0, 0.6), value_factor=(0.5, 1.6), tint_factor=(0.85, 1.18), any_colour=(0.0, 0.25),
     roughness_factor=(0.5, 1.6), scratch_contrast=(0.08, 0.45), scratch_shines=(0.0, 0.5), hole_shade=(0.03, 0.35),
 )  # fmt: skip
-CAMERA = dict(
+CAMERA: dict[str, Any] = dict(
     elevation_rad=degrees(50, 68), azimuth_rad=degrees(-104, -76), distance_m=(0.24, 0.29), roll_rad=degrees(-8, 8),
     aim_m=(-0.003, 0.003),
 )  # fmt: skip
-DISTRACTORS = dict(distractors=(0, 5))
-LINE = dict(
+DISTRACTORS: dict[str, Any] = dict(distractors=(0, 5))
+LINE: dict[str, Any] = dict(
     distractors=(0, 3), elevation_rad=degrees(55, 62), azimuth_rad=degrees(-95, -85), distance_m=(0.25, 0.27), roll_rad=degrees(-2, 2),
     aim_m=(-0.002, 0.002), aperture_m=(0.002, 0.004), lights=(2, 2), light_elevation_rad=degrees(45, 75),
     light_azimuth_rad=degrees(-150, -10), light_distance_m=(0.4, 0.6), light_radius_m=(0.06, 0.12), light_power=(0.5, 0.9),

@@ -16,6 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -142,7 +143,7 @@ class Renderer:
             if self._looks.get(surface) != look:
                 if material.texture is not None and material.texture not in self._textures:
                     raise unknown("texture", material.texture, textures.NAMES)
-                texture = self._textures.get(material.texture, -1)
+                texture = -1 if material.texture is None else self._textures[material.texture]
                 self.bullet.changeVisualShape(
                     surface, -1, rgbaColor=(*material.base_linear, 1.0), textureUniqueId=texture, physicsClientId=self.client
                 )
@@ -209,7 +210,7 @@ def _reach_m(mesh: str) -> float:
     return max((float(corner @ corner) for corner in corners), default=0.0)
 
 
-def load_egl(bullet: object, client: int) -> None:
+def load_egl(bullet: ModuleType, client: int) -> None:
     """Load PyBullet's EGL plugin into a client.
 
     Raises: ConfigError when it is not there or does not start
@@ -254,9 +255,9 @@ def one_light(spec: SceneSpec) -> tuple[Vector, Vector, float, float]:
     """A scene's lights as TinyRenderer takes them: direction, colour, ambient and diffuse coefficient."""
     key, fills = spec.lights[0], spec.lights[1:]
     distance = math.dist(key.position_m, key.target_m)
-    direction = tuple((p - t) / distance for p, t in zip(key.position_m, key.target_m))
+    x, y, z = ((p - t) / distance for p, t in zip(key.position_m, key.target_m))
     power = max(key.power_linear)
-    colour = tuple(channel / power for channel in key.power_linear)
+    red, green, blue = (channel / power for channel in key.power_linear)
     # a lamp to the side gives a table, on average, about a third of what it gives a surface that faces it
     ambient = sum(spec.ambient_linear) / 3 + sum(max(light.power_linear) for light in fills) / 3
-    return direction, colour, ambient, power
+    return (x, y, z), (red, green, blue), ambient, power

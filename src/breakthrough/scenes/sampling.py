@@ -65,8 +65,8 @@ def sample(ranges: Ranges, generator: np.random.Generator, *, size: int = 64, de
     draw = Draw(generator)
     variant = draw.pick(ranges.variants)
     kind = draw.pick(ranges.defects) if defect is None else defect
-    bodies, flaw = _part(ranges, draw, variant, kind)
-    bodies = (_tray(), *bodies, *_distractors(ranges, draw, variant, bodies[0]))
+    part, flaw = _part(ranges, draw, variant, kind)
+    bodies = (_tray(), *part, *_distractors(ranges, draw, variant, part[0]))
     bare = SceneSpec(variant, flaw, bodies, (NOWHERE,), Camera((0.0, -0.2, 0.3), width=size, height=size))
     return look(bare, ranges, generator)
 
@@ -197,14 +197,14 @@ def _material(ranges: Ranges, draw: Draw, choices: tuple[str, ...]) -> Material:
     name = draw.pick(choices)
     kind = KINDS[name]
     value = draw.factor(ranges.value_factor)
-    colour = [min(channel * value * draw.factor(ranges.tint_factor), 0.95) for channel in kind.base_linear]
+    red, green, blue = (min(channel * value * draw.factor(ranges.tint_factor), 0.95) for channel in kind.base_linear)
     if draw.happens(ranges.any_colour):
-        colour = [_decode(draw.unit()) for _ in range(3)]
+        red, green, blue = (_decode(draw.unit()) for _ in range(3))
     suitable = kind.textures + ranges.textures
     textured = draw.happens(ranges.textured)
     texture = draw.pick(suitable) if textured and suitable else None
     roughness = min(kind.roughness * draw.factor(ranges.roughness_factor), 1.0)
-    return Material(name, tuple(colour), roughness, kind.metallic, texture)
+    return Material(name, (red, green, blue), roughness, kind.metallic, texture)
 
 
 def _decode(srgb: float) -> float:
@@ -222,7 +222,8 @@ def _groove(ranges: Ranges, draw: Draw, bracket: Material) -> Material:
 def _shade(ranges: Ranges, draw: Draw, bracket: Material) -> Material:
     # little light finds its way into a hole; a renderer without bounced light would not know
     shade = draw.between(ranges.hole_shade)
-    return Material("groove", tuple(shade * channel for channel in bracket.base_linear), 0.8)
+    red, green, blue = bracket.base_linear
+    return Material("groove", (shade * red, shade * green, shade * blue), 0.8)
 
 
 def _light(ranges: Ranges, draw: Draw, count: int) -> Light:
@@ -235,9 +236,9 @@ def _light(ranges: Ranges, draw: Draw, count: int) -> Light:
 def _camera(ranges: Ranges, draw: Draw, camera: Camera) -> Camera:
     eye = _around(draw.between(ranges.elevation_rad), draw.between(ranges.azimuth_rad), draw.between(ranges.distance_m))
     aim = (draw.between(ranges.aim_m), draw.between(ranges.aim_m), 0.005)
-    eye = tuple(e + a for e, a in zip(eye, aim))
+    x, y, z = (e + a for e, a in zip(eye, aim))
     roll, fov, aperture = draw.between(ranges.roll_rad), draw.between(ranges.fov_rad), draw.between(ranges.aperture_m)
-    return replace(camera, eye_m=eye, target_m=aim, roll_rad=roll, fov_rad=fov, aperture_m=aperture)
+    return replace(camera, eye_m=(x, y, z), target_m=aim, roll_rad=roll, fov_rad=fov, aperture_m=aperture)
 
 
 def _around(elevation_rad: float, azimuth_rad: float, distance_m: float) -> tuple[float, float, float]:

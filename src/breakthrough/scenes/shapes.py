@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,12 +24,12 @@ class Mesh:
     faces: np.ndarray
 
 
-def polygon(points: np.ndarray, uv_size_m: float) -> Mesh:
+def polygon(corners: ArrayLike, uv_size_m: float) -> Mesh:
     """A flat convex polygon, counter-clockwise seen from its front.
 
-    Shapes: points (P, 3)
+    Shapes: corners (P, 3)
     """
-    points = np.asarray(points, dtype=float)
+    points = np.asarray(corners, dtype=float)
     normal = np.cross(points[1] - points[0], points[2] - points[0])
     normal /= np.linalg.norm(normal)
     axes = np.argsort(-np.abs(normal))[1:]  # the two axes the polygon lies along

@@ -137,7 +137,7 @@ def encode_png(rgb: np.ndarray) -> bytes:
     height, width, _ = rgb.shape
     rows = np.zeros((height, 1 + 3 * width), np.uint8)  # every row begins with its filter's number
     rows[:, 1:] = rgb.reshape(height, 3 * width)
-    return _png_head(width, height) + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
+    return _png_head(width, height) + _chunk(b"IDAT", zlib.compress(rows.data, 1)) + _chunk(b"IEND", b"")
 
 
 @functools.cache

@@ -103,7 +103,8 @@ class Simulator:
 
     def _place(self, spec: SceneSpec) -> list[tuple[int, int]]:
         # (index in spec.bodies, PyBullet body) of everything physics holds, the tray first
-        placed, used = [], {}
+        placed: list[tuple[int, int]] = []
+        used: dict[tuple, int] = {}
         for i, body in enumerate(spec.bodies):
             if body.attached_to is None:
                 key = _compound_key(spec, body)

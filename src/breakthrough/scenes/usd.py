@@ -37,7 +37,7 @@ class Contents:
     """
 
     transforms: dict[str, np.ndarray]
-    categories: dict[str, str]
+    categories: dict[str, str | None]
     extrinsics: np.ndarray
     intrinsics: np.ndarray
 
@@ -55,7 +55,7 @@ def export(spec: SceneSpec, poses: Poses, path: str | Path) -> Path:
     if path.suffix not in (*LAYERS, PACKAGE):
         raise InputError(expected("a path that ends in .usda, .usdc, .usd or .usdz", repr(str(path)), f"{path.stem or 'scene'}.usda"))
     _check_poses(spec, poses)
-    names = sorted({body.material.texture for body in spec.bodies} - {None})
+    names = sorted({body.material.texture for body in spec.bodies if body.material.texture is not None})
     for name in names:
         if name not in textures.NAMES:
             raise unknown("texture", name, textures.NAMES)

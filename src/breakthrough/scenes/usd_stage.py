@@ -77,7 +77,7 @@ def paths(spec: SceneSpec) -> dict[str, str]:
                 raise ConfigError(expected("attachments that end at a free body", circle, "attached_to=None for one of them"))
         for link in reversed(chain):
             if link.name not in found:
-                found[link.name] = _free_path(found, found.get(link.attached_to, WORLD), link.name)
+                found[link.name] = _free_path(found, found.get(link.attached_to or "", WORLD), link.name)
     return found
 
 
@@ -248,7 +248,8 @@ def _disc(stage: Usd.Stage, path: str, light: Light) -> None:
     disc.CreateNormalizeAttr(False)
     # a disc of radiance L gives its axis, at distance d, the irradiance π L r² / (r² + d²), and a white matt
     # surface sends back 1/π of that: it is white when L = (r² + d²) / r²
-    _emit(disc, tuple(power * (1 + (distance / radius) ** 2) for power in light.power_linear))
+    red, green, blue = (power * (1 + (distance / radius) ** 2) for power in light.power_linear)
+    _emit(disc, (red, green, blue))
     _pose(disc.GetPrim(), np.linalg.inv(view_matrix(Camera(light.position_m, light.target_m))))
 
 

@@ -7,8 +7,8 @@ so that what `camera.project` says falls where it should.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from breakthrough.scenes.spec import Camera
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 BY_CATEGORY = {"bracket": SKY, "bolt": ORANGE, "cap": RED, "scratch": YELLOW, "distractor": PURPLE, "hole": GREEN}
 
@@ -56,7 +57,8 @@ def contact_sheet(rows: Mapping[str, Sequence[np.ndarray]], inches: float = 1.1)
     white = np.full((gap, count * width, 3), 255, np.uint8)
     strips = [strip for row in rows.values() for strip in (np.concatenate(row, axis=1), white)][:-1]
     figure = new_figure(count * inches + 1.2, inches * sum(map(len, strips)) / width + 0.1)
-    figure.get_layout_engine().set(w_pad=0.12)
+    layout: Any = figure.get_layout_engine()  # the constrained one, of `new_figure`
+    layout.set(w_pad=0.12)
     axes = figure.subplots()
     axes.imshow(np.concatenate(strips), interpolation="nearest")
     axes.set_yticks([(height + gap) * n + height / 2 for n in range(len(rows))], list(rows), fontsize=10.5)
@@ -73,7 +75,9 @@ def projected(frame: Frame, bodies: Sequence[int], points_px: np.ndarray, wrong_
     """
     figure = new_figure(5.2 if wrong_px is None else 9, 4.6)
     panels = figure.subplots(1, 1 if wrong_px is None else 2, squeeze=False)[0]
-    drawn = {"projected with K and the pose": points_px, "the same points, y taken upwards": wrong_px}
+    drawn = {"projected with K and the pose": points_px}
+    if wrong_px is not None:
+        drawn["the same points, y taken upwards"] = wrong_px
     for axes, (name, points) in zip(panels, drawn.items()):
         show(axes, frame.rgb)
         for i in bodies:
@@ -160,13 +164,13 @@ def neighbours(pairs: Sequence[tuple[np.ndarray, str, np.ndarray, str]], inches:
     return describe(figure, f"{len(pairs)} pairs of pictures: above, of the test; below, the training picture nearest to it. {listed(f'{one[1]} and {one[3]}' for one in pairs[:6])}.")
 
 
-def show(axes: Axes, picture: np.ndarray, **how: object) -> object:
+def show(axes: Axes, picture: np.ndarray, **how: Any) -> AxesImage:
     """Draw a picture whose pixel (0, 0) has its corner at (0, 0)."""
     height, width = picture.shape[:2]
     return axes.imshow(picture, interpolation="nearest", extent=(0, width, height, 0), **how)
 
 
-def _one_size(images: object) -> tuple[int, int]:
+def _one_size(images: Iterable[np.ndarray]) -> tuple[int, int]:
     sizes = {image.shape[:2] for image in images}
     if len(sizes) != 1:
         raise ShapeError(expected("pictures of one size", sorted(sizes), "the same camera width and height"))

@@ -21,7 +21,8 @@ def cell_loss(cells: Tensor, parts: Tensor, classes: int) -> Tensor:
     Shapes: cells (B, C + S, h, w), parts (B, H, W) → scalar
     Units:  nats
     """
-    share = cell_shares(parts, cells.shape[1], cells.shape[2:])
+    _, kinds, height, width = cells.shape
+    share = cell_shares(parts, kinds, (height, width))
     defect = (16 * share[:, 1:classes]).clamp(max=1)
     defect = defect / defect.sum(1, keepdim=True).clamp(min=1)
     rest = torch.cat((share[:, :1], share[:, classes:]), 1)

@@ -21,8 +21,8 @@ from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.train.history import History, Point
 
 # Student's t, 0.975 quantile, for 1, 2, 3 … degrees of freedom
-T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-T_975 += (2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)
+T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+         2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086)
 BASIS = ("flops", "time")
 
 

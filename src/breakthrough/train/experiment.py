@@ -25,6 +25,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from breakthrough import devices, files
@@ -105,8 +106,8 @@ def time_ratio(plan: Profile, where: Path, device: str, workers: int) -> float:
     Units:  at least 1: a sparse step that is faster is no reason to train the baseline for less
     """
     models = [arms(plan)[arm][0].to_dict() for arm in ("moe", "dense")]
-    job = {"models": models, "training": asdict(plan.training), "device": device}
-    job |= {"warm": plan.warm, "pairs": plan.pairs, "with_tests": plan.with_tests}
+    job = {"models": models, "training": asdict(plan.training), "device": device,
+           "warm": plan.warm, "pairs": plan.pairs, "with_tests": plan.with_tests}
     file = where / f"time-ratio-{_fingerprint(job, workers)}.json"
     if not file.exists():
         ratios = run_all(f"{__name__}:measure_ratio", [job] * workers, workers)
@@ -189,7 +190,7 @@ def _finish(jobs: list[Job], workers: int, bar: tqdm) -> list[History]:
     if left:
         results = run_all(f"{__name__}:train_run", left, workers, bar.update)
         found |= {job["path"]: result for job, result in zip(left, results)}
-    return [History.from_list(found[job["path"]]) for job in jobs]
+    return [History.from_list(found[job["path"]] or []) for job in jobs]
 
 
 def _kept(job: Job) -> list[dict[str, Any]] | None:
@@ -202,7 +203,7 @@ def _kept(job: Job) -> list[dict[str, Any]] | None:
 
 def _stepper(
     config: LanguageConfig, training: TrainConfig, data: torch.Tensor, device: torch.device
-) -> Callable[[int], None]:
+) -> Callable[[int], Tensor]:
     model = ByteLM(config, torch_generator(0, "model")).to(device)
     generator = torch_generator(0, "batches")
     batches = text.batches(data, training.batch_size, config.context + 1, generator)

@@ -5,7 +5,7 @@ Each function draws on the axes it is given, or makes a figure, and returns the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -40,8 +40,7 @@ def loss_curves(comparison: Comparison, against: str = "steps", ax: Axes | None 
         x = np.mean([run.column(name)[:points] for run in runs], axis=0)
         middle = np.array([e.mean for e in loss])
         half = np.nan_to_num([e.half for e in loss], posinf=0.0)
-        style = {"color": COLOURS[arm], "label": LABELS[arm]}
-        ax.plot(x, middle, marker=MARKERS[arm], markersize=4, **style)
+        ax.plot(x, middle, marker=MARKERS[arm], markersize=4, color=COLOURS[arm], label=LABELS[arm])
         ax.fill_between(x, middle - half, middle + half, color=COLOURS[arm], alpha=0.2, lw=0)
     _zoom(ax, comparison)
     clock = "CPU seconds" if comparison.device == "cpu" else "seconds"
@@ -115,8 +114,7 @@ def expert_loads(comparison: Comparison, block: int = 0, ax: Axes | None = None)
         spread = np.std(shares, axis=0)
         dead = np.mean([point.dead[block] for point in points])
         label = f"{LABELS[arm] if arm == 'control' else 'sparse, balanced'}: {dead:.1f} dead"
-        bars = {"color": COLOURS[arm], "label": label, "capsize": 2, "ecolor": "#444444"}
-        ax.bar(x, [100 * e.mean for e in found], 0.4, yerr=100 * spread, **bars)
+        ax.bar(x, [100 * e.mean for e in found], 0.4, yerr=100 * spread, color=COLOURS[arm], label=label, capsize=2, ecolor="#444444")
     ax.axhline(100 / len(found), color="grey", lw=1, ls="--", label="an even share")
     ax.set(xlabel="expert, busiest first", ylabel="share of the choices (%)", ylim=(0, None))
     title = f"Load of the experts of block {block} after {comparison.control_steps} steps"
@@ -145,4 +143,4 @@ def _done(ax: Axes) -> Figure:
     ax.grid(alpha=0.25)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
-    return ax.figure
+    return cast("Figure", ax.figure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -71,7 +71,7 @@ class History:
         return [asdict(point) for point in self.points]
 
     @classmethod
-    def from_list(cls, data: list[Mapping[str, Any]]) -> History:
+    def from_list(cls, data: Iterable[Mapping[str, Any]]) -> History:
         """The history that `to_list` wrote."""
         return cls([_point(item) for item in data])
 

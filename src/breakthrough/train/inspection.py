@@ -143,7 +143,8 @@ class _Run:
         self.optimizer = make_optimizer(model, recipe)
         self.averaged = copy.deepcopy(model)
         self.both = nn.ModuleDict({"now": model, "averaged": self.averaged})
-        self.step, self.train_s, self.losses = 0, 0.0, []
+        self.step, self.train_s = 0, 0.0
+        self.losses: list[float] = []
         self._epoch, self._order = -1, torch.empty(0)
 
     def advance(self, on_step: Callable[[int], None] | None, bar: tqdm) -> None:
@@ -209,8 +210,7 @@ class _Run:
 
     def identity(self) -> dict[str, Any]:
         """What has to be equal for one run to go on as the other."""
-        facts = {"model": self.model.config.to_dict(), "recipe": self.recipe.to_dict()}
-        facts |= {"seed": self.seed, "pictures": self.digest}
+        facts = {"model": self.model.config.to_dict(), "recipe": self.recipe.to_dict(), "seed": self.seed, "pictures": self.digest}
         return json.loads(json.dumps(facts))  # as it is read back: lists, no tuples
 
 

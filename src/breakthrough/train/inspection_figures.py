@@ -7,8 +7,8 @@ are 95% confidence intervals over seeds, from Student's t; every seed is a dot.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -40,9 +40,9 @@ def accuracy_bars(
     for row, name in enumerate(found.runs):
         for i, test in enumerate(tests):
             at = row + (i - (len(tests) - 1) / 2) * thick
-            style = {"color": COLOURS[i % 5], "hatch": HATCHES[i % 5], "edgecolor": "white"}
             value = found.accuracy(name, test)
-            ax.barh(at, 100 * value.mean, 0.92 * thick, label=_label(labels, test) if not row else None, **style)
+            ax.barh(at, 100 * value.mean, 0.92 * thick, label=_label(labels, test) if not row else None,
+                    color=COLOURS[i % 5], hatch=HATCHES[i % 5], edgecolor="white")
             ax.errorbar(100 * value.mean, at, xerr=_half(value), color=INK, capsize=3, lw=1.2)
             ax.plot(100 * np.array(value.values), [at] * len(value.values), ".", color="black", ms=4)
             end = 100 * max(value.mean, *value.values) if not math.isfinite(value.half) else 100 * value.mean + _half(value)
@@ -79,7 +79,7 @@ def confusion_matrix(found: Inspections, name: str, test: str, ax: Axes | None =
         f"Table: what was said of each class, per cent, trained on {name}, tested on {test}; {accuracy:.0f}% right in all. Right by class: "
         + amounts({label.replace("_", " "): share[i, i] for i, label in enumerate(found.classes)}, "{:.0f}%") + "."
     )
-    return describe(ax.figure, said)
+    return describe(cast("Figure", ax.figure), said)
 
 
 def accuracy_by_count(
@@ -95,8 +95,8 @@ def accuracy_by_count(
     sizes = np.array([found.sizes[name] for name in names])
     for i, test in enumerate(tests):
         values = [found.accuracy(name, test) for name in names]
-        style = {"color": COLOURS[i % 5], "marker": MARKERS[i % 5], "capsize": 3, "label": _label(labels, test)}
-        ax.errorbar(sizes, [100 * v.mean for v in values], yerr=[_half(v) for v in values], ms=5, **style)
+        ax.errorbar(sizes, [100 * v.mean for v in values], yerr=[_half(v) for v in values], ms=5,
+                    color=COLOURS[i % 5], marker=MARKERS[i % 5], capsize=3, label=_label(labels, test))
         seeds = [(size, 100 * x) for size, value in zip(sizes, values) for x in value.values]
         ax.plot(*zip(*seeds), ".", color=COLOURS[i % 5], alpha=0.5, ms=4)
     _chance(ax.axhline, found)
@@ -128,7 +128,7 @@ def _label(labels: Mapping[str, str] | None, name: str) -> str:
     return (labels or {}).get(name, name)
 
 
-def _chance(line: object, found: Inspections) -> None:
+def _chance(line: Callable[..., object], found: Inspections) -> None:
     line(100 / len(found.classes), color=GREY, lw=1, ls="--", zorder=0)
 
 
@@ -138,9 +138,9 @@ def _seeds(found: Inspections) -> str:
     return f"{len(found.seeds)} seeds (dots), 95% intervals; dashed: chance"
 
 
-def _done(ax: Axes, axis: str) -> Figure:
+def _done(ax: Axes, axis: Literal["both", "x", "y"]) -> Figure:
     ax.grid(axis=axis, alpha=0.25)
     ax.set_axisbelow(True)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
-    return ax.figure
+    return cast("Figure", ax.figure)

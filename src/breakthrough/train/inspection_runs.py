@@ -158,12 +158,13 @@ def _finish(jobs: list[Job], workers: int, bar: tqdm) -> list[dict[str, Any]]:
     unique = {job["path"]: job for job in jobs}  # two sets may hold the same pictures
     left = [job for path, job in unique.items() if not _measured(found[path], job)]
     trained = sum(found[job["path"]] is not None for job in jobs)
-    bar.update(trained * bar.total // len(jobs))
+    steps = bar.total or 0
+    bar.update(trained * steps // len(jobs))
     if left:
         results = run_all(f"{__name__}:inspect_run", left, min(workers, len(left)), bar.update)
         found |= {job["path"]: result for job, result in zip(left, results)}
-    bar.update(bar.total - bar.n)
-    return [found[job["path"]] for job in jobs]
+    bar.update(steps - bar.n)
+    return [result for job in jobs if (result := found[job["path"]]) is not None]
 
 
 def _kept(job: Job) -> dict[str, Any] | None:

@@ -96,7 +96,8 @@ class InspectorConfig:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> InspectorConfig:
         """The configuration that `to_dict` wrote."""
-        return cls(**{name: tuple(x) if isinstance(x, list) else x for name, x in data.items()})
+        plain: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in data.items()}
+        return cls(**plain)
 
 
 class Residual(nn.Module):
@@ -187,10 +188,9 @@ class Inspector(nn.Module):
 
         Raises: ArtifactError when the weights are not those of the configuration
         """
-        if isinstance(config, (str, Path)):
-            config = json.loads(Path(config).read_text(encoding="utf-8"))
+        data = json.loads(Path(config).read_text(encoding="utf-8")) if isinstance(config, (str, Path)) else config
         weights = load_file(tensors) if isinstance(tensors, (str, Path)) else dict(tensors)
-        model = cls(InspectorConfig.from_dict(config))
+        model = cls(InspectorConfig.from_dict(data))
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:
@@ -264,4 +264,5 @@ def _initialize(model: Inspector, generator: torch.Generator | None) -> None:
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
     nn.init.normal_(model.head.weight, std=model.head.in_channels**-0.5, generator=generator)
-    nn.init.zeros_(model.head.bias)
+    if model.head.bias is not None:
+        nn.init.zeros_(model.head.bias)

@@ -77,6 +77,9 @@ class Attention(nn.Module):
     Source: Vaswani et al. 2017; Su et al. 2021 for the positions
     """
 
+    cos: Tensor
+    sin: Tensor
+
     def __init__(self, config: LanguageConfig, generator: torch.Generator | None = None) -> None:
         super().__init__()
         d = config.d_model
@@ -114,6 +117,7 @@ class Block(nn.Module):
         self.attention_norm = nn.RMSNorm(config.d_model, eps=1e-6)
         self.attention = Attention(config, generator)
         self.ffn_norm = nn.RMSNorm(config.d_model, eps=1e-6)
+        self.ffn: SparseMoE | SwiGLU
         if isinstance(config.ffn, MoEConfig):
             self.ffn = SparseMoE(config.ffn, generator=generator)
         else:
@@ -220,10 +224,9 @@ class ByteLM(nn.Module):
 
         Raises: ArtifactError when the weights are not those of the configuration
         """
-        if isinstance(config, (str, Path)):
-            config = json.loads(Path(config).read_text(encoding="utf-8"))
+        data = json.loads(Path(config).read_text(encoding="utf-8")) if isinstance(config, (str, Path)) else config
         weights = load_file(tensors) if isinstance(tensors, (str, Path)) else dict(tensors)
-        model = cls(LanguageConfig.from_dict(config))
+        model = cls(LanguageConfig.from_dict(data))
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:

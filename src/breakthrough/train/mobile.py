@@ -100,7 +100,7 @@ class MobileNetConfig:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> MobileNetConfig:
         """The configuration that `to_dict` wrote."""
-        plain = {name: tuple(x) if isinstance(x, list) else x for name, x in data.items()}
+        plain: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in data.items()}
         stages = (stage if isinstance(stage, Stage) else Stage(**stage) for stage in plain["stages"])
         return cls(**plain | {"stages": tuple(stages)})
 

@@ -13,7 +13,7 @@ import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -84,9 +84,9 @@ class Pictures:
     def digest(self) -> str:
         """What makes this set this set: a hash of its pictures, labels and classes."""
         found = hashlib.sha256(repr((self.classes, self.images.shape)).encode())
-        found.update(np.ascontiguousarray(self.images))
+        found.update(np.ascontiguousarray(self.images).data)
         for array in (self.labels, self.parts):
-            found.update(b"" if array is None else np.ascontiguousarray(array))
+            found.update(b"" if array is None else np.ascontiguousarray(array).data)
         return found.hexdigest()[:16]
 
     def take(self, indices: Any) -> Pictures:
@@ -123,7 +123,7 @@ class Pictures:
     def save(self, path: str | Path, *, compressed: bool = False) -> None:
         """Write the set as npz; compressed, rendered pictures take a tenth of the room and four times as long."""
         with files.aside(Path(path)) as aside:
-            arrays = {"images": self.images, "labels": self.labels, "scenes": self.scenes}
+            arrays: dict[str, Any] = {"images": self.images, "labels": self.labels, "scenes": self.scenes}
             arrays |= {} if self.parts is None else {"parts": self.parts}
             (np.savez_compressed if compressed else np.savez)(aside, classes=np.array(self.classes), **arrays)
 
@@ -226,10 +226,10 @@ class Augmenter:
         cos, sin = angle.cos() * zoom.exp(), angle.sin() * zoom.exp()
         rows = torch.stack((cos * mirror, -sin, 2 * dx, sin * mirror, cos, 2 * dy), 1)  # (B, 6)
         grid = _grid(rows.to(x.device).view(b, 2, 3), x.shape[2], x.shape[3])
-        options = {"padding_mode": "border", "align_corners": False}
+        sampled = partial(F.grid_sample, grid=grid, padding_mode="border", align_corners=False)
         if parts is not None:
-            parts = F.grid_sample(parts[:, None].float(), grid, mode="nearest", **options)[:, 0].to(torch.uint8)
-        return F.grid_sample(x, grid, **options), parts
+            parts = sampled(parts[:, None].float(), mode="nearest")[:, 0].to(torch.uint8)
+        return sampled(x), parts
 
     def _blurred(self, x: Tensor, generator: torch.Generator) -> Tensor:
         if not self.config.blur:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from breakthrough.errors import ConfigError, expected
 from breakthrough.moe import MoEConfig, cost
 from breakthrough.train.corpus import VOCABULARY
 from breakthrough.train.language import LanguageConfig
@@ -90,6 +91,8 @@ def equal_flops_hidden(config: MoEConfig) -> int:
 def arms(profile: Profile) -> dict[str, tuple[LanguageConfig, TrainConfig]]:
     """The model and the training of each arm; the dense one still without its extra steps."""
     moe, training = profile.model, profile.training
+    if not isinstance(moe.ffn, MoEConfig):
+        raise ConfigError(expected("a profile with sparse layers", f"a width of {moe.ffn}"))
     dense = replace(moe, ffn=equal_flops_hidden(moe.ffn))
     control = replace(training, balance=0.0, steps=profile.control_steps)
     return {"moe": (moe, training), "dense": (dense, training), "control": (moe, control)}

@@ -86,23 +86,23 @@ def _parsed(text: str) -> ast.expr:
 
 def _value(node: ast.expr, values: Mapping[str, float]) -> float:
     match node:
-        case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
-            return node.value
+        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+            return number
         case ast.Name() if node.id in values:
             return values[node.id]
         case ast.BinOp() if type(node.op) in _SIGNS:
             return _SIGNS[type(node.op)](_value(node.left, values), _value(node.right, values))
         case ast.UnaryOp() if type(node.op) in _SIGNS:
             return _SIGNS[type(node.op)](_value(node.operand, values))
-        case ast.Call(func=ast.Name()) if node.func.id in _CALLS and node.args and not node.keywords:
+        case ast.Call(func=ast.Name(id=name)) if name in _CALLS and node.args and not node.keywords:
             first, *more = (_value(one, values) for one in node.args)
-            match node.func.id:
+            match name:
                 case "round":
                     return round(first, *(int(one) for one in more[:1]))
                 case "sqrt" if not more:
                     return math.sqrt(first)
                 case "min" | "max":
-                    return _CALLS[node.func.id]([first, *more])
+                    return _CALLS[name]([first, *more])
     raise ConfigError(expected("names of figures, numbers, + - * /, round, min, max or sqrt", ast.unparse(node)))
 
 

@@ -27,6 +27,7 @@ Units:  scores as a share of a criterion's points, 0 to 1
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -145,7 +146,8 @@ def combine(reviews: Reviews, weights: np.ndarray, generator: np.random.Generato
     if not 0 <= burn_in < sweeps:
         raise InputError(expected("a burn-in below the number of sweeps", f"{burn_in} of {sweeps}"))
     state = _State(reviews, priors or Priors(), generator, effort)
-    kept, sums = [], None
+    kept: list[np.ndarray] = []
+    sums: tuple[Any, ...] = ()  # arrays and numbers, as they stand in `parts`
     for sweep in range(sweeps):
         state.sweep()
         if sweep < burn_in:
@@ -153,7 +155,7 @@ def combine(reviews: Reviews, weights: np.ndarray, generator: np.random.Generato
         clipped = state.true.clip(0, 1)
         kept.append(clipped @ weights)
         parts = (clipped, state.bias, state.tau**-0.5, state.effort, state.chance, *state.spreads())
-        sums = parts if sums is None else tuple(total + part for total, part in zip(sums, parts, strict=True))
+        sums = tuple(total + part for total, part in zip(sums, parts, strict=True)) if sums else parts
     criteria, bias, noise, effort_, made, mean, own, quality, impression, spread = (total / len(kept) for total in sums)
     low, high = np.quantile(kept, (0.05, 0.95), axis=0)
     population = Population(mean, own, float(quality), float(impression), float(spread))
@@ -162,6 +164,10 @@ def combine(reviews: Reviews, weights: np.ndarray, generator: np.random.Generato
 
 class _State:
     """One sample of everything that is not known."""
+
+    kappa: np.ndarray | float
+    gamma: np.ndarray | float
+    eta: np.ndarray | float
 
     def __init__(self, reviews: Reviews, priors: Priors, generator: np.random.Generator, effort: bool) -> None:
         self.data, self.priors, self.draw, self.with_effort = reviews, priors, generator, effort

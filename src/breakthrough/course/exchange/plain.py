@@ -83,7 +83,7 @@ class _Decoder:
             return [self.decode(part, depth + 1) for part in data]
         if not isinstance(data, dict):
             return data
-        kind = next(iter(data), None)
+        kind = next(iter(data), "")
         read: Callable[[dict[str, Any], int], Any] | None = {
             _TUPLE: self._tuple, _DICT: self._dict, _FLOAT: self._float, _NUMPY: self._array, _TORCH: self._array}.get(kind)
         if read is None:

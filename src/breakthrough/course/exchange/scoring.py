@@ -82,7 +82,8 @@ def score(handed: Handed, specimens: Sequence[Specimen], rubric: Rubric, of: flo
 
 
 def _items(one: Specimen, review: Review, rubric: Rubric) -> list[Item]:
-    found, left = [], {}
+    found: list[Item] = []
+    left: dict[str, Finding] = {}
     alarms = []
     for finding in review.findings:
         if finding.exercise in left:  # the first one counts: trying every kind is guessing

@@ -58,7 +58,7 @@ class Specimen(Work):
     key: Key = Key((), {})
 
 
-def make(module: str, seed: int, rubric: Rubric | None = None) -> tuple[Specimen, Specimen, Specimen]:
+def make(module: str, seed: int, rubric: Rubric | None = None) -> tuple[Specimen, ...]:
     """Three specimens of a module, by its id: one faultless, at least one with a flaw in its experiment.
 
     Raises: UnknownNameError for a module without a rubric; ConfigError for one without mistakes to plant
@@ -70,7 +70,8 @@ def make(module: str, seed: int, rubric: Rubric | None = None) -> tuple[Specimen
     with_flaw = {place for place in range(len(NAMES)) if place != sound}
     in_experiment = lot.choice([with_flaw, {lot.choice(sorted(with_flaw))}])
     flaws = lot.sample(rubric.account.flaws, len(NAMES))
-    made, used = [], set()
+    made: list[Specimen] = []
+    used: set[str] = set()
     for place, name in enumerate(NAMES):
         plants = _plants(names, lot.choice(CODE_FLAWS), used, lot) if place in with_flaw else []
         made.append(_specimen(name, names, plants, flaws[place] if place in in_experiment else None, rubric, lot))

@@ -37,7 +37,8 @@ def _one(source: str, stub: str, there: frozenset[str]) -> str:
     lines: list[str | None] = list(source.splitlines())
     for node in tree.body:
         if isinstance(node, (ast.Import, ast.ImportFrom)) and {ast.unparse(alias) for alias in node.names} <= there:
-            lines[node.lineno - 1:node.end_lineno] = [None] * (node.end_lineno - node.lineno + 1)
+            last = node.end_lineno or node.lineno
+            lines[node.lineno - 1:last] = [None] * (last - node.lineno + 1)
         elif header is not None and isinstance(node, ast.FunctionDef) and node.body[0].lineno > node.lineno and (
                 node.name, _parameters(node)) == header[:2]:
             place = slice(node.lineno - 1, _first_line(node))
@@ -64,7 +65,7 @@ def _parameters(node: ast.FunctionDef) -> list[str]:
 def _first_line(node: ast.FunctionDef) -> int:
     """How many lines of the file end before the body, the docstring counted as header."""
     if ast.get_docstring(node) is not None:
-        return node.body[0].end_lineno
+        return node.body[0].end_lineno or node.body[0].lineno
     return node.body[0].lineno - 1
 
 

@@ -28,11 +28,11 @@ def findings(found: Round, handed: Mapping[str, Handed], specimens: Sequence[Spe
 
     Raises: BreakthroughError when the processes fail
     """
-    jobs = []
+    jobs: list[dict[str, Any]] = []
     for packet in found.packets:
         given = handed.get(packet.reviewer)
-        for handout in packet.handouts if given else ():
-            review = given.of(handout.name) if handout.calibrates else None
+        for handout in packet.handouts:
+            review = given.of(handout.name) if given and handout.calibrates else None
             if review is not None:
                 one = replace(specimens[handout.specimen], name=handout.name)
                 mine = Handed(module=found.module, packet=packet.token, reviews=(review,))

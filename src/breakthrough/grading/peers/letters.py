@@ -50,8 +50,8 @@ class Letters:
         self.got: dict[str, list[Review]] = defaultdict(list)
         for packet in found.packets:
             given = self.handed.get(packet.reviewer)
-            for one in packet.handouts if given else ():
-                if review := given.of(one.name):
+            for one in packet.handouts:
+                if given and (review := given.of(one.name)):
                     self.got[one.author].append(review)
 
     def to(self, student: str) -> Letter:

@@ -41,8 +41,8 @@ def of(found: Round, handed: Mapping[str, Handed], keys: Sequence[Mapping[str, i
     rows: list[tuple[int, int, list[float]]] = []
     for packet in found.packets:
         given = handed.get(packet.reviewer)
-        for handout in packet.handouts if given else ():
-            review = given.of(handout.name)
+        for handout in packet.handouts:
+            review = given.of(handout.name) if given else None
             if review is not None and set(review.ratings) & set(criteria):
                 place = len(authors) + handout.specimen if handout.calibrates else number[handout.author]
                 rows.append((place, who[packet.reviewer], [_share(review.ratings.get(name)) for name in criteria]))
