@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -138,8 +138,12 @@ def _filled(text: str, messages: Catalogue, whole: bool) -> str | None:
         if found and not (whole and any(": " in value for value in found.groups())):
             # a value may be a message of its own ("the output")
             values = {place: _said(found[f"v{i}"], messages) for i, place in enumerate(one.places)}
-            return _spaced(PLACE.sub(lambda place, values=values: values.get(place[0], place[0]), one.translation))
+            return _spaced(_set_in(one.translation, values))
     return None
+
+
+def _set_in(template: str, values: Mapping[str, str]) -> str:
+    return PLACE.sub(lambda place: values.get(place[0], place[0]), template)
 
 
 def _spaced(text: str) -> str:
