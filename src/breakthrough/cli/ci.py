@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,7 +73,8 @@ def _tried(step: str, plan: Plan, modules: Sequence[Module], only: set[str] | No
 
     print(f"== {step}", flush=True)
     try:
-        return {"run": _run, "validate": _validate, "gate": _gate}[step](plan, modules, only, jobs)
+        steps: dict[str, Callable[..., Suite]] = {"run": _run, "validate": _validate, "gate": _gate}
+        return steps[step](plan, modules, only, jobs)
     except InputError:
         raise
     except BreakthroughError as error:
