@@ -67,7 +67,7 @@ def of_onnx(path: str) -> Callable[[np.ndarray], np.ndarray]:
 
 def of_tvm(folder: str) -> Callable[[np.ndarray], np.ndarray]:
     """A compiled net by TVM's runtime alone, with what that requires: tvm_ffi loads ml_dtypes only where others brought it."""
-    sys.modules["ml_dtypes"] = None  # type: ignore[assignment]
+    sys.modules["ml_dtypes"] = None  # type: ignore[assignment]  # None there means: not to be imported
     from breakthrough.deploy.runtime import Engine
 
     return Engine(folder)

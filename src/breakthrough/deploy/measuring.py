@@ -81,8 +81,8 @@ class Measuring:
         if self._process is None:
             self._start()
         try:
-            self._process.stdin.write(json.dumps(job) + "\n")  # type: ignore[union-attr]
-            self._process.stdin.flush()  # type: ignore[union-attr]
+            self._process.stdin.write(json.dumps(job) + "\n")  # type: ignore[union-attr]  # it was started with pipes
+            self._process.stdin.flush()  # type: ignore[union-attr]  # it was started with pipes
         except OSError as error:
             raise self._died("the worker closed its input") from error
 
@@ -92,25 +92,25 @@ class Measuring:
         except queue.Empty:
             raise self._died(f"stopped after {limit_s:g} s") from None
         if line is None:
-            code = self._process.wait()  # type: ignore[union-attr]
+            code = self._process.wait()  # type: ignore[union-attr]  # it was started with pipes
             raise self._died(f"killed by signal {-code}" if code < 0 else f"the worker ended with status {code}")
         return json.loads(line)
 
     def _start(self) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TVM_NUM_THREADS": "1", "PYTHONPATH": _python_path()}
-        log = open(Path(self._folder.name) / "log", "ab")  # type: ignore[union-attr]  # noqa: SIM115 - closed two lines on
+        log = open(Path(self._folder.name) / "log", "ab")  # type: ignore[union-attr]  # made before the process  # noqa: SIM115 - closed two lines on
         with log:
             self._process = subprocess.Popen(
                 self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True
             )
         self._answers = queue.SimpleQueue()
         threading.Thread(target=_read, args=(self._process, self._answers), daemon=True).start()
-        path = str(Path(self._folder.name) / "tasks.json")  # type: ignore[union-attr]
+        path = str(Path(self._folder.name) / "tasks.json")  # type: ignore[union-attr]  # made before the process
         try:
             self._send({"kind": "open", "module_path": path, "target": _target_dict(self._target)})
             self._receive(START_LIMIT_S)
         except WorkerDied as error:
-            tail = (Path(self._folder.name) / "log").read_text(errors="replace")[-800:]  # type: ignore[union-attr]
+            tail = (Path(self._folder.name) / "log").read_text(errors="replace")[-800:]  # type: ignore[union-attr]  # made before the process
             raise BreakthroughError(expected("a tuning worker that starts", f"{error}\n{tail}")) from error
 
     def _died(self, why: str) -> WorkerDied:
@@ -134,7 +134,7 @@ class Measuring:
 
 
 def _read(process: subprocess.Popen[str], answers: queue.SimpleQueue[str | None]) -> None:
-    for line in process.stdout:  # type: ignore[union-attr]
+    for line in process.stdout:  # type: ignore[union-attr]  # it was started with pipes
         answers.put(line)
     answers.put(None)
 

@@ -201,7 +201,7 @@ def _ffi() -> Any:
     """tvm_ffi, without torch unless it is there already: it would import it, and with it 200 MB."""
     absent = "torch" not in sys.modules
     if absent:
-        sys.modules["torch"] = None  # type: ignore[assignment]
+        sys.modules["torch"] = None  # type: ignore[assignment]  # None there means: not to be imported
     try:
         import tvm_ffi
     finally:

@@ -62,7 +62,7 @@ def bytes_fault(named: object, most_bytes: int, count: int | None = None) -> str
     """Why a record is not so many pieces of bytes within a size, or None."""
     if named is None:
         return f"no bytes: {expected('a record of bytes', 'none')}"
-    values = list(named.values())  # type: ignore[attr-defined]
+    values = list(named.values())  # type: ignore[attr-defined]  # what came is looked at before
     if not all(isinstance(value, bytes) for value in values) or (count is not None and len(values) != count):
         return f"wrong shape: {expected(f'{count} pieces of bytes', len(values))}"
     total = sum(map(len, values))

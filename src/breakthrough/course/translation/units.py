@@ -88,7 +88,7 @@ def skeleton(source: str) -> str:
     tree = ast.parse(_plain(source))
     for node in ast.walk(tree):
         if _documented(node):
-            node.body = node.body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+            node.body = node.body[1:] or [ast.Pass()]  # type: ignore[attr-defined]  # only what has a docstring comes here
     return ast.dump(tree)
 
 
@@ -158,7 +158,7 @@ def _docstrings(source: str, tree: ast.Module) -> Iterator[_Edit]:
     for node in ast.walk(tree):
         if not _documented(node):
             continue
-        text = node.body[0]  # type: ignore[attr-defined]
+        text = node.body[0]  # type: ignore[attr-defined]  # only what has a docstring comes here
         top, bottom = text.lineno - 1, text.end_lineno - 1
         hidden = sum(at < top for at in solutions) % 2 == 1
         left = len(lines[top].encode()[: text.col_offset].decode())
