@@ -4,11 +4,22 @@ SHELL := bash
 VENV := .venv
 BIN := $(VENV)/bin
 HASH := $(shell cat pyproject.toml | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c1-16)
-STAMP := $(VENV)/.installed-$(HASH)
 ARGS ?=
+PIP = $(BIN)/python -m pip install --disable-pip-version-check
+# LOCKED=cpu or LOCKED=cuda: the versions of locks/, their hashes compared; otherwise the newest that pyproject.toml allows
+LOCKED ?=
+LOCK := $(LOCKED:%=locks/%.txt)
+ifneq ($(LOCK),$(wildcard $(LOCK)))
+$(error expected LOCKED=cpu or LOCKED=cuda, got LOCKED=$(LOCKED))
+endif
+ifdef LOCK
+STAMP := $(VENV)/.installed-$(HASH)-$(LOCKED)-$(shell cat locks/common.txt $(LOCK) | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c1-16)
+else
+STAMP := $(or $(firstword $(wildcard $(VENV)/.installed-$(HASH)*)),$(VENV)/.installed-$(HASH))
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab docs zh release clean
+.PHONY: help setup run test lab docs zh release clean lock latest
 .SHELLFLAGS := -euo pipefail -c
 
 help: ## this list
@@ -38,6 +49,12 @@ zh: $(STAMP) ## 中文: JupyterLab on zh/notebooks/00_start.ipynb
 docs: $(STAMP) ## the static site, build/docs/index.html
 	@$(BIN)/breakthrough docs $(ARGS)
 
+lock: $(STAMP) ## locks/ from what is installed
+	@$(BIN)/breakthrough lock $(ARGS)
+
+latest: $(STAMP) ## each dependency at its newest version, tests by room, build/latest/report.md
+	@$(BIN)/breakthrough latest $(ARGS)
+
 release: $(STAMP) ## labs/ from solutions/
 	@$(BIN)/breakthrough release $(ARGS)
 
@@ -54,7 +71,7 @@ $(STAMP): pyproject.toml
 	@test -x $(BIN)/python && $(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null \
 	  || { echo "making $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "installing the course and its packages: a few minutes the first time"
-	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[all]' | while IFS= read -r line; do \
+	@{ $(if $(LOCK),$(PIP) --no-deps --require-hashes -r $(LOCK) && $(PIP) --no-deps --no-build-isolation -e .,$(PIP) -e '.[all]'); } | while IFS= read -r line; do \
 	  case $$line in Collecting*|*Downloading*|Building*|Installing*) \
 	    if [[ -t 1 ]]; then printf '\r\033[K  %s' "$${line:0:76}"; elif [[ $$line == Installing* ]]; then echo "installing packages"; fi;; \
 	  esac; done; echo

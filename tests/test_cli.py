@@ -56,7 +56,7 @@ def test_the_list_of_commands_is_not_cut(capsys):
     (["check", "02"], 2, "expected a module that is built, got 02_later, in preparation; try 01_toy"),
     (["run", "--profile", "tinny"], 2, "expected a profile out of tiny, quick, full, got 'tinny'; try tiny"),
     (["check", "01", "--profile", "tinny"], 2, "breakthrough release 01_toy"),
-    (["progres"], 2, "expected the name of a known command, got 'progres'; try progress"),
+    (["progres"], 2, "expected the name of a known command, got 'progres'; try progress"),  # codespell:ignore progres
     (["hint"], 2, "expected an exercise, got none; try breakthrough hint start.softmax"),
     (["run", "02"], 2, "expected a module that is built, got 02_later, in preparation"),
     (["run", "--profile", "fast"], 2, "expected a profile out of tiny, quick, full, got 'fast'"),
@@ -86,7 +86,7 @@ def test_debug_shows_where_an_error_came_from(course_folder):
 
 
 def test_unknown_commands_and_options_are_wrong_input(course_folder, capsys):
-    assert run("runn") == 2
+    assert run("runn") == 2  # codespell:ignore runn
     assert run("run", "--proffile", "tiny") == 2
     assert "--profile" in capsys.readouterr().err
 

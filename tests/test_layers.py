@@ -21,10 +21,11 @@ MAY_IMPORT = {
     "course": set(),
     "grading": {"course"},
     "capstone": SUBJECTS,
-    "cli": {"course", "grading", "capstone"},
+    "upkeep": set(),
+    "cli": {"course", "grading", "capstone", "upkeep"},
 }
 BY_NAME_WHERE_RUN = {"course": {"exercises"}, "grading": {"exercises"}, "cli": {"exercises", "scenes", "federated", "quant", "deploy", "capstone"}}  # inside functions only
-LIGHT = {"course", "grading", "cli"}
+LIGHT = {"course", "grading", "cli", "upkeep"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "lib", "stuff"}
 LABELS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 ACTS = {"print", "open", "exec", "eval", "input", "manual_seed", "seed", "mkdir", "makedirs", "write_text", "write_bytes",

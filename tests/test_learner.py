@@ -62,7 +62,7 @@ def test_what_was_set_wrongly_names_its_place(alone, monkeypatch):
 
 
 def test_two_ways_to_write_a_letter_are_one_id():
-    assert learner.cleaned("Noe\u0308l") == learner.cleaned("No\u00ebl")
+    assert learner.cleaned("Noe\u0308l") == learner.cleaned("No\u00ebl")  # codespell:ignore noe
 
 
 def test_the_command_shows_sets_and_says_what_was(alone, capsys, monkeypatch):

@@ -63,7 +63,7 @@ def test_an_old_format(tmp_path):
 
 
 def test_a_misspelled_tag(tmp_path):
-    only(tmp_path, good(("markdown", "x", {"tags": ["anwser"]})), "got 'anwser'")
+    only(tmp_path, good(("markdown", "x", {"tags": ["anwser"]})), "got 'anwser'")  # codespell:ignore anwser
 
 
 def test_code_that_is_no_python(tmp_path):

@@ -254,4 +254,4 @@ def test_ranges_that_are_none_are_refused(net):
     with pytest.raises(InputError, match="at least a batch"):
         calibrate(net[2], [])
     with pytest.raises(UnknownNameError, match="percentile"):
-        calibrate(net[2], [net[1]], method="percentil")
+        calibrate(net[2], [net[1]], method="percentil")  # codespell:ignore percentil

@@ -41,7 +41,7 @@ def test_run_refuses_other_inputs():
     with pytest.raises(ConfigError, match="contents of scenes, got nothing"):
         run("train", {})
     with pytest.raises(ConfigError, match="stage's name"):
-        run("trian", {})
+        run("trian", {})  # codespell:ignore trian
 
 
 def test_a_list_that_run_was_not_called_for_is_refused():

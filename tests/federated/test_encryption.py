@@ -155,7 +155,7 @@ def test_an_exact_decryption_beside_its_ciphertext_gives_the_secret_key_away(sma
         cipher = files.load(seal.Ciphertext(), Chunk.from_bytes(chunks[0]).body, "a ciphertext")
         plain, key = seal.Plaintext(), files.load(seal.SecretKey(), own.secret, "a secret key")
         seal.CKKSEncoder(files.context).encode(pack(handed_out), own.parameters.scale, plain)
-        (prime,) = (m.value() for m in files.context.first_context_data().parms().coeff_modulus())
+        (prime,) = (m.value() for m in files.context.first_context_data().parms().coeff_modulus())  # codespell:ignore parms
         array, true = cipher.dyn_array(), key.data()
         found = [(plain.data(i) - array.at(i)) * pow(array.at(size + i), -1, prime) % prime for i in range(size)]
         assert found == [true.data(i) for i in range(size)]

@@ -49,7 +49,7 @@ def test_accuracy_rises_and_stands_in_the_history(home):
     assert history.rounds[3].local["accuracy"] > 0.5 and not history.rounds[2].local
     assert history.rounds[0].names == (0, 1, 2, 3) and history.rounds[0].weight == 240
     with pytest.raises(UnknownNameError, match="accuracy"):
-        history.series("acuracy")
+        history.series("acuracy")  # codespell:ignore acuracy
 
 
 @pytest.mark.parametrize("protection", ["masked", "encrypted"])

@@ -186,7 +186,7 @@ def test_markdown_without_markup_stays(text):
 
 
 @pytest.mark.parametrize("text", [
-    *payloads(), "[x](javascript:alert(1))", "[x](java&#115;cript:alert(1))", "![x](attachment:none)", "[x]: javascript:alert(1)\n\n[x]", r"$\href{javascript:alert(1)}{x}$",
+    *payloads(), "[x](javascript:alert(1))", "[x](java&#115;cript:alert(1))", "![x](attachment:none)", "[x]: javascript:alert(1)\n\n[x]", r"$\href{javascript:alert(1)}{x}$",  # codespell:ignore cript
     "```mermaid\nx\n```", "a ~~~~~~ b\n\n<script>1</script>", "![x](data:text/html,x)"])
 def test_markdown_that_could_act_is_shown_as_source(text):
     shown = safe_markdown(text)

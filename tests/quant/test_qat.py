@@ -128,7 +128,7 @@ def test_fine_tuning_wins_back_what_two_bits_lost(learn):
 def test_bad_input():
     model = Toy()
     with pytest.raises(UnknownNameError, match="first.weight"):
-        prepare(model, {"first.wieght": FourBit()})
+        prepare(model, {"first.wieght": FourBit()})  # codespell:ignore wieght
     with pytest.raises(ConfigError, match="prepare"):
         convert(model)
     prepare(model, TOY)

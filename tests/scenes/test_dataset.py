@@ -224,7 +224,7 @@ def test_ranges_of_ones_own_are_kept_in_the_manifest(tmp_path):
     ({"shots": 0}, ConfigError, "shots of at least 1"),
     ({"size": 4}, ConfigError, "size of at least 8"),
     ({"renderer": "tinny"}, UnknownNameError, "renderer, got 'tinny'; try tiny"),
-    ({"ranges": "alll"}, UnknownNameError, "a known set of ranges, got 'alll'; try all"),
+    ({"ranges": "alll"}, UnknownNameError, "a known set of ranges, got 'alll'; try all"),  # codespell:ignore alll
 ])
 def test_wrong_settings_are_refused(wrong, error, said):
     with pytest.raises(error, match=said):

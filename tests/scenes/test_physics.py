@@ -112,7 +112,7 @@ def test_a_part_out_of_view_is_named(simulator):
 
 def test_a_missing_mesh_is_named(simulator):
     with pytest.raises(UnknownNameError, match="known mesh, got 'blok'; try block"):
-        simulator.settle(with_body(scene(), mesh="blok"))
+        simulator.settle(with_body(scene(), mesh="blok"))  # codespell:ignore blok
 
 
 def test_poses_start_where_the_spec_says():

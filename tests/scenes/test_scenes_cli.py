@@ -46,7 +46,7 @@ def test_make_look_export(toys, tmp_path, capsys):
 
 @pytest.mark.parametrize(("arguments", "code", "said"), [
     (["make", "--n", "0", "--out", "{}/new"], 2, "expected n of at least 1, got 0"),
-    (["make", "--ranges", "alll", "--out", "{}/new"], 2, "expected the name of a known set of ranges, got 'alll'; try all"),
+    (["make", "--ranges", "alll", "--out", "{}/new"], 2, "expected the name of a known set of ranges, got 'alll'; try all"),  # codespell:ignore alll
     (["make", "--renderer", "blender", "--out", "{}/new"], 2, "expected the name of a known renderer, got 'blender'"),
     (["make", "--out", "{}"], 2, "expected an empty folder, or a dataset, in"),
     (["look", "{}"], 1, "expected a dataset in"),

@@ -124,7 +124,7 @@ def test_what_was_found_comes_back_from_a_file(here, sets, tests, tmp_path):
     assert Inspections.load(tmp_path / "found.json") == found
     summary = found.summary()
     assert summary["accuracy"]["large"]["line"] == found.accuracy("large", "line").to_dict()
-    for call in (lambda: found.accuracy("smal", "own"), lambda: found.accuracy("small", "lin"), lambda: found.inspector("x"), lambda: found.inspector("small", 9)):
+    for call in (lambda: found.accuracy("smal", "own"), lambda: found.accuracy("small", "lin"), lambda: found.inspector("x"), lambda: found.inspector("small", 9)):  # codespell:ignore smal
         with pytest.raises(UnknownNameError):
             call()
     for path in tmp_path.glob("run-*.safetensors"):

@@ -28,6 +28,7 @@ from breakthrough.cli import (
     scenes,
     serve,
     translate,
+    upkeep,
 )
 from breakthrough.cli.groups import Language, group
 from breakthrough.errors import BreakthroughError, InputError, MissingDependency, expected
@@ -229,7 +230,7 @@ def bench(context: typer.Context, room: Annotated[str, typer.Argument(help="A fi
 
 
 ROOMS = (running.run, continuous.ci, quantize.quantize, compiling.compile, serve.serve, capstones.capstone, capstones.lineage, capstones.leaderboard, cohort.handin, gates.gate,
-         learner.learner, links.links, release.release, translate.translate, ledger.claims, site.docs)
+         learner.learner, links.links, release.release, translate.translate, ledger.claims, site.docs, upkeep.lock, upkeep.latest)
 commands = [*(app.command()(one) for one in ROOMS), app.command(context_settings=lab.PASSING_ON)(lab.lab)]
 
 

@@ -3,7 +3,8 @@
     lock.py      the files in locks/: every package at the version that is tested, with its hashes
     index.py     what the public index knows of a package: versions, files, hashes, requirements
     latest.py    each dependency at its newest version, tests by room, a report
-    rooms.py     which tests a dependency touches
+    overlay.py   an environment laid over this one, for what is newer
+    rooms.py     which tests a dependency touches, and what they did
 
 Nothing here imports torch or a subject room.
 """
