@@ -118,10 +118,10 @@ def test_a_reason_names_the_file(copy, edit):
 
 def test_a_new_module_and_an_unreadable_past_run(copy, edit):
     plan = Plan(syllabus.load(copy))
-    edit("course.yml", "title: Breakthrough", "titel: Breakthrough")
+    edit("course.yml", "title: Breakthrough", "titel: Breakthrough")  # codespell:ignore titel
     git(copy, "commit", "-qam", "cannot be read")
     try:
-        edit("course.yml", "titel:", "title:")
+        edit("course.yml", "titel:", "title:")  # codespell:ignore titel
         decisions = changes.decide(plan, plan.tasks(), "HEAD")
         assert all(one.changed == ("course.yml, unreadable at HEAD",) for one in decisions)
     finally:

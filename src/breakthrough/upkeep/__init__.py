@@ -4,6 +4,7 @@
     index.py     what the public index knows of a package: versions, files, hashes, requirements
     latest.py    each dependency at its newest version, tests by room, a report
     overlay.py   an environment laid over this one, for what is newer
+    hooks.py     what a commit is asked of its files
     rooms.py     which tests a dependency touches, and what they did
 
 Nothing here imports torch or a subject room.

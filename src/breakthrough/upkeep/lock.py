@@ -119,7 +119,7 @@ def read(path: Path) -> Locked:
     found = {one[1]: (one[2], frozenset(re.findall(r"sha256:([0-9a-f]{64})", one[3]))) for one in _LINE.finditer(text)}
     rest = re.sub(r"^(#.*|-r \S+)$", "", _LINE.sub("", text), flags=re.MULTILINE).split()
     if rest or not all(hashes for _, hashes in found.values()):
-        raise InputError(expected("a package with hashes on each line", " ".join(rest)[:200] or "one without", "make lock"), place=str(path))
+        raise InputError(expected(f"a package with hashes on each line of {path.name}", " ".join(rest)[:200] or "one without", "make lock"))
     here: Locked = {canonicalize_name(name): (Version(version), hashes) for name, (version, hashes) in found.items()}
     for one in included:
         here |= one
