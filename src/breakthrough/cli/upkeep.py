@@ -20,7 +20,7 @@ def lock(
     wheel: Annotated[Path | None, typer.Option(help="A wheel of PyTorch's CPU build, for its hash; needed once for each version.", show_default=False)] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; say how what is installed differs.")] = False,
 ) -> None:
-    """Write locks/ from what is installed: every version, with hashes (maintainers).
+    """Write locks/ from what is installed (maintainers).
 
     \b
     The versions are those that are installed here, so run the tests first; the hashes are those of
@@ -46,7 +46,7 @@ def latest(
     room: Annotated[list[str] | None, typer.Option(metavar="ROOM", help="A folder of tests/; may be repeated. Those that import what is newer, unless given.")] = None,
     apart: Annotated[bool, typer.Option("--apart", help="Each dependency in an environment of its own: says which one broke what.")] = False,
 ) -> None:
-    """Try the newest version of every dependency, and say what breaks, by room (maintainers).
+    """Say what the newest versions break (maintainers).
 
     \b
     Bounds and pins of pyproject.toml are lifted. What is newer goes into an environment laid over this
