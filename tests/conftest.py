@@ -21,6 +21,7 @@ def pytest_configure(config):
     os.environ["BREAKTHROUGH_PROGRESS"] = f"{config.own_folder}/progress"
     os.environ["BREAKTHROUGH_ARTIFACTS"] = f"{config.own_folder}/artifacts"
     os.environ["BREAKTHROUGH_LEARNER"] = ""  # the standard questions
+    os.environ["BREAKTHROUGH_LANG"] = "en"
     config.option.loadscopereorder = False  # xdist would begin with the files of many tests
 
 
