@@ -22,6 +22,7 @@ FOLDER = Path(__file__).parent / "languages"
 TEMPLATE = "python-brace-format"  # gettext's own flag for a message with {values} in it
 PLACE = re.compile(r"\{[^{}]*\}")
 HAN = "\u3400-\u9fff"
+_WITHIN = re.compile(rf"(?<=[{HAN}]) (?=[{HAN}])")
 _BETWEEN = re.compile(rf"(?<=[{HAN}])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?=[{HAN}])")
 
 
@@ -120,8 +121,9 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _said(text: str, messages: Catalogue) -> str:
-    if text in messages.texts:
-        return messages.texts[text]
+    for known in (text, text[:1].lower() + text[1:]):  # "Six factories" begins with the message "six"
+        if known in messages.texts:
+            return messages.texts[known]
     head, colon, rest = text.partition(": ")
     # "the output: 4 of 12 values differ" is two texts: a value that reaches over a colon is tried last
     found = _filled(text, messages, whole=bool(colon))
@@ -147,5 +149,5 @@ def _set_in(template: str, values: Mapping[str, str]) -> str:
 
 
 def _spaced(text: str) -> str:
-    """A space where a value brought Chinese and Latin together: whether one does is not known before."""
-    return _BETWEEN.sub(" ", text)
+    """A space where a value brought Chinese and Latin together, and none within Chinese: which it is, is not known before."""
+    return _BETWEEN.sub(" ", _WITHIN.sub("", text))

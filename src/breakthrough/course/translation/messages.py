@@ -13,7 +13,7 @@ from breakthrough import language
 from breakthrough.course.translation.units import MESSAGE, TEMPLATE, WORD, Unit
 
 EXERCISES = Path(__file__).parents[2] / "exercises"
-ENGINE = ("answering", "calling", "card", "compare", "diagnosis", "exercise", "judge", "questions", "statement")
+ENGINE = ("answering", "calling", "card", "compare", "diagnosis", "exercise", "judge", "numbers", "questions", "statement")
 # what a call says to learners: by place, and by name
 SAYS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
     "Misconception": ((2,), ("says",)),
@@ -28,7 +28,7 @@ SAYS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
     "Outcome": ((1, 2, 3), ("text",)),
     "say": ((0,), ()),
 }
-NAMED = {"text", "share", "asks", "hints", "LADDER", "NOT_ATTEMPTED", "_LOOKS"}  # variables that hold what is said
+NAMED = {"text", "share", "asks", "hints", "LADDER", "NOT_ATTEMPTED", "WORDS", "_LOOKS"}  # variables that hold what is said
 GIVES = {"_name"}  # functions that return what is said
 
 
