@@ -37,6 +37,16 @@ def test_a_catalogue_is_in_step_and_breaks_nothing(source, checked):
     assert checked[source.name].faults == ()
 
 
+def test_a_message_is_said_in_one_way_whatever_room_says_it():
+    said = {}
+    for source in BEGUN:
+        if source.name.startswith("messages/"):
+            for entry in polib.pofile(str(source.catalogue)):
+                if entry.msgstr and not entry.obsolete:
+                    said.setdefault(entry.msgid, set()).add(entry.msgstr)
+    assert {text: ways for text, ways in said.items() if len(ways) > 1} == {}
+
+
 @pytest.mark.parametrize("name", sorted(WHOLE))
 def test_little_of_what_was_translated_has_drifted(name, checked):
     found = checked[name].coverage
