@@ -27,9 +27,10 @@ SAYS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
     "Difference": ((1, 2, 3), ("text",)),
     "Outcome": ((1, 2, 3), ("text",)),
     "say": ((0,), ()),
+    "_wrong": ((1,), ("says",)),  # makes a Misconception
 }
-NAMED = {"text", "share", "asks", "hints", "LADDER", "NOT_ATTEMPTED", "WORDS", "_LOOKS"}  # variables that hold what is said
-GIVES = {"_name"}  # functions that return what is said
+NAMED = {"text", "share", "asks", "hints", "LADDER", "NOT_ATTEMPTED", "WORDS", "_LOOKS", "COVERED"}  # variables that hold what is said
+GIVES = {"_name", "_miss"}  # functions that return what is said
 
 
 def files(room: str) -> list[Path]:
@@ -48,13 +49,17 @@ def units(room: str) -> Iterator[Unit]:
 
 def texts(source: str) -> Iterator[tuple[str, bool]]:
     """Every text that a file says, in order, and whether it has values in it."""
-    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, (ast.Call, ast.Assign, ast.FunctionDef))]
+    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, (ast.Call, ast.Assign, ast.FunctionDef, ast.Tuple))]
     for node in sorted(found, key=lambda one: (one.lineno, one.col_offset)):
         for part in _spoken(node):
             yield from _strings(part)
 
 
-def _spoken(node: ast.Call | ast.Assign | ast.FunctionDef) -> Iterator[ast.expr]:
+def _spoken(node: ast.Call | ast.Assign | ast.FunctionDef | ast.Tuple) -> Iterator[ast.expr]:
+    if isinstance(node, ast.Tuple):  # ("the draws differ", lambda: …): what holds, and its test
+        if len(node.elts) == 2 and isinstance(node.elts[1], ast.Lambda):
+            yield node.elts[0]
+        return
     if isinstance(node, ast.FunctionDef):
         if node.name in GIVES:
             yield from (part.value for part in ast.walk(node) if isinstance(part, ast.Return) and part.value)
