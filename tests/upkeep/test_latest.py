@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from breakthrough.errors import UnknownNameError
@@ -57,7 +58,7 @@ def test_the_rooms_of_a_package_are_those_that_import_it():
 
 def test_bounds_are_lifted_and_a_version_may_be_asked_for(monkeypatch):
     monkeypatch.setattr(index, "newest", lambda name, allowed: Version("999"))
-    assert {one.name for one in latest.newer(ROOT)} == {one.name for one in lock.wanted(ROOT)}
+    assert {one.name for one in latest.newer(ROOT)} == {canonicalize_name(one.name) for one in lock.wanted(ROOT)}
     [one] = latest.newer(ROOT, ["NumPy==1.26"])
     assert (one.name, str(one.newest), one.bound != "") == ("numpy", "1.26", True)
     with pytest.raises(UnknownNameError, match="dependency"):

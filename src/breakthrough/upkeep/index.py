@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -19,6 +20,9 @@ from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, canonica
 from packaging.version import Version
 
 from breakthrough.errors import InputError, expected
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 INDEX = "https://pypi.org/simple"
 WAIT_S = 60
@@ -54,12 +58,13 @@ class _Afar(io.RawIOBase):
         self.at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.file.size}[whence]
         return self.at
 
-    def readinto(self, buffer: bytearray) -> int:
-        end = min(self.at + len(buffer), self.file.size)
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        end = min(self.at + len(view), self.file.size)
         if end <= self.at:
             return 0
         data = _get(self.file.url, Range=f"bytes={self.at}-{end - 1}")
-        buffer[: len(data)] = data
+        view[: len(data)] = data
         self.at += len(data)
         return len(data)
 

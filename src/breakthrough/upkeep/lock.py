@@ -77,7 +77,7 @@ def brought(name: str, version: Version, known: Mapping[NormalizedName, Version]
     found: Pins = {}
     while True:
         wanting = index.requires(name, version)
-        extras = defaultdict(set)
+        extras: dict[NormalizedName, set[str]] = defaultdict(set)
         for one in wanting:
             extras[canonicalize_name(one.name)] |= one.extras
         wanting += [more for key, pin in found.items() for more in index.requires(key, pin, extras[key])]

@@ -82,7 +82,9 @@ def outcome(room: str, xml: Path, code: int, said: str) -> Outcome:
     last = next((line for line in lines if "Fatal Python error" in line), lines[-1] if lines else "")
     if not xml.exists():
         return Outcome(room, 0, (), (), last, f"ended with code {code} before its report")
-    failed, errors, first, passed = [], [], "", 0
+    failed: list[str] = []
+    errors: list[str] = []
+    first, passed = "", 0
     for case in ElementTree.parse(xml).iter("testcase"):
         wrong = case.find("failure") if case.find("failure") is not None else case.find("error")
         if wrong is None:
