@@ -331,9 +331,13 @@ def test_an_open_loop_counts_all_that_was_due(running, tmp_path):
 def test_the_generator_counts_what_a_dead_service_loses(running, tmp_path):
     (tmp_path / "slow").write_bytes(raw(0.125))
     with service() as dying:
-        timer = threading.Timer(1.0, dying.process.kill)
-        timer.start()
-        found = generate(Load(dying.inspect, tmp_path / "slow", clients=3, seconds=2.0, limit_s=2.0))
+        def die_once_it_answered():
+            while not counted(dying, r'requests_total\{status="200"\}'):
+                time.sleep(0.05)
+            dying.process.kill()
+
+        threading.Thread(target=die_once_it_answered, daemon=True).start()
+        found = generate(Load(dying.inspect, tmp_path / "slow", clients=3, seconds=4.0, limit_s=2.0))
     assert found.answered > 0 and found.lost >= 3
 
 

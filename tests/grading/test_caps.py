@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from breakthrough.grading.records import ProgramCell
+from breakthrough.grading.remote import GoneError
 from breakthrough.grading.sandbox import Nest
 from breakthrough.grading.session import Patience, Session
 from breakthrough.grading.spaces import Caps
@@ -124,6 +125,29 @@ def test_a_process_that_dies_in_a_call_costs_that_call(session):
     with pytest.raises(Exception, match="ended"):
         answer(2)
     assert answer(3) == 4
+
+
+HOARD = "import mmap\nhoard = []\nfor i in range(12):\n    hoard.append(mmap.mmap(-1, 64 << 20))\n    hoard[-1].write(bytes(64 << 20))"
+
+
+def test_memory_that_a_call_left_behind_costs_that_call_only(session):
+    session.caps = replace(CAPS, memory_bytes=1 << 30)
+    session.run(ProgramCell("a", "def answer(x):\n    if x == 2:\n        global hoard\n        " + HOARD.replace("\n", "\n        ") + "\n    return x + 1", "answer"))
+    answer = session.answer("answer")
+    try:
+        assert answer(2) == 3  # looked at too late
+    except GoneError as error:
+        assert "more than 700 MiB" in str(error)
+    session.run(ProgramCell("next", "alive = 6 * 7", "added"))
+    assert session.answer("alive") == 42 and session.answer("answer")(1) == 2
+    assert not session.skipped and session.restarts == 2
+
+
+def test_a_cell_that_leaves_too_much_memory_is_left_out(session):
+    session.caps = replace(CAPS, memory_bytes=1 << 30)
+    assert "more than 700 MiB" in ran(session, HOARD)[1]
+    session.run(ProgramCell("next", "alive = 6 * 7", "added"))
+    assert session.answer("alive") == 42 and list(session.skipped) == ["cell"]
 
 
 def test_without_a_sandbox_a_student_is_charged_for_its_own_processes_only():

@@ -172,6 +172,10 @@ class Nest:
             told = self._order(ORDER_S, [theirs.fileno()], do="fork", caps=asdict(caps), apart=self.sandboxed)
         return told["number"], ours
 
+    def look(self, number: int) -> str:
+        """Why a student's process was ended for its memory, as it is now; empty while it goes on."""
+        return self._order(ORDER_S, do="look", number=number)["how"]
+
     def end(self, number: int) -> str:
         """End a student's process and what it started; how it ended, where that is telling."""
         return self._order(ORDER_S, do="end", number=number)["how"]

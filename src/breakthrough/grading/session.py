@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Sequence
@@ -127,12 +128,24 @@ class Session:
 
     def _run(self, line: Line, cell: ProgramCell) -> tuple[Output, ...]:
         made = line.request("run", cell.source, self.patience.cell_s)
+        self._settle()
         return tuple(one for one in made if type(one) is dict) if type(made) is list else ()
+
+    def _settle(self) -> None:
+        """Memory is looked at now and then: what this call took must not end the process in the next.
+
+        Raises: GoneError when it was too much, after the process's end
+        """
+        if self.line is not None and not self.line.dead and (how := self.nest.look(self.number)):
+            self.end()
+            raise GoneError(expected("an answer", how))
 
     def _live(self) -> Line:
         """The line to a process, in which the cells so far were run."""
         from breakthrough.grading.proxies import make_proxy
 
+        with contextlib.suppress(GoneError):
+            self._settle()
         if self.line is not None and not self.line.dead:
             return self.line
         if self.restarts > self.patience.restarts or self.started_s + self.patience.total_s <= time.monotonic():
