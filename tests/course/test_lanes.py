@@ -1,11 +1,11 @@
 """Which notebook begins when: what it takes is there first, and what measures time has the machine to itself."""
 
-from threading import Lock
+from threading import Lock, Thread
 from time import sleep
 
 import pytest
 
-from breakthrough.course import lanes, syllabus
+from breakthrough.course import lanes, notebooks, syllabus
 from breakthrough.course.plan import Plan
 from breakthrough.errors import InputError
 
@@ -17,7 +17,7 @@ def through(jobs, tasks=None, kernels=None, seconds=0.005):
     order, most, running, done, lock = [], {}, set(), set(), Lock()
 
     def begin(task):
-        takes = {giver.name for giver in COURSE.givers(task.module)}
+        takes = {giver.name for giver in COURSE.givers(task)}
         assert takes <= done, f"{task.name} began before {takes - done} had ended"
         order.append(task.name)
 
@@ -43,18 +43,56 @@ def test_one_at_a_time_is_in_course_order():
 
 
 @pytest.mark.parametrize("jobs", [2, 3, 8])
-def test_what_measures_time_runs_alone_and_others_run_together(jobs):
-    _, beside = through(jobs)
-    quiet = {task.name for task in COURSE.tasks() if task.quiet}
-    assert quiet == {"04_quant lesson", "04_quant lab", "05_deploy lesson", "05_deploy lab"}
-    assert not any(beside[name] for name in quiet)
+def test_as_many_run_together_as_are_asked_for(jobs):
+    _, beside = through(jobs, seconds=0.02)
     assert 1 <= max(beside.values()) <= jobs - 1
 
 
 @pytest.mark.parametrize("jobs", [2, 3])
-def test_the_longest_lab_begins_first_where_several_run_at_a_time(jobs):
+def test_what_others_wait_for_begins_first_then_the_longest(jobs):
     order, _ = through(jobs)
-    assert order[:2] == ["06_capstone lab", "00_start lesson"]
+    assert order[:3] == ["01_moe lab", "02_scenes lab", "06_capstone lab"]
+    assert not COURSE.givers(next(task for task in COURSE.tasks() if task.name == "03_federated lesson"))
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_cell_that_measures_time_runs_alone_and_others_run_together(count):
+    turns, lock, running, alone, most = lanes.Turns(), Lock(), [], [], [0]
+
+    def work(number):
+        with lanes.Lane(turns, {"quiet"}) as lane:
+            for name in ("a", "quiet", "b", "quiet", "c")[number % 3 :]:
+                lane.cell(name)
+                with lock:
+                    running.append(name)
+                    most[0] = max(most[0], len(running))
+                sleep(0.01)
+                with lock:
+                    alone.extend([len(running)] if "quiet" in running else [])
+                    running.remove(name)
+
+    threads = [Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not running and alone and set(alone) == {1}
+    assert most[0] > 1 or count == 1
+
+
+def test_a_notebook_that_fails_keeps_no_turn():
+    turns = lanes.Turns()
+    with pytest.raises(ZeroDivisionError), lanes.Lane(turns, {"quiet"}) as lane:
+        lane.cell("quiet")
+        raise ZeroDivisionError
+    with lanes.Lane(turns) as lane:
+        lane.cell("another")
+
+
+def test_the_cells_that_measure_time_are_those_of_two_modules():
+    tagged = {task.name: notebooks.tagged(task.source, "quiet") for task in COURSE.tasks()}
+    assert {name for name, cells in tagged.items() if cells} == {"04_quant lesson", "04_quant lab", "05_deploy lesson", "05_deploy lab"}
+    assert tagged["04_quant lab"] == {"s14-run", "s14-roof"}
 
 
 def test_a_task_waits_only_for_givers_that_run_too():

@@ -123,8 +123,8 @@ def _differing(before: dict[str, str] | None, now: dict[str, str]) -> tuple[str,
 
 
 def _from_givers(plan: Plan, task: Task, changed: dict[str, tuple[str, ...]]) -> str:
-    for giver in plan.givers(task.module):
-        kinds = " and ".join(sorted(set(giver.module.gives) & set(task.module.takes)))
+    for giver in plan.givers(task):
+        kinds = " and ".join(sorted(set(giver.module.gives) & set(task.takes)))
         if changed[giver.name] or _from_givers(plan, giver, changed):
             return f"takes {kinds} from {giver.name}, which changed"
     return ""

@@ -87,7 +87,7 @@ class Checkout:
 
 def key(plan: Plan, task: Task, checkout: Checkout) -> str:
     """The hash of all that a result depends on, as it stands now: givers that run before it have to be done."""
-    taken = {kind: taken_digest(plan, kind) for kind in task.module.takes}
+    taken = {kind: taken_digest(plan, kind) for kind in task.takes}
     staff = list(_staff_behind(plan, [kind for kind, digest in taken.items() if digest == STAFF]))
     facts = checkout.of(task, staff)
     facts |= {f"package {name}": installed for name, installed in _versions(checkout.reached(task, staff).packages)}

@@ -40,6 +40,11 @@ def tags(cell: Cell) -> list[str]:
     return cell.get("metadata", {}).get("tags", [])
 
 
+def tagged(path: Path, tag: str) -> frozenset[str]:
+    """The ids of a notebook file's cells with a tag; none where there is no file."""
+    return frozenset(cell.get("id", "") for cell in read(path)["cells"] if tag in tags(cell)) if path.is_file() else frozenset()
+
+
 def grade_id(cell: Cell) -> str:
     """The name that nbgrader knows a cell by, empty for none."""
     return cell.get("metadata", {}).get("nbgrader", {}).get("grade_id", "")

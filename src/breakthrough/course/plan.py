@@ -30,9 +30,9 @@ class Task:
         return f"{self.module.id} {self.kind}"
 
     @property
-    def quiet(self) -> bool:
-        """Whether it measures time, so that nothing else may run beside it."""
-        return self.kind in self.module.quiet
+    def takes(self) -> tuple[str, ...]:
+        """The kinds of artifacts that it takes from other labs: a lesson makes all that it shows."""
+        return self.module.takes if self.kind == "lab" else ()
 
     @property
     def early(self) -> bool:
@@ -90,9 +90,9 @@ class Plan:
         """The variables that keep a learner's own log and artifacts untouched by a run, and its questions the standard ones."""
         return {devices.VARIABLE: self.device, **apart(self.folder)}
 
-    def givers(self, module: Module) -> list[Task]:
-        """The labs of other modules whose artifacts this one takes."""
-        return [task for task in self.tasks() if task.kind == "lab" and task.module != module and set(task.module.gives) & set(module.takes)]
+    def givers(self, task: Task) -> list[Task]:
+        """The labs of other modules whose artifacts this notebook takes."""
+        return [one for one in self.tasks() if one.kind == "lab" and one.module != task.module and set(one.module.gives) & set(task.takes)]
 
 
 def apart(folder: Path | str) -> dict[str, str]:

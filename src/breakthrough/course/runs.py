@@ -61,6 +61,7 @@ class _Going:
         self.before = load_results(plan) if resume else {}
         self.checkout, self.kernels = inputs.Checkout(plan.course), lanes.Kernels()
         self.results: dict[str, Result] = {}
+        self.turns = lanes.Turns()
 
     def begin(self, task: Task) -> Callable[[], None] | None:
         """The work of a task; None when its result is there."""
@@ -70,11 +71,16 @@ class _Going:
         if resumed is not None:
             self.results[task.name] = resumed
             return None
-        environment = self.plan.environment() | lanes.share(1 if task.quiet else self.jobs)
+        environment = self.plan.environment() | lanes.share(self.jobs)
 
         def work() -> None:
-            self.results[task.name] = _execute(self.plan, task, key, environment, on_kernel=self.kernels.add,
-                                               on_cell=lambda index, name: self.watcher.cell(task, index, name))
+            with lanes.Lane(self.turns, notebooks.tagged(task.source, "quiet")) as lane:
+
+                def on_cell(index: int, name: str) -> None:
+                    lane.cell(name)
+                    self.watcher.cell(task, index, name)
+
+                self.results[task.name] = _execute(self.plan, task, key, environment, on_kernel=self.kernels.add, on_cell=on_cell)
 
         return work
 

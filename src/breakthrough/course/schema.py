@@ -52,9 +52,8 @@ class Exchange(_Entry):
 class Module(_Entry):
     """One module of the course.
 
-    Units: hours in hours; `points` carry the grade; both are empty while `state` is planned; `quiet` are
-           those of its notebooks that measure wall time: nothing runs beside them; `early` are long ones
-           that begin before others where several run at a time, so that none is left alone at the end
+    Units: hours in hours; `points` carry the grade; both are empty while `state` is planned; `early` are long
+           notebooks that begin before others where several run at a time, so that none is left alone at the end
     """
 
     id: ModuleId
@@ -69,7 +68,6 @@ class Module(_Entry):
     claims: tuple[ClaimId, ...] = ()
     takes: tuple[ArtifactKind, ...] = ()
     gives: tuple[ArtifactKind, ...] = ()
-    quiet: tuple[Literal["lesson", "lab"], ...] = ()
     early: tuple[Literal["lesson", "lab"], ...] = ()
 
     @property

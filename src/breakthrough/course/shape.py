@@ -14,7 +14,7 @@ from pathlib import Path
 from breakthrough.course import notebooks
 from breakthrough.course.notebooks import Cell, Notebook
 
-TAGS = {"parameters", "answer", "raises-exception", "skip-execution", "hide-input", "hide-output", "remove-cell",
+TAGS = {"parameters", "answer", "quiet", "raises-exception", "skip-execution", "hide-input", "hide-output", "remove-cell",
         "nbval-ignore-output", "nbval-check-output", "nbval-raises-exception", "nbval-skip"}
 CARD = ("hours", "points", "prerequisites", "in", "out", "claims")
 SAME = {"prerequisites": {"before"}}  # "Before this" says it too
