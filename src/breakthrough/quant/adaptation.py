@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from breakthrough import devices, files
 from breakthrough.errors import ConfigError, expected, unknown
@@ -129,8 +130,8 @@ def run_adaptation(
     study = ADAPTATIONS[study] if isinstance(study, str) else study
     home, place = Path(folder or runs_folder()).resolve(), devices.choose(device).type
     workers = workers or study.workers
-    options = {"architectures": study.architectures, "workers": workers, "folder": home / "models", "device": device}
-    paths = train_bases(study.profile, seeds, **options, progress=progress)
+    bases = home / "models"
+    paths = train_bases(study.profile, seeds, architectures=study.architectures, workers=workers, folder=bases, device=device, progress=progress)
     jobs = [_job(study, key, path, method, home, place) for key, path in paths.items() for method in study.methods]
     left = [job for job in jobs if not Path(job["path"]).exists()]
     run_jobs(adapt_job, left, workers, place, bar={"total": len(left) * study.steps, "unit": "step", "desc": "adapting"}, progress=progress)
@@ -146,7 +147,8 @@ def new_domain() -> corpus.Corpus:
 
 def adapt_job(job: Job, report: Callable[[int], None]) -> None:
     """Adapt one model by one method; the result is a file."""
-    study = AdaptationStudy(**{name: tuple(x) if isinstance(x, list) else x for name, x in job["study"].items()})
+    told: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in job["study"].items()}
+    study = AdaptationStudy(**told)
     method, seed, place = METHODS[job["method"]], job["seed"], devices.choose(job["device"])
 
     def fresh() -> ByteLM:
@@ -163,18 +165,18 @@ def adapt_one(model: ByteLM, method: Method, study: AdaptationStudy, seed: int, 
     texts = {"new": new_domain(), "old": corpus.load()}
     windows = {name: byte_windows(model, text.valid.tobytes(), study.windows) for name, text in texts.items()}
     batches = _batches(model, texts["new" if method.new else "old"], study.batch_size, seed)
-    curve = {"steps": [0], **{name: [perplexity(model, x).nats] for name, x in windows.items()}}
+    steps, curve = [0], {name: [perplexity(model, x).nats] for name, x in windows.items()}
     every = -(-study.steps // study.evaluations)
     for step in range(1, study.steps + 1):
         train_step(model, optimizer, next(batches), config, step)
         report(1)
         if step % every == 0 or step == study.steps:
-            curve["steps"].append(step)
+            steps.append(step)
             for name, x in windows.items():
                 curve[name].append(perplexity(model, x).nats)
         model.train()
     count = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    return Run(trained=count, **{name: tuple(x) for name, x in curve.items()})
+    return Run(tuple(steps), tuple(curve["new"]), tuple(curve["old"]), count)
 
 
 def step_bytes(model: ByteLM, method: Method, study: AdaptationStudy, seed: int) -> Bytes:
@@ -184,7 +186,7 @@ def step_bytes(model: ByteLM, method: Method, study: AdaptationStudy, seed: int)
     return measure(partial(_loss, model, batch), model, optimizer)
 
 
-def _loss(model: nn.Module, batch: Tensor) -> Tensor:
+def _loss(model: ByteLM, batch: Tensor) -> Tensor:
     return model.loss(batch)[0]
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from breakthrough import files
 from breakthrough.errors import UnknownNameError, expected
@@ -86,7 +86,7 @@ class Adaptation:
 
     def bytes(self, method: str, architecture: str = "dense") -> Bytes:
         """What a step takes: of the first seed, for sizes do not depend on it."""
-        return self._runs(architecture, method)[0].bytes
+        return cast(Bytes, self._runs(architecture, method)[0].bytes)  # measured in every run of a study
 
     def peak_share(self, method: str, architecture: str = "dense", against: str = FULL) -> float:
         """The peak bytes of a step over those of another method."""

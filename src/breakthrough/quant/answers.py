@@ -8,10 +8,13 @@ and the published peaks are reached by nobody; `efficiency` is the share of them
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from breakthrough.errors import InputError, expected, unknown
 
+Named = TypeVar("Named")
 LIMIT_S = 0.5  # claim C09's: answers of large models take longer than this
 
 
@@ -132,7 +135,7 @@ def table(prompt: int = 500, efficiency: float = 1.0, limit_s: float = LIMIT_S) 
     return "\n".join(lines)
 
 
-def _named(value, known, kind):
+def _named(value: Named | str, known: Mapping[str, Named], kind: str) -> Named:
     if not isinstance(value, str):
         return value
     if value not in known:

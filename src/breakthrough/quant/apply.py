@@ -103,7 +103,8 @@ def check(model: nn.Module, scheme: Scheme, weights: Mapping[str, Tensor]) -> No
 def store(model: nn.Module, name: str, scheme: Scheme, inputs: Mapping[str, Any], device: torch.device) -> QuantWeight:
     """One weight in its scheme, on a device."""
     weight, (owner, _) = model.get_parameter(name).detach(), owner_of(model, name)
-    layout, format = Layout.of(owner, weight), scheme.format_for(name)
+    layout = Layout.of(owner, weight)
+    format: Any = scheme.format_for(name)  # where a scheme has none, every weight is kept
     if scheme.calibration:
         stored = calibrated.quantize(weight.to(device), layout, inputs[name], scheme, format)
     else:
@@ -117,7 +118,8 @@ def put(model: nn.Module, names: tuple[str, ...], weight: QuantWeight, scheme: S
         owner, last = owner_of(model, name)
         if type(owner).__name__ in LINEAR and "." in name:
             parent, child = owner_of(model, name.rpartition(".")[0])
-            setattr(parent, child, QuantLinear(weight, owner.bias, kernels.product(scheme)))
+            bias: Any = owner.bias  # a parameter or None
+            setattr(parent, child, QuantLinear(weight, bias, kernels.product(scheme)))
         else:
             install(owner, last, weight)
 

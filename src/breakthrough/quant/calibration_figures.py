@@ -86,18 +86,18 @@ def straight_through_slopes(bits: int = 3) -> Figure:
     cut = x.clamp(-1, 1)
     y = straight_through(cut, format.quantize(cut.detach()).dequantize())
     (pretended,) = torch.autograd.grad(y.sum(), x)
-    x, y = x.detach().numpy(), y.detach().numpy()
+    across, up = x.detach().numpy(), y.detach().numpy()
     figure = new_figure(9, 5)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    top.plot(x, np.clip(x, -1, 1), color=ORANGE, lw=2.2, ls="--", label="what the gradient sees")
-    top.plot(x, y, color=BLUE, lw=2.2, label=f"what is computed: {2 * steps + 1} levels of {bits} bits")
+    top.plot(across, np.clip(across, -1, 1), color=ORANGE, lw=2.2, ls="--", label="what the gradient sees")
+    top.plot(across, up, color=BLUE, lw=2.2, label=f"what is computed: {2 * steps + 1} levels of {bits} bits")
     top.set(ylabel="weight in use")
     top.legend(loc="upper left", fontsize=11, frameon=False)
-    jumps = x[1:][np.diff(y) > 0]
-    bottom.plot(x, np.zeros_like(x), color=BLUE, lw=2.2)
+    jumps = across[1:][np.diff(up) > 0]
+    bottom.plot(across, np.zeros_like(across), color=BLUE, lw=2.2)
     for jump in jumps:
         bottom.annotate("", (jump, 1.45), (jump, 0), arrowprops={"arrowstyle": "-|>", "color": BLUE, "lw": 1.4, "shrinkA": 0, "shrinkB": 0})
-    bottom.plot(x, pretended.numpy(), color=ORANGE, lw=2.2, ls="--")
+    bottom.plot(across, pretended.numpy(), color=ORANGE, lw=2.2, ls="--")
     bottom.set_title("pretended (dashed): 1 inside the range, 0 outside; true: 0, but for a jump between two levels", fontsize=10.5, loc="left", color=INK)
     bottom.set(xlabel="weight before rounding, in parts of the range", ylabel="slope", ylim=(-0.15, 1.6), xlim=(-1.4, 1.4), yticks=[0, 1])
     for axes in (top, bottom):

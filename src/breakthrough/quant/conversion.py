@@ -67,10 +67,10 @@ class Conversion:
         if self.answers is None:
             return
         before, after = self.answers
-        if isinstance(before, Perplexity):
+        if isinstance(before, Perplexity) and isinstance(after, Perplexity):
             yield f"{'nats a token':22}{before.nats:>14.4f}{after.nats:>14.4f}"
             yield f"{'perplexity':22}{before.value:>14.3f}{after.value:>14.3f}{after.rise(before):>+9.2%}   on {after.tokens:,} tokens"
-        else:
+        elif isinstance(before, Score) and isinstance(after, Score):
             yield f"{'accuracy':22}{before.accuracy:>14.1%}{after.accuracy:>14.1%}   on {np.sum(before.confusion):,} pictures"
 
 

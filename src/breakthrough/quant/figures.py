@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -208,7 +208,8 @@ def draw_roofline(found: Roofline) -> Figure:
 def draw_adaptation(found: Adaptation, architecture: str = "dense") -> Figure:
     """What was learned of the new domain against what was forgotten of the old, and the bytes of a step."""
     figure = new_figure(12.5, 4.6)
-    figure.get_layout_engine().set(w_pad=0.15)  # inches: else the names of the bars touch the panel before
+    layout: Any = figure.get_layout_engine()  # the constrained one, of `new_figure`
+    layout.set(w_pad=0.15)  # inches: else the names of the bars touch the panel before
     left, middle, right = figure.subplots(1, 3, width_ratios=[1.1, 1.1, 1])
     for method, (colour, mark, size, width) in zip(found.methods, ADAPTED_STYLES):
         runs = found.runs[architecture, method]

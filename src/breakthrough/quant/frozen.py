@@ -5,7 +5,9 @@ Shape legend: B rows, I inputs, O outputs
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +15,20 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from breakthrough.quant.quantized import Format, Quantized
+
+
+@dataclass(frozen=True)
+class _AsItIs:
+    """No format: the one part is the weight itself."""
+
+    kind: ClassVar[str] = "as_it_is"
+    bits: int
+
+    def quantize(self, x: Tensor) -> Quantized:
+        return Quantized(self, {"weight": x}, tuple(x.shape), x.dtype)
+
+    def dequantize(self, parts: Mapping[str, Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        return parts["weight"].to(dtype)
 
 
 class FrozenWeight(nn.Module):
@@ -24,8 +40,7 @@ class FrozenWeight(nn.Module):
 
     def __init__(self, weight: Tensor, format: Format | None = None) -> None:
         super().__init__()
-        weight = weight.detach()
-        stored = Quantized(None, {"weight": weight}, tuple(weight.shape), weight.dtype) if format is None else format.quantize(weight)
+        stored = (format or _as_it_is(weight.dtype)).quantize(weight.detach())
         self.format, self.shape, self.dtype, self.names = format, stored.shape, stored.dtype, tuple(stored.parts)
         for name, part in stored.parts.items():
             self.register_buffer(name, part)
@@ -33,11 +48,12 @@ class FrozenWeight(nn.Module):
     @property
     def stored(self) -> Quantized:
         """What is stored: without a format its one part is the weight itself."""
-        return Quantized(self.format, {name: getattr(self, name) for name in self.names}, self.shape, self.dtype)
+        parts = {name: getattr(self, name) for name in self.names}
+        return Quantized(self.format or _as_it_is(self.dtype), parts, self.shape, self.dtype)
 
     def dequantize(self, dtype: torch.dtype | None = None) -> Tensor:
         """The weight, nearly. Shapes: → (O, I)."""
-        return self.weight.to(dtype or self.dtype) if self.format is None else self.stored.dequantize(dtype)
+        return self.stored.dequantize(dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         return FrozenLinear.apply(x, self)
@@ -53,6 +69,10 @@ class FrozenWeight(nn.Module):
                 setattr(self, name, part)
         self.dtype = fn(torch.empty(0, dtype=self.dtype)).dtype
         return self
+
+
+def _as_it_is(dtype: torch.dtype) -> _AsItIs:
+    return _AsItIs(8 * dtype.itemsize)
 
 
 class FrozenLinear(torch.autograd.Function):

@@ -48,14 +48,14 @@ def gptq(
     """
     if damp <= 0:
         raise ConfigError(expected("damp above 0", damp))
-    check_levelled(format)
+    levelled = check_levelled(format)
     w = check_numbers(weight).detach().float()
     rows, matrix = hessian.rows(w), damped(hessian.matrix, damp)
-    scales = fit(format, w, _importance(hessian, matrix, w) if clip else None)
-    grid = grid_of(format, scales, weight).map(hessian.rows)  # (G, N, K)
+    scales = fit(levelled, w, _importance(hessian, matrix, w) if clip else None)
+    grid = grid_of(levelled, scales, weight).map(hessian.rows)  # (G, N, K)
     rounded = sweep_columns(rows, matrix, grid, sort)
     codes = hessian.restore(grid.codes(_no_worse(rows, rounded, grid, hessian)), w.shape)
-    return _better(w, hessian, store(format, scales, codes, weight), format.quantize(weight.detach()))
+    return _better(w, hessian, store(levelled, scales, codes, weight), format.quantize(weight.detach()))
 
 
 def damped(matrix: Tensor, damp: float) -> Tensor:

@@ -19,10 +19,8 @@ SHARES = tuple(1 - 0.025 * step for step in range(13))  # of a group's range, do
 
 
 @runtime_checkable
-class Levelled(Protocol):
+class Levelled(Format, Protocol):
     """A format whose numbers go to the levels of their group, by scales that can be given: Affine, FourBit, Blockwise."""
-
-    bits: int
 
     def groups(self, x: Tensor) -> Tensor:
         """The numbers that share a scale as rows. Shapes: x → (B, n)."""
@@ -87,8 +85,8 @@ def check_levelled(format: Format) -> Levelled:
     """
     if not isinstance(format, Levelled):
         raise ConfigError(expected("a format of levels and scales: Affine, FourBit or Blockwise", format))
-    if getattr(format, "rounding", "nearest") != "nearest":
-        raise ConfigError(expected("a format that rounds to the nearest level", f"rounding {format.rounding!r}", "rounding='nearest'"))
+    if (rounding := getattr(format, "rounding", "nearest")) != "nearest":
+        raise ConfigError(expected("a format that rounds to the nearest level", f"rounding {rounding!r}", "rounding='nearest'"))
     return format
 
 
@@ -104,7 +102,8 @@ def fit(format: Levelled, weight: Tensor, importance: Tensor | None = None) -> d
         return format.scales(groups)
     matters = format.groups(importance.float())
     low, high = groups.amin(1, keepdim=True).clamp(max=0), groups.amax(1, keepdim=True).clamp(min=0)
-    best, least = {}, torch.full((len(groups),), float("inf"), device=groups.device)
+    best: dict[str, Tensor] = {}
+    least = torch.full((len(groups),), float("inf"), device=groups.device)
     for share in SHARES:
         scales = format.scales(groups.clamp(share * low, share * high))
         off = format.decode(format.encode(groups, scales), scales) - groups

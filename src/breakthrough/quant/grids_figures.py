@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-GRIDS = {
+Levels = Affine | FourBit | Blockwise  # formats whose levels can be drawn
+GRIDS: dict[str, Levels] = {
     "int8, one scale": Affine(),
     "int4, one scale": Affine(bits=4),
     "int4, blocks of 64": Affine(bits=4, block=64),
@@ -42,33 +43,33 @@ def error_percent(x: Tensor, format: Format) -> float:
     return 100 * float((format.quantize(x).dequantize() - x).norm() / x.norm())
 
 
-def levels_of(format: Format) -> Tensor:
+def levels_of(format: Levels) -> Tensor:
     """A format's levels as shares of the absmax. Shapes: → (K,) float32, ascending."""
     if isinstance(format, Affine):
         return torch.arange(format.lowest, format.highest + 1) / format.highest
     return (format.codebook() if isinstance(format, FourBit) else format.code()).sort().values
 
 
-def grids(weights: Tensor, formats: Mapping[str, Format] | None = None) -> Figure:
+def grids(weights: Tensor, formats: Mapping[str, Levels] | None = None) -> Figure:
     """Weights as shares of their group's absmax, and the levels that each format has for them.
 
     Shapes: weights of any shape
     """
-    formats = formats or GRIDS
+    shown = formats or GRIDS
     x = check_numbers(weights.detach().cpu()).float()
-    figure = new_figure(9, 1.35 * len(formats) + 0.5)
-    panels = figure.subplots(len(formats), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (name, format) in zip(panels, formats.items()):
+    figure = new_figure(9, 1.35 * len(shown) + 0.5)
+    panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (name, format) in zip(panels, shown.items()):
         _grid(axes, x, name, format)
     panels[-1].set_xlabel("weight as a share of its group's largest magnitude; every line is a level")
     said = (
         "Histograms of weights as shares of their group's largest, with each format's levels as lines below. Error: "
-        + amounts({name: error_percent(x, format) for name, format in formats.items()}, "{:.2g}%") + "."
+        + amounts({name: error_percent(x, format) for name, format in shown.items()}, "{:.2g}%") + "."
     )
     return describe(figure, said)
 
 
-def _grid(axes: Axes, x: Tensor, name: str, format: Format) -> None:
+def _grid(axes: Axes, x: Tensor, name: str, format: Levels) -> None:
     groups = format.groups(x)
     scaled = (groups / groups.abs().amax(1, keepdim=True).clamp(min=1e-38)).flatten()[: x.numel()]
     heights, _, _ = axes.hist(scaled.numpy(), bins=121, range=(-1.02, 1.02), color=SKY)

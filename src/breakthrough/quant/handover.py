@@ -12,7 +12,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from breakthrough import artifacts
 from breakthrough.artifacts import Artifact
@@ -45,7 +45,7 @@ def load_quantized_inspector(artifact: Artifact | str | Path, version: str = "in
     found = artifacts.load(artifact.folder if isinstance(artifact, Artifact) else artifact)
     if found.kind != KIND:
         raise ArtifactError(expected(f"an artifact of kind {KIND!r}", repr(found.kind), f"artifacts.latest({KIND!r})"))
-    return load(found.folder / version, scheme=VERSIONS[version], model="Inspector")
+    return cast(Inspector, load(found.folder / version, scheme=VERSIONS[version], model="Inspector"))
 
 
 def told_of(shrunk: Shrunk) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Shapes: x (…, in), a weight (out, in) → (…, out)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeGuard, cast
 
 import torch
 import torch.nn.functional as F
@@ -77,7 +78,7 @@ def _int8_kernel_serves(x: Tensor, codes: Tensor) -> bool:
     return fits and hasattr(torch, "_weight_int8pack_mm")
 
 
-def _four_bit(form: Format | None) -> bool:
+def _four_bit(form: Format | None) -> TypeGuard[FourBit]:
     return isinstance(form, FourBit) and not form.levels
 
 
@@ -92,36 +93,37 @@ def _gradient_wanted(x: Tensor) -> bool:
 
 def four_bit_codes(x: Tensor, weight: QuantWeight) -> Tensor | None:
     """bitsandbytes' product with 4-bit codes: of one row on a GPU, of some rows in bfloat16 on a CPU that has it."""
-    if not _four_bit(weight.format) or x.dtype != weight.dtype or _gradient_wanted(x):
+    form = weight.format
+    if not _four_bit(form) or x.dtype != weight.dtype or _gradient_wanted(x):
         return None
-    if weight.format.block not in bnb.FOUR_BIT_BLOCKS or x.shape[-1] % weight.format.block:
+    if form.block not in bnb.FOUR_BIT_BLOCKS or x.shape[-1] % form.block:
         return None
     if x.is_cuda:
-        return _four_bit_row(x, weight)
-    return _four_bit_rows(x, weight) if x.device.type == "cpu" else None
+        return _four_bit_row(x, weight, form)
+    return _four_bit_rows(x, weight, form) if x.device.type == "cpu" else None
 
 
-def _four_bit_row(x: Tensor, weight: QuantWeight) -> Tensor | None:
+def _four_bit_row(x: Tensor, weight: QuantWeight, form: FourBit) -> Tensor | None:
     """One row on a GPU, where a token's time is the weight's bytes."""
     kernels = bnb.kernels(x.device)
     if x.numel() != x.shape[-1] or kernels is None:
         return None
-    form, parts = weight.format, weight.stored.parts
+    parts = weight.stored.parts
     codes, absmax = parts["codes"].view(-1, 1), form.absmax(parts)
     return kernels.gemv_4bit(x, codes, weight.layout.matrix_shape, absmax, form.codebook(x.device), form.block)
 
 
-def _four_bit_rows(x: Tensor, weight: QuantWeight) -> Tensor | None:
+def _four_bit_rows(x: Tensor, weight: QuantWeight, form: FourBit) -> Tensor | None:
     """Rows in bfloat16 on the CPU, with a second copy of the codes in the kernel's order and absmax in bfloat16."""
     if torch.compiler.is_compiling():  # the number of rows is not known then
         return None
-    (outputs, inputs), form = weight.layout.matrix_shape, weight.format
+    outputs, inputs = weight.layout.matrix_shape
     fits = x.dtype == torch.bfloat16 and outputs % FOUR_BIT_OUTPUTS == 0 and 0 < x.numel() <= FOUR_BIT_ROWS * inputs
-    if not fits or not _as_stored(x, weight) or not bnb.multiplies_four_bits():
+    if not fits or not _as_stored(x, weight) or not bnb.multiplies_four_bits() or (kernels := bnb.kernels(x.device)) is None:
         return None
     parts = weight.arranged(_by_outputs)
     rows = x.reshape(-1, inputs).contiguous()
-    found = bnb.kernels(x.device).gemv_4bit(rows, parts["codes"], (outputs, inputs), parts["absmax"], form.codebook(x.device), form.block)
+    found = kernels.gemv_4bit(rows, parts["codes"], (outputs, inputs), parts["absmax"], form.codebook(x.device), form.block)
     return found.view(*x.shape[:-1], outputs)
 
 
@@ -134,5 +136,5 @@ def _by_outputs(weight: QuantWeight) -> dict[str, Tensor]:
     codes, together = parts["codes"], FOUR_BIT_OUTPUTS
     pairs = torch.stack((codes >> 4, codes & 15), -1).view(-1, together, inputs // 2, 2)  # (out / 32, 32, in / 2, 2)
     low, high = pairs.transpose(1, 2).reshape(-1, 2, together).unbind(1)
-    absmax = weight.format.absmax(parts).view(outputs, -1).t()
+    absmax = cast(FourBit, weight.format).absmax(parts).view(outputs, -1).t()
     return {"codes": (high << 4 | low).view(outputs, inputs // 2), "absmax": absmax.to(torch.bfloat16).contiguous()}

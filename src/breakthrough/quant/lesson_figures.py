@@ -18,6 +18,7 @@ from torch import Tensor
 from breakthrough.errors import InputError, expected
 from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, amounts, describe, new_figure, readable, trend, trends
 from breakthrough.quant import grouping
+from breakthrough.quant.grid import Levelled
 from breakthrough.quant.grids_figures import error_percent
 from breakthrough.quant.quantized import Format, check_numbers
 from breakthrough.scenes.diagrams import plain
@@ -59,7 +60,7 @@ def bits_and_error(x: Tensor, formats: Mapping[str, Sequence[Format]]) -> Figure
     return describe(figure, said)
 
 
-def codes_in_use(x: Tensor, formats: Mapping[str, Format]) -> Figure:
+def codes_in_use(x: Tensor, formats: Mapping[str, Levelled]) -> Figure:
     """How many of the numbers each code of a format stands for, a panel a format.
 
     Shapes: x of any shape
@@ -82,7 +83,7 @@ def codes_in_use(x: Tensor, formats: Mapping[str, Format]) -> Figure:
     return describe(figure, said)
 
 
-def code_shares(x: Tensor, format: Format) -> np.ndarray:
+def code_shares(x: Tensor, format: Levelled) -> np.ndarray:
     """The share of the numbers that each code has, from the lowest level to the highest.
 
     Shapes: x of any shape → (K,)

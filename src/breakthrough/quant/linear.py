@@ -25,6 +25,8 @@ class QuantLinear(nn.Module):
     Shapes: (…, in) → (…, out)
     """
 
+    bias: nn.Parameter | None
+
     def __init__(self, weight: QuantWeight, bias: nn.Parameter | None, product: Product | None = None) -> None:
         super().__init__()
         self.out_features, self.in_features = weight.layout.matrix_shape

@@ -56,8 +56,9 @@ class Source:
     def _ids(self, text: bytes) -> Tensor:
         if self.tokenizer is not None:
             return torch.tensor(self.tokenizer(text.decode("utf-8", "replace"), verbose=False)["input_ids"])
-        if self.model.config.vocab_size < corpus.VOCABULARY:
-            raise InputError(expected("a tokenizer beside the model", f"none, and {self.model.config.vocab_size} tokens, too few for bytes"))
+        config: Any = self.model.config
+        if config.vocab_size < corpus.VOCABULARY:
+            raise InputError(expected("a tokenizer beside the model", f"none, and {config.vocab_size} tokens, too few for bytes"))
         return torch.frombuffer(bytearray(text), dtype=torch.uint8).long()
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from breakthrough.errors import ConfigError, InputError, ShapeError, expected
 from breakthrough.moe import SparseMoE, SwiGLU
+from breakthrough.moe.dispatch import Plan
 from breakthrough.quant.frozen import FrozenWeight
 from breakthrough.quant.nf4 import FourBit
 from breakthrough.quant.quantized import Format
@@ -55,11 +57,14 @@ class LoraLinear(nn.Module):
     Shapes: (…, I) → (…, O); a (r, I), b (O, r), or None both
     """
 
+    bias: Tensor | None
+
     def __init__(self, weight: Tensor, config: LoraConfig, generator: torch.Generator, bias: Tensor | None = None) -> None:
         super().__init__()
         self.base = FrozenWeight(weight, config.format)
         self.register_buffer("bias", None if bias is None else bias.detach())
-        self.a = self.b = None
+        self.a: nn.Parameter | None = None
+        self.b: nn.Parameter | None = None
         if config.rank:
             (outputs, inputs), bound = weight.shape, weight.shape[1] ** -0.5
             start = torch.empty(config.rank, inputs).uniform_(-bound, bound, generator=generator)
@@ -69,7 +74,7 @@ class LoraLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.base(x)
-        if self.a is not None:
+        if self.a is not None and self.b is not None:
             y = y + F.linear(self.scale * F.linear(x, self.a), self.b)
         return y if self.bias is None else y + self.bias
 
@@ -77,7 +82,7 @@ class LoraLinear(nn.Module):
     def merged(self) -> Tensor:
         """The weight with its adapter added. Shapes: → (O, I)."""
         weight = self.base.dequantize(torch.float32)
-        if self.a is not None:
+        if self.a is not None and self.b is not None:
             weight = weight + self.scale * self.b.float() @ self.a.float()
         return weight.to(self.base.dtype)
 
@@ -114,6 +119,8 @@ class AdaptedMoE(SparseMoE):
     Shapes: (…, d) → (…, d), RoutingStats
     """
 
+    shared: Any  # an AdaptedSwiGLU or None, where the layer that is adapted has a SwiGLU
+
     def __init__(self, layer: SparseMoE, config: LoraConfig, generator: torch.Generator) -> None:
         nn.Module.__init__(self)  # the dense experts are not made again
         self.config, self.router = layer.config, layer.router
@@ -130,8 +137,9 @@ class AdaptedMoE(SparseMoE):
         with torch.device("meta"):
             layer = SparseMoE(self.config)
         layer.router, layer.routing_bias = self.router, self.routing_bias
-        layer.gate_up = nn.Parameter(torch.stack([expert.gate_up.merged() for expert in self.experts]))
-        layer.down = nn.Parameter(torch.stack([expert.down.merged() for expert in self.experts]))
+        experts = [cast(_Expert, expert) for expert in self.experts]
+        layer.gate_up = nn.Parameter(torch.stack([expert.gate_up.merged() for expert in experts]))
+        layer.down = nn.Parameter(torch.stack([expert.down.merged() for expert in experts]))
         layer.shared = self.shared and self.shared.merged()
         return layer
 
@@ -140,7 +148,7 @@ class AdaptedMoE(SparseMoE):
             raise ShapeError(expected(f"x (…, {self.config.d_model})", tuple(x.shape)))
         return x.reshape(-1, x.shape[-1])
 
-    def _run(self, tokens: Tensor, weights: Tensor, plan: object) -> Tensor:
+    def _run(self, tokens: Tensor, weights: Tensor, plan: Plan) -> Tensor:
         rows = plan.split(tokens.index_select(0, plan.tokens))  # E times (n, d)
         out = torch.cat([expert(part) for expert, part in zip(self.experts, rows)])  # (P, d)
         shares = weights.flatten()[plan.slots]
@@ -179,7 +187,9 @@ def adapt(model: nn.Module, config: LoraConfig, generator: torch.Generator) -> n
 def _adapted(module: nn.Module, config: LoraConfig, generator: torch.Generator) -> nn.Module:
     if isinstance(module, nn.Linear):
         return LoraLinear(module.weight, config, generator, module.bias)
-    return (AdaptedMoE if isinstance(module, SparseMoE) else AdaptedSwiGLU)(module, config, generator)
+    if isinstance(module, SparseMoE):
+        return AdaptedMoE(module, config, generator)
+    return AdaptedSwiGLU(cast(SwiGLU, module), config, generator)
 
 
 def trained(model: nn.Module) -> list[nn.Parameter]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +32,7 @@ class Token:
     nbytes: int
 
 
-def _token(products: list[Callable[[], Tensor]], parts: list[Tensor]) -> Token:
+def _token(products: Sequence[Callable[[], Tensor]], parts: list[Tensor]) -> Token:
     def run() -> None:
         for product in products:
             product()
@@ -58,7 +59,7 @@ def int8_rows(shapes: Shapes, device: torch.device, generator: torch.Generator) 
 def nf4_rows(shapes: Shapes, device: torch.device, generator: torch.Generator) -> Token:
     """NF4 weights, blocks of 64, multiplied as they are: bitsandbytes' kernel."""
     codes, scales = _four_bit(shapes, device, generator)
-    kernels, book = bnb.kernels(device), bnb.bitsandbytes().functional.get_4bit_type("nf4", device=str(device))
+    kernels, book = _kernels(device), bnb.bitsandbytes().functional.get_4bit_type("nf4", device=str(device))
     rows = [_row(shape, device, torch.bfloat16) for shape in shapes]
     book = book.to(torch.bfloat16) if device.type == "cuda" else book
     products = [partial(kernels.gemv_4bit, x, code, list(shape), scale, book, BLOCK) for x, code, shape, scale in zip(rows, codes, shapes, scales)]
@@ -68,7 +69,7 @@ def nf4_rows(shapes: Shapes, device: torch.device, generator: torch.Generator) -
 def nf4_unpacked(shapes: Shapes, device: torch.device, generator: torch.Generator) -> Token:
     """NF4 weights, written out as floats, then multiplied: what a layer does that has no kernel for codes."""
     codes, scales = _four_bit(shapes, device, generator)
-    kernels, dtype = bnb.kernels(device), torch.float32 if device.type == "cpu" else torch.bfloat16
+    kernels, dtype = _kernels(device), torch.float32 if device.type == "cpu" else torch.bfloat16
     rows = [_row(shape, device, dtype) for shape in shapes]
 
     def product(x: Tensor, code: Tensor, shape: tuple[int, int], scale: Tensor) -> Tensor:
@@ -104,6 +105,11 @@ def _drawn(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 def _row(shape: tuple[int, int], device: torch.device, dtype: torch.dtype) -> Tensor:
     return torch.ones(1, shape[1], device=device, dtype=dtype)
+
+
+def _kernels(device: torch.device) -> Any:
+    bnb.bitsandbytes()  # says what to install where it is missing
+    return bnb.kernels(device)
 
 
 def _four_bit(shapes: Shapes, device: torch.device, generator: torch.Generator) -> tuple[list[Tensor], list[Tensor]]:

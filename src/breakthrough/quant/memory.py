@@ -11,7 +11,7 @@ import gc
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -69,7 +69,8 @@ def measure(loss: Callable[[], Tensor], model: nn.Module, optimizer: torch.optim
             run()
     step.clear()
     fixed = step.counts()["weights"] + step.counts()["state"]
-    counts, live, peak, when = {}, 0, 0, "forward"
+    counts: dict[str, int] = {}
+    live, peak, when = 0, 0, "forward"
     with Resident() as resident:
         for name, run in step.phases:
             with Allocations(step.device) as allocated:
@@ -78,9 +79,8 @@ def measure(loss: Callable[[], Tensor], model: nn.Module, optimizer: torch.optim
                 peak, when = live + allocated.peak, name
             live += allocated.kept
             counts = {part: max(n, counts.get(part, 0)) for part, n in step.counts().items()}
-    on_cpu = step.device.type == "cpu" and resident.growth is not None
-    rss = fixed + resident.growth if on_cpu else None
-    return Bytes(**counts, peak=fixed + peak, rss=rss, when=when)
+    growth = resident.growth if step.device.type == "cpu" else None
+    return Bytes(**counts, peak=fixed + peak, rss=None if growth is None else fixed + growth, when=when)
 
 
 class _Step:
@@ -102,9 +102,10 @@ class _Step:
             self.output = self.loss()
 
     def backward(self) -> None:
-        if not self.output.requires_grad or self.output.numel() != 1:
-            raise InputError(expected("a loss: one number with a gradient", f"shape {tuple(self.output.shape)}"))
-        self.output.backward()
+        loss = cast(Tensor, self.output)  # forward came before
+        if not loss.requires_grad or loss.numel() != 1:
+            raise InputError(expected("a loss: one number with a gradient", f"shape {tuple(loss.shape)}"))
+        loss.backward()
         self.output = None
 
     def clear(self) -> None:
@@ -130,11 +131,12 @@ class Saved(saved_tensors_hooks):
     """
 
     def __init__(self, model: nn.Module | None = None) -> None:
-        self.model, self.kept = model, {}
+        self.model = model
+        self.kept: dict[int, weakref.ref[torch.UntypedStorage]] = {}
         self._own: set[int] = set()
         super().__init__(self._pack, lambda tensor: tensor)
 
-    def __enter__(self) -> Saved:
+    def __enter__(self) -> Saved:  # type: ignore[override]  # torch's gives None, which nobody needs
         own = () if self.model is None else tensors_of(self.model)
         self._own = {tensor.untyped_storage()._cdata for tensor in own}
         super().__enter__()

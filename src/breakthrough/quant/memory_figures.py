@@ -61,8 +61,10 @@ def _stacks(axes: Axes, cases: Mapping[str, Bytes], scale: float) -> None:
     bottom = [0.0] * len(cases)
     for part in PARTS:
         sizes = [getattr(one, part) / scale for one in cases.values()]
-        style = {"color": COLOURS[part], "hatch": HATCHES[part], "edgecolor": "white", "linewidth": 0.5}
-        axes.bar(range(len(cases)), sizes, 0.62, bottom=bottom, label=LABELS.get(part, part), **style)
+        axes.bar(
+            range(len(cases)), sizes, 0.62, bottom=bottom, label=LABELS.get(part, part),
+            color=COLOURS[part], hatch=HATCHES[part], edgecolor="white", linewidth=0.5,
+        )
         bottom = [low + size for low, size in zip(bottom, sizes)]
     peaks = [one.peak / scale for one in cases.values()]
     places = range(len(cases))

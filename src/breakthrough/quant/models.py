@@ -167,12 +167,16 @@ def run_jobs(
         return
     workers = workers or (1 if device == "cuda" else devices.cores())
     with tqdm(**bar, disable=not progress, file=sys.stdout, mininterval=1) as shown:
+
+        def report(done: int) -> None:
+            shown.update(done)
+
         if workers > 1:
-            run_all(f"{function.__module__}:{function.__name__}", jobs, workers, shown.update)
+            run_all(f"{function.__module__}:{function.__name__}", jobs, workers, report)
             return
         with devices.threads(1):
             for job in jobs:
-                function(job, shown.update)
+                function(job, report)
 
 
 def train_job(job: Job, report: Callable[[int], None]) -> float:

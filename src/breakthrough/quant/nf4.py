@@ -168,7 +168,7 @@ class FourBit:
     def _shapes(self, count: int) -> dict[str, tuple[int, ...]]:
         """What each part's shape is for so many numbers."""
         groups = -(-count // self.block)
-        found = {"codes": (-(-count // 2),), "absmax": (groups,)}
+        found: dict[str, tuple[int, ...]] = {"codes": (-(-count // 2),), "absmax": (groups,)}
         return {**found, "absmax_scale": (-(-groups // NESTED.block),), "absmax_mean": (1,)} if self.double else found
 
     def _nested(self, absmax: Tensor) -> dict[str, Tensor]:

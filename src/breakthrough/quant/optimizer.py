@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast, overload
 
 import torch
 from torch import Tensor, nn
@@ -73,8 +73,16 @@ class AdamW8(torch.optim.Optimizer):
             self.param_groups.pop()
             raise
 
+    @overload
+    def step(self, closure: None = None) -> None:
+        """Move every weight that has a gradient."""
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float:
+        """The same, and the loss that the closure computed before."""
+
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Move every weight that has a gradient."""
         loss = None
         if closure is not None:
@@ -117,15 +125,16 @@ class AdamW8(torch.optim.Optimizer):
         return state
 
     def _update(self, weight: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        flat, grad = weight.detach().contiguous().view(-1), weight.grad.contiguous().view(-1)
+        flat, grad = weight.detach().contiguous().view(-1), _slope(weight).contiguous().view(-1)
         names = [name for name in STATE if name in state]
         for moved, slope, *parts in _stretches(flat, grad, *(state[name].view(-1) for name in names)):
             means = dict(zip(names, parts))
-            if "mean_absmax" in means:
-                take = self._fused_step if self._kernels(weight) else self._own_step
-                take(moved, slope, means, int(state["step"]), group)
-            else:
+            if "mean_absmax" not in means:
                 _adam(moved, slope, means["mean"], means["square"], int(state["step"]), group)
+            elif fast := self._kernels(weight):
+                self._fused_step(fast, moved, slope, means, int(state["step"]), group)
+            else:
+                self._own_step(moved, slope, means, int(state["step"]), group)
         if not weight.is_contiguous():
             weight.copy_(flat.view(weight.shape))
 
@@ -135,15 +144,16 @@ class AdamW8(torch.optim.Optimizer):
     def _own_step(self, weight: Tensor, grad: Tensor, means: dict[str, Tensor], step: int, group: dict[str, Any]) -> None:
         stored = [{"codes": means[name], "absmax": means[f"{name}_absmax"]} for name in MEANS]
         read = [form.dequantize(parts, tuple(weight.shape), torch.float32) for form, parts in zip(self._formats, stored)]
-        _adam(weight, grad, *read, step, group, folded=False)
+        mean, square = read
+        _adam(weight, grad, mean, square, step, group, folded=False)
         for form, parts, moved in zip(self._formats, stored, read):
             for name, made in form.quantize(moved).parts.items():
                 parts[name].copy_(made)
 
-    def _fused_step(self, weight: Tensor, grad: Tensor, means: dict[str, Tensor], step: int, group: dict[str, Any]) -> None:
+    def _fused_step(self, fast: Any, weight: Tensor, grad: Tensor, means: dict[str, Tensor], step: int, group: dict[str, Any]) -> None:
         codes, absmax = [form.code(weight.device) for form in self._formats], [means[f"{name}_absmax"] for name in MEANS]
         rates = *group["betas"], 0.0, 0.0, group["eps"], step, group["lr"]  # the zeros are other optimizers'
-        self._kernels(weight).optimizer_update_8bit_blockwise(
+        fast.optimizer_update_8bit_blockwise(
             "adam", grad, weight, means["mean"], means["square"], *rates, *codes, *absmax, group["weight_decay"], 1.0, False)
 
 
@@ -184,12 +194,16 @@ def check_gradients(weights: Iterable[Tensor]) -> None:
     for weight in weights:
         if weight.dtype not in FLOATS:
             raise DtypeError(expected("weights in float32, bfloat16 or float16", weight.dtype))
-        if weight.grad.is_sparse:
+        if _slope(weight).is_sparse:
             raise InputError(expected("dense gradients", "sparse ones", "nn.Embedding(…, sparse=False)"))
         if weight.numel():
-            sizes.append(torch.linalg.vector_norm(weight.grad.detach(), math.inf, dtype=torch.float32))
+            sizes.append(torch.linalg.vector_norm(_slope(weight).detach(), math.inf, dtype=torch.float32))
     if sizes and not (largest := torch.stack([size.to(sizes[0].device) for size in sizes]).max()) < LARGEST:
         raise InputError(expected(f"finite gradients below {LARGEST:.0e}", float(largest), "a smaller learning rate, or skipping the step"))
+
+
+def _slope(weight: Tensor) -> Tensor:
+    return cast(Tensor, weight.grad)  # weights without a gradient are not moved
 
 
 def _adam(

@@ -72,13 +72,13 @@ class FakeQuant(nn.Module):
         self.format = check_levelled(format)
         self.share: nn.Parameter | None = None
         if learn_range:
-            groups = format.groups(weight.detach())
+            groups = self.format.groups(weight.detach())
             self.share = nn.Parameter(torch.full((len(groups), 1), START, device=weight.device))
 
     def forward(self, weight: Tensor) -> Tensor:
         if self.share is None:
             return fake_quantize(weight, self.format)
-        rows, bound = self._rows(weight)
+        rows, bound = self._rows(weight, self.share)
         inside = (rows / bound).clamp(-1, 1)  # (B, n)
         rounded = self.format.groups(self.stored(weight).dequantize(torch.float32)) / bound
         return self._whole(straight_through(inside, rounded) * bound, weight).to(weight.dtype)
@@ -87,15 +87,15 @@ class FakeQuant(nn.Module):
         """The weight as it will be stored: what `forward` computes, in its parts."""
         if self.share is None:
             return self.format.quantize(weight.detach())
-        rows, bound = self._rows(weight.detach())
+        rows, bound = self._rows(weight.detach(), self.share)
         cut = torch.minimum(torch.maximum(rows, -bound), bound)
         return self.format.quantize(self._whole(cut.detach(), weight).to(weight.dtype))
 
-    def _rows(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+    def _rows(self, weight: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """The groups and their range. Shapes: → (B, n), (B, 1)."""
         rows = self.format.groups(weight.float())
         largest = rows.detach().abs().amax(1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
-        return rows, torch.sigmoid(self.share) * largest
+        return rows, torch.sigmoid(share) * largest
 
     def _whole(self, rows: Tensor, like: Tensor) -> Tensor:
         return grouping.whole(rows, tuple(like.shape), getattr(self.format, "axis", None))
@@ -131,8 +131,8 @@ def convert(model: nn.Module) -> dict[str, Quantized]:
         raise ConfigError(expected("a prepared model", "no weight that is rounded", "prepare(model, formats)"))
     stored = {}
     for name, owner, short, wrap in found:
-        original = owner.parametrizations[short].original
-        stored[name] = wrap.stored(original)
+        wraps: Any = owner.parametrizations  # one ParametrizationList for each name
+        stored[name] = wrap.stored(wraps[short].original)
         parametrize.remove_parametrizations(owner, short, leave_parametrized=False)
         with torch.no_grad():
             getattr(owner, short).copy_(stored[name].dequantize())

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import Field, asdict, dataclass
+from typing import Any, ClassVar, Protocol, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -27,8 +27,17 @@ class Format(Protocol):
     Units:  bits of one code, without scales
     """
 
-    kind: str
-    bits: int
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def kind(self) -> str:
+        """Its name in files."""
+        ...
+
+    @property
+    def bits(self) -> int:
+        """Of one code, without scales."""
+        ...
 
     def quantize(self, x: Tensor) -> Quantized:
         """A tensor's parts.
@@ -40,6 +49,20 @@ class Format(Protocol):
     def dequantize(self, parts: Mapping[str, Tensor], shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """The tensor that the parts stand for, of a shape and dtype."""
         ...
+
+
+class Coined(Format, Protocol):
+    """A format that can round by a coin."""
+
+    @property
+    def seed(self) -> int:
+        """Of its coin."""
+        ...
+
+
+def by_coin(format: Format | None) -> TypeGuard[Coined]:
+    """Whether a format rounds up or down by a coin: `rounding` is "random"."""
+    return getattr(format, "rounding", "nearest") == "random"
 
 
 @dataclass(frozen=True, eq=False)

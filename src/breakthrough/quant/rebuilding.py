@@ -18,7 +18,7 @@ from breakthrough.quant.weights import SUFFIX, QuantWeight
 from breakthrough.train.inspector import Inspector, InspectorConfig
 from breakthrough.train.language import ByteLM, LanguageConfig
 
-NETS = {"ByteLM": (ByteLM, LanguageConfig), "Inspector": (Inspector, InspectorConfig)}
+NETS: dict[str, tuple[type[nn.Module], Any]] = {"ByteLM": (ByteLM, LanguageConfig), "Inspector": (Inspector, InspectorConfig)}
 TRANSFORMERS = "transformers"
 PURPOSE = "models of Hugging Face"
 
@@ -33,12 +33,12 @@ def described(model: nn.Module) -> dict[str, Any]:
 
     Raises: InputError for a class that cannot be built from these
     """
+    config: Any = getattr(model, "config", None)
     name = next((base.__name__ for base in type(model).__mro__ if base.__name__ in NETS), None)
     if name is not None:
-        return {"kind": "course", "class": name, "config": model.config.to_dict()}
+        return {"kind": "course", "class": name, "config": config.to_dict()}
     if is_transformers(model):
-        config = model.config.to_dict()
-        return {"kind": TRANSFORMERS, "class": type(model).__name__, "config": config}
+        return {"kind": TRANSFORMERS, "class": type(model).__name__, "config": config.to_dict()}
     raise InputError(expected(f"{' or '.join(NETS)}, or a causal LM of Hugging Face's", type(model).__name__, "its state_dict() as safetensors"))
 
 

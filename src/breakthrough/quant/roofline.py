@@ -198,13 +198,14 @@ class _Layer:
 def _layer(name: str, weight: Tensor, device: torch.device) -> _Layer:
     if name in THEIRS:
         return _their_layer(name, weight, device)
-    linear = nn.Linear(*weight.shape, bias=False)
+    outputs, inputs = weight.shape
+    linear = nn.Linear(inputs, outputs, bias=False)
     linear.weight = nn.Parameter(weight)
     in_half = name.endswith(HALF) or (name not in ("fp32", "bf16") and device.type == "cuda")
     found = scheme(name.removesuffix(HALF))
     made = quantize(nn.Sequential(linear), replace(found, rest="bfloat16") if in_half else found, device=device)
     dtype = torch.bfloat16 if name == "bf16" or in_half else torch.float32
-    return _Layer.of(made[0], sizes_of(made).bytes, dtype, device)
+    return _Layer.of(made.get_submodule("0"), sizes_of(made).bytes, dtype, device)
 
 
 def _their_layer(name: str, weight: Tensor, device: torch.device) -> _Layer:

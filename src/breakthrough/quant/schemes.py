@@ -14,7 +14,7 @@ from breakthrough.quant.awq import Scaled
 from breakthrough.quant.blockwise import Blockwise
 from breakthrough.quant.keeping import KEEP, rule
 from breakthrough.quant.nf4 import FourBit
-from breakthrough.quant.quantized import Format, described
+from breakthrough.quant.quantized import Format, by_coin, described
 from breakthrough.seeds import derive
 
 FORMATS = {one.kind: one for one in (Affine, Blockwise, FourBit, Scaled)}
@@ -64,7 +64,7 @@ class Scheme:
 
     def format_for(self, weight: str) -> Format | None:
         """The format of one weight: where codes are drawn, each weight has draws of its own."""
-        if getattr(self.format, "rounding", "nearest") != "random":
+        if not by_coin(self.format):
             return self.format
         return replace(self.format, seed=derive(self.format.seed, weight))
 
@@ -122,6 +122,6 @@ def scheme(name: str | Scheme, seed: int | None = None) -> Scheme:
     if isinstance(name, str) and name not in SCHEMES:
         raise unknown("scheme", name, SCHEMES)
     found = SCHEMES[name] if isinstance(name, str) else name
-    if seed is None or getattr(found.format, "rounding", "nearest") != "random":
+    if seed is None or not by_coin(found.format):
         return found
     return replace(found, format=replace(found.format, seed=seed))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median, quantiles
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,15 +55,15 @@ def _pairs(x: Tensor) -> Iterator[tuple[str, Pair]]:
     for code in ("nf4", "fp4"):
         for double in (False, True):
             yield from _four_bit(functional, x, code, double)
-    code, format = dynamic_code().to(x.device), Blockwise()
-    stored, (codes, state) = format.quantize(x), functional.quantize_blockwise(x, code=code, blocksize=256)
-    yield "int8 blockwise quantize", (lambda: format.quantize(x), lambda: functional.quantize_blockwise(x, code=code, blocksize=256))
+    levels, format = dynamic_code().to(x.device), Blockwise()
+    stored, (codes, state) = format.quantize(x), functional.quantize_blockwise(x, code=levels, blocksize=256)
+    yield "int8 blockwise quantize", (lambda: format.quantize(x), lambda: functional.quantize_blockwise(x, code=levels, blocksize=256))
     yield "int8 blockwise dequantize", (stored.dequantize, lambda: functional.dequantize_blockwise(codes, state))
     rows = x[: len(x) // 64 * 64].view(-1, 64) if len(x) >= 64 else x[None]
     yield "int8 rows decompose", (lambda: decompose(rows), lambda: functional.int8_vectorwise_quant(rows, 6.0))
 
 
-def _four_bit(functional: object, x: Tensor, code: str, double: bool) -> Iterator[tuple[str, Pair]]:
+def _four_bit(functional: Any, x: Tensor, code: str, double: bool) -> Iterator[tuple[str, Pair]]:
     def theirs() -> tuple[Tensor, object]:
         return functional.quantize_4bit(x, quant_type=code, compress_statistics=double)
 

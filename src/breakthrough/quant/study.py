@@ -39,7 +39,7 @@ EXTRA = {
     )
 }
 KNOWN = {**SCHEMES, **EXTRA}
-EVERY = ("fp32", "bf16", "fp16", "int8", "int8_tensor", "int8_block", "llm_int8", "int8_random")
+EVERY: tuple[str, ...] = ("fp32", "bf16", "fp16", "int8", "int8_tensor", "int8_block", "llm_int8", "int8_random")
 EVERY += ("nf4", "nf4_single", "nf4_gptq", "nf4_awq", "fp4", "nf4_random", "int4", "int4_gptq", "int4_random", "int2")
 
 
@@ -98,12 +98,12 @@ def run_study(
     study = STUDIES[study] if isinstance(study, str) else study
     home, place = Path(folder or runs_folder()).resolve(), devices.choose(device).type
     workers = workers or study.workers
-    options = {"architectures": study.architectures, "workers": workers, "folder": home / "models", "device": device}
-    paths = train_bases(study.profile, seeds, **options, progress=progress)
+    bases = home / "models"
+    paths = train_bases(study.profile, seeds, architectures=study.architectures, workers=workers, folder=bases, device=device, progress=progress)
     jobs = [_job(study, key, path, home, place) for key, path in paths.items()]
     left = [job | {"schemes": todo} for job in jobs if (todo := [one for one in job["schemes"] if not _kept(job, one).exists()])]
     run_jobs(measure_job, left, workers, place, bar={"total": sum(len(job["schemes"]) for job in left), "unit": "model", "desc": "quantizing"}, progress=progress)
-    cells = {(job["architecture"], name): [] for job in jobs for name in study.schemes}
+    cells: dict[tuple[str, str], list[Cell]] = {(job["architecture"], name): [] for job in jobs for name in study.schemes}
     for job in jobs:
         for name in study.schemes:
             cells[job["architecture"], name].append(Cell(**json.loads(_kept(job, name).read_text(encoding="utf-8"))))
@@ -161,7 +161,7 @@ def _kept(job: Job, name: str) -> Path:
 @cache
 def _code() -> str:
     """A hash of what computes the results: other code, other results."""
-    names = ("affine", "apply", "awq", "blockwise", "calibrate", "calibrated", "codebook", "gptq", "grid", "grouping", "hessian")
+    names: tuple[str, ...] = ("affine", "apply", "awq", "blockwise", "calibrate", "calibrated", "codebook", "gptq", "grid", "grouping", "hessian")
     names += ("keeping", "kernels", "linear", "nf4", "outliers", "packing", "perplexity", "quantized", "table", "weights")
     sources = [Path(__file__).with_name(f"{name}.py") for name in names]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources if path.exists())).hexdigest()

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -86,7 +86,9 @@ class QuantWeight(nn.Module):
             self.register_buffer(name, part)
         self.format, self.layout = stored.format, layout
         self.stored_shape, self.dtype = tuple(stored.shape), stored.dtype
-        self._holders, self._weight, self._arranged_from = 0, None, []
+        self._holders = 0
+        self._weight: Tensor | None = None
+        self._arranged_from: list[tuple[Tensor, int]] = []
 
     @property
     def stored(self) -> Quantized:
@@ -133,7 +135,7 @@ class QuantWeight(nn.Module):
             for name, tensor in arrange(self).items():
                 self.register_buffer(ARRANGED + name, tensor, persistent=False)
             self._arranged_from = parts
-        return {name.removeprefix(ARRANGED): x for name, x in self._buffers.items() if name.startswith(ARRANGED)}
+        return {name.removeprefix(ARRANGED): x for name, x in self._tensors().items() if name.startswith(ARRANGED)}
 
     def forget_arranged(self) -> None:
         """Free the second copy; it is made again when a kernel wants it."""
@@ -142,19 +144,22 @@ class QuantWeight(nn.Module):
         self._arranged_from = []
 
     def _parts(self) -> dict[str, Tensor]:
-        return {name: part for name, part in self._buffers.items() if not name.startswith(ARRANGED)}
+        return {name: part for name, part in self._tensors().items() if not name.startswith(ARRANGED)}
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {name: x for name, x in self._buffers.items() if x is not None}
 
     def _dequantize(self) -> Tensor:
         return self.layout.weight(self.stored.dequantize())
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> QuantWeight:
         self.forget_arranged()
-        device = next(iter(self._buffers.values())).device
+        device = next(iter(self._tensors().values())).device
         like = fn(torch.empty(0, dtype=self.dtype, device=device))
         if like.dtype not in FLOATS:
             raise DtypeError(expected("float32, bfloat16 or float16 for a quantized model", like.dtype))
         self.dtype, self._weight = like.dtype, None
-        for name, part in self._buffers.items():
+        for name, part in self._tensors().items():
             moved = fn(part)
             self._buffers[name] = moved if moved.dtype == part.dtype else part.to(moved.device)
         return self
@@ -175,7 +180,7 @@ def install(owner: nn.Module, name: str, weight: QuantWeight) -> None:
         del owner._parameters[name]
     owner._modules[name + SUFFIX] = weight
     quantized = tuple(sorted(key.removesuffix(SUFFIX) for key, child in owner._modules.items() if isinstance(child, QuantWeight)))
-    owner.__class__ = _with_properties(_float_class(owner), quantized)
+    owner.__class__ = _with_properties(_float_class(owner), quantized)  # type: ignore[arg-type]  # mypy takes a class's __hash__ for its instances'
 
 
 def quantized_weights(model: nn.Module, every_place: bool = False) -> Iterator[tuple[str, QuantWeight]]:
@@ -204,7 +209,7 @@ def _holding(weights: Iterable[QuantWeight]) -> Iterator[None]:
             weight.release()
 
 
-class _Owner:
+class _Owner(nn.Module):
     """Mixed into the class of a module with quantized weights: each is dequantized once in a forward pass."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -213,10 +218,14 @@ class _Owner:
 
 
 def _float_class(owner: nn.Module) -> type[nn.Module]:
-    return next(base for base in type(owner).__mro__ if not issubclass(base, _Owner))
+    return next(cast(type[nn.Module], base) for base in type(owner).__mro__ if not issubclass(base, _Owner))
+
+
+def _shown(key: str) -> property:
+    return property(lambda owner: owner._modules[key]())
 
 
 @cache
 def _with_properties(base: type[nn.Module], names: tuple[str, ...]) -> type[nn.Module]:
-    properties = {name: property(lambda self, key=name + SUFFIX: self._modules[key]()) for name in names}
+    properties = {name: _shown(name + SUFFIX) for name in names}
     return type(f"Quantized{base.__name__}", (_Owner, base), {"__module__": base.__module__, **properties})

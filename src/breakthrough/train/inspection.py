@@ -114,12 +114,13 @@ def evaluate(model: Inspector, pictures: Pictures) -> Score:
 
 
 @torch.no_grad()
-def logits(model: Inspector, images: np.ndarray) -> Tensor:
+def logits(model: nn.Module, images: np.ndarray) -> Tensor:
     """An inspector's scores for pictures, in chunks.
 
     Shapes: images (N, H, W, 3) uint8 → (N, C), on the inspector's device
     """
-    was_training, device = model.training, model.head.weight.device
+    head: Any = model.head
+    was_training, device = model.training, head.weight.device
     model.eval()
     chunks = torch.from_numpy(np.ascontiguousarray(images)).split(EVAL_CHUNK)
     found = torch.cat([model(to_input(chunk.to(device))) for chunk in chunks])
