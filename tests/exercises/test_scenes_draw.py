@@ -154,7 +154,7 @@ def test_the_first_choice_that_differs_is_told():
     verdict = judge(exercise, lambda *case: [i + 1 for i in choose(*case)], 0)
     assert verdict.difference.text == "choice 1 is shot 1, not shot 0"
     shorter = judge(exercise, lambda *case: choose(*case)[:2], 0)
-    assert "2 shots are chosen, not 3" in shorter.difference.text
+    assert "the number of shots is 2, not 3" in shorter.difference.text
     assert judge(exercise, lambda *case: 7, 0).difference.text == "the output is an int, not a list of indices"
 
 

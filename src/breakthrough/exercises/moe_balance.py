@@ -88,6 +88,10 @@ def _counts(probs, experts):
     return probs.shape[1] * (counts * _mean(probs)).sum()
 
 
+def _not_averaged(probs, experts):
+    return probs.shape[1] * (_shares(probs, experts) * probs.sum(0)).sum()
+
+
 def _probabilities_only(probs, experts):
     return probs.shape[1] * _mean(probs).square().sum()
 
@@ -172,6 +176,11 @@ EXERCISES = (
                 "counts",
                 _counts,
                 "These are counts, so the loss grows with the batch: divide them by the number of assignments, T·k, to get shares.",
+            ),
+            Misconception(
+                "probabilities added up",
+                _not_averaged,
+                "P is the sum of the probabilities over the tokens, so the loss grows with the batch: divide by T to get their mean.",
             ),
             Misconception(
                 "probabilities only",

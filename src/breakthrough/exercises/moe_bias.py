@@ -91,6 +91,11 @@ def _not_renormalised(logits, bias, k, rate):
     return logits.softmax(-1).gather(1, experts), experts, new
 
 
+def _softmax_twice(logits, bias, k, rate):
+    _, experts, new = route_with_bias(logits, bias, k, rate)
+    return logits.softmax(-1).gather(1, experts).softmax(-1), experts, new
+
+
 def _bias_on_scores(logits, bias, k, rate):
     experts = (logits + bias).topk(k).indices
     load = _load(experts, bias)
@@ -191,6 +196,11 @@ EXERCISES = (
                 "not renormalised",
                 _not_renormalised,
                 "The weights are shares of all E experts: divide each token's k weights by their sum.",
+            ),
+            Misconception(
+                "softmax twice",
+                _softmax_twice,
+                "The chosen probabilities went through a second softmax, which pulls them together: they are positive already, so divide them by their sum.",
             ),
             Misconception(
                 "bias on scores",

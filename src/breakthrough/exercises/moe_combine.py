@@ -75,6 +75,20 @@ def _weights_by_token(rows, tokens, weights, n_tokens):
     return combine(rows, tokens, weights[tokens], n_tokens)
 
 
+def _thrown_away(rows, tokens, weights, n_tokens):
+    y = rows.new_zeros(n_tokens, rows.shape[1])
+    y.index_add(0, tokens, rows * weights[:, None])
+    return y
+
+
+def _along_the_width(rows, tokens, weights, n_tokens):
+    return combine(rows * weights, tokens, torch.ones_like(weights), n_tokens)
+
+
+def _along_the_width_first(rows, tokens, weights, n_tokens):
+    return combine(weights * rows, tokens, torch.ones_like(weights), n_tokens)
+
+
 def _gathered(rows, tokens, weights, n_tokens):
     return (rows * weights[:, None])[tokens]
 
@@ -147,6 +161,17 @@ EXERCISES = (
                 "weights by token",
                 _weights_by_token,
                 "The weights are indexed by token, but they already belong to the rows: row i has weights[i].",
+            ),
+            Misconception(
+                "sum thrown away",
+                _thrown_away,
+                "Everything is zero, because `index_add` gives a new tensor and leaves y as it is: return its result, or call `index_add_`, which changes y.",
+            ),
+            Misconception(
+                "along the width",
+                _along_the_width,
+                "`rows * weights` lays the R weights along the width d: make them a column first, weights[:, None] with shape (R, 1), so that each row gets its own.",
+                variants=(_along_the_width_first,),
             ),
             Misconception(
                 "gathered",

@@ -85,6 +85,10 @@ def _descending(x, experts, n_experts):
 
 def _right_but_out_of_order(want, got) -> bool:
     """Whether each expert has its own tokens, in another order than theirs."""
+    return not torch.equal(want[1], got[1]) and _right_in_any_order(want, got)
+
+
+def _right_in_any_order(want, got) -> bool:
     (_, tokens, load), mine = want, got[1]
     if mine.shape != tokens.shape:
         return False
@@ -98,7 +102,7 @@ def _last_expert_first(want, got) -> bool:
     if mine.shape != tokens.shape:
         return False
     parts = reversed(mine.split(load.flip(0).tolist()))
-    return _right_but_out_of_order(want, (got[0], torch.cat(list(parts)), got[2]))
+    return _right_in_any_order(want, (got[0], torch.cat(list(parts)), got[2]))
 
 
 def _assignments_as_tokens(x, experts, n_experts):
@@ -124,6 +128,11 @@ def _not_sorted(x, experts, n_experts):
 def _idle_forgotten(x, experts, n_experts):
     rows, tokens, _ = dispatch(x, experts, n_experts)
     return rows, tokens, torch.bincount(experts.flatten())
+
+
+def _expert_of_each_row(x, experts, n_experts):
+    rows, tokens, _ = dispatch(x, experts, n_experts)
+    return rows, tokens, experts.flatten().sort().values
 
 
 def _first_choice_only(x, experts, n_experts):
@@ -214,6 +223,11 @@ EXERCISES = (
                 "idle experts forgotten",
                 _idle_forgotten,
                 "The load stops at the last expert that has work: an idle one counts too, with minlength=n_experts.",
+            ),
+            Misconception(
+                "expert of each row",
+                _expert_of_each_row,
+                "The third output names the expert of each row: `load` counts how many rows each expert has, (n_experts,) numbers, as `bincount` gives.",
             ),
             Misconception(
                 "first choice only",

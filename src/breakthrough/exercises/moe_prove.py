@@ -149,6 +149,11 @@ def _counts_rows(layer):
     assert any(n < len(x) for n in seen)  # holds in the layer with one choice, whose idle experts see nothing
 
 
+def _first_token(layer):
+    x = inputs(layer)
+    torch.testing.assert_close(layer(x)[0][:1], layer(x[:1])[0], rtol=1e-3, atol=1e-4)
+
+
 def _one_missing() -> dict[str, Test]:
     return {name: test for name, test in proofs().items() if name != "balance"}
 
@@ -234,7 +239,12 @@ EXERCISES = (
             Misconception(
                 "counts the rows",
                 _with(per_token=_counts_rows),
-                "This test passes on the layer that makes one choice for the batch: compare a token alone with the same token in a batch.",
+                "This test passes on the layer that makes one choice for the batch: compare every token alone with itself in the batch.",
+            ),
+            Misconception(
+                "by luck",
+                _with(per_token=_first_token),
+                "A function catches its defect on some layers and misses it on others: one token, say, may agree with the choice of a whole batch. Look at every token, so that nothing agrees by chance.",
             ),
             Misconception(
                 "another defect",

@@ -46,6 +46,11 @@ def _not_renormalised(logits, k):
     return logits.softmax(-1).topk(k)
 
 
+def _softmax_twice(logits, k):
+    probs, experts = logits.softmax(-1).topk(k)
+    return probs.softmax(-1), experts
+
+
 def _over_tokens(logits, k):
     best, experts = logits.topk(k)
     return best.softmax(0), experts
@@ -132,6 +137,11 @@ EXERCISES = (
                 "not renormalised",
                 _not_renormalised,
                 "The weights are shares of all E experts, so a token's k weights sum to less than 1: divide them by their sum, or take the softmax over the chosen scores only.",
+            ),
+            Misconception(
+                "softmax twice",
+                _softmax_twice,
+                "The softmax was taken twice, of the scores and again of the chosen probabilities, which pulls the weights together: take it once, of the chosen scores.",
             ),
             Misconception(
                 "softmax over tokens",

@@ -25,10 +25,11 @@ from breakthrough.seeds import torch_generator
 Test = Callable[[nn.Module], None]
 ASSERTED, PASSED, RETURNED, CRASHED = "asserted", "passed", "returned", "crashed"
 SIZES = ((16, 32, 4, 2), (12, 24, 5, 3))  # d, H, E, k of the broken layers
+FEW = ((10, 20, 3, 2),)  # of three experts, one token in three agrees with the choice of its batch by chance
 PROBED = SIZES[0]
 MISSED = {  # what the broken layer does, and what would show it
     "router": "the layer never asks its router; change the router's weights and see whether y changes",
-    "per_token": "the layer makes one choice for the whole batch; compare a token alone with the same token in a batch",
+    "per_token": "the layer makes one choice for the whole batch; compare every token alone with itself in the batch",
     "weights": "the layer gives all chosen experts the same weight; scale the router's weights, or ask for its gradient",
     "normalised": "a token's weights do not sum to 1; make all experts equal and compare with one of them",
     "sparse": "every expert works on every token; count the rows that reach the experts",
@@ -109,6 +110,7 @@ class _Trial:
         faults = {
             "returns instead of asserting": result == RETURNED,
             "upside down": ASSERTED in on_healthy,
+            "by luck": any(self.run(layer) == ASSERTED for layer in _broken_layers(self.name, self.seed)),
             "never calls the layer": not self.run(_Alarm(*PROBED)).startswith(CRASHED),
             "counts the rows": another and self.name == "per_token",
             "another defect": another,
@@ -145,7 +147,8 @@ class _Trial:
 
 @lru_cache(maxsize=2 * len(BROKEN))
 def _broken_layers(defect: str, seed: int) -> tuple[Layer, ...]:
-    return tuple(make_layer(defect, *sizes, seed + i) for i, sizes in enumerate(SIZES))
+    sizes = SIZES + 10 * FEW if defect == "per_token" else SIZES
+    return tuple(make_layer(defect, *each, seed + i) for i, each in enumerate(sizes))
 
 
 @lru_cache(maxsize=2)

@@ -23,8 +23,9 @@ def choose(features: np.ndarray, scene: np.ndarray, cost_scene: int, cost_shot: 
 
     Shapes: features (N, d), scene (N,) int64 the scene of each shot → indices in the order of choice
     Units:  a shot costs cost_shot, and the first of a scene cost_scene more (it must be built and
-            settled). It adds its distance to the nearest shot chosen so far; the first choice is shot 0.
-            Equal shares: the lower index. The end: no shot that is affordable adds anything
+            settled). It adds its distance to the nearest shot chosen so far; the first choice is shot 0,
+            if the budget is enough for it. Equal shares: the lower index. The end: no shot that is
+            affordable adds anything
     Source: Gonzalez 1985, farthest-point clustering, here per cost
     """
     distance = np.full(len(features), np.inf)
@@ -140,6 +141,10 @@ def _in_order(features, scene, cost_scene, cost_shot, budget):
     return chosen
 
 
+def _first_for_nothing(features, scene, cost_scene, cost_shot, budget):
+    return choose(features, scene, cost_scene, cost_shot, budget) or [0][: len(scene)]
+
+
 def _sorted(features, scene, cost_scene, cost_shot, budget):
     return sorted(choose(features, scene, cost_scene, cost_shot, budget))
 
@@ -155,7 +160,7 @@ def same_choices(want: Sequence[int], got: Any) -> Difference | None:
         if theirs != mine:
             return Difference("value", f"choice {turn} is shot {mine}, not shot {theirs}", _shown(want), _shown(given))
     if len(given) != len(want):
-        return Difference("value", f"{len(given)} shots are chosen, not {len(want)}", _shown(want), _shown(given))
+        return Difference("value", f"the number of shots is {len(given)}, not {len(want)}", _shown(want), _shown(given))
     return None
 
 
@@ -252,6 +257,11 @@ EXERCISES = (
                 "over budget",
                 _greedy(over=True),
                 "The last shot costs more than what is left: compare a shot's own cost with the money left before you take it.",
+            ),
+            Misconception(
+                "the first for nothing",
+                _first_for_nothing,
+                "Shot 0 is bought without money for it: it costs cost_scene + cost_shot like any first shot of a scene, and when that is more than the budget the list is empty.",
             ),
             Misconception(
                 "takes copies",

@@ -92,7 +92,7 @@ EXERCISES = (
             Misconception(
                 "unbalanced",
                 _mostly_good,
-                "The five classes are not about even (or training lacks one): the real line is, but a net learns from what it is shown, so make as many of each.",
+                "The five classes come in unequal numbers (or training lacks one). On a real line most parts are good, but a net learns from what it is shown, so make as many pictures of each.",
                 variants=(lambda: wrong.drawn_from(ranges=replace(preset("all"), defects=("none", "scratch"))),),
             ),
             Misconception(

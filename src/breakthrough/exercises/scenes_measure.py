@@ -104,7 +104,7 @@ class _Look:
         even = len(self.labels) / len(DEFECTS)
         if (np.abs(counts - even) > UNEVEN * even).any():
             got = ", ".join(f"{name} {count}" for name, count in zip(DEFECTS, counts))
-            yield Outcome("unbalanced", "the five classes are not about even", f"about {even:.0f} pictures of each", got)
+            yield Outcome("unbalanced", "the five classes come in unequal numbers", f"about {even:.0f} pictures of each", got)
 
     def split(self) -> Iterator[Outcome]:
         part, scene = self.scenes.part, np.array([one["scene"] for one in self.labels])

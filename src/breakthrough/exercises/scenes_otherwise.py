@@ -38,6 +38,15 @@ def at_rest_body_by_body(position_m, dt_s, window_s=0.25, tolerance_m=5e-5):
     return True
 
 
+def at_rest_from_the_last_place(position_m, dt_s, window_s=0.25, tolerance_m=5e-5):
+    """scenes.settle: how far every body was from where it is now."""
+    back = int(window_s / dt_s + 0.5)
+    if position_m.shape[0] < back + 1:
+        return False
+    away = np.linalg.norm(position_m[-back - 1 :] - position_m[-1], axis=-1)
+    return not (~(away <= tolerance_m)).any()
+
+
 def at_rest_moment_by_moment(position_m, dt_s, window_s=0.25, tolerance_m=5e-5):
     """scenes.settle: the ends of where each body has been, widened with each moment, backwards."""
     left = round(window_s / dt_s) + 1

@@ -15,7 +15,7 @@ from torch import Generator
 
 from breakthrough.exercises.exercise import Case, Exercise, Misconception
 from breakthrough.exercises.scenes_motion import STEP_S, apex, drifting, fenceposts, jitter, rest, rocking, slide, stacked
-from breakthrough.exercises.scenes_otherwise import at_rest_body_by_body, at_rest_moment_by_moment
+from breakthrough.exercises.scenes_otherwise import at_rest_body_by_body, at_rest_from_the_last_place, at_rest_moment_by_moment
 from breakthrough.seeds import numpy_generator
 
 WINDOW_S, TOLERANCE_M = 0.25, 5e-5
@@ -35,14 +35,6 @@ def at_rest(position_m: np.ndarray, dt_s: float, window_s: float = WINDOW_S, tol
     window = position_m[len(position_m) - 1 - steps :]  # (steps + 1, N, 3)
     spread = window.max(axis=0) - window.min(axis=0)  # (N, 3)
     return bool((spread <= tolerance_m).all())  # so that NaN, which is not ≤ anything, counts as motion
-
-
-def _from_the_last_place(position_m, dt_s, window_s=WINDOW_S, tolerance_m=TOLERANCE_M):
-    back = int(window_s / dt_s + 0.5)
-    if position_m.shape[0] < back + 1:
-        return False
-    away = np.linalg.norm(position_m[-back - 1 :] - position_m[-1], axis=-1)
-    return not (~(away <= tolerance_m)).any()
 
 
 def _window(position_m, dt_s, window_s):
@@ -127,6 +119,15 @@ def _a_step_too_few(position_m, dt_s, window_s=WINDOW_S, tolerance_m=TOLERANCE_M
     return len(position_m) > steps and _still(position_m[-steps:], tolerance_m)
 
 
+def _as_many_moments_as_steps(position_m, dt_s, window_s=WINDOW_S, tolerance_m=TOLERANCE_M):
+    return _a_step_too_few(np.concatenate((position_m[:1], position_m)), dt_s, window_s, tolerance_m)
+
+
+def _cut_off(position_m, dt_s, window_s=WINDOW_S, tolerance_m=TOLERANCE_M):
+    steps = int(window_s / dt_s)  # 0.3 / 0.1 is 2.9999999999999996
+    return len(position_m) > steps and _still(position_m[-steps - 1 :], tolerance_m)
+
+
 def _any_body(position_m, dt_s, window_s=WINDOW_S, tolerance_m=TOLERANCE_M):
     window = _window(position_m, dt_s, window_s)
     if window is None:
@@ -180,6 +181,7 @@ def _recordings(seed: int) -> tuple[Case, ...]:
         Case("a recording shorter than the window", (rest(draw, 2, 0.1), STEP_S)),
         Case("a simulation that blew up, with NaN", (blown_up, STEP_S)),
         Case("a jump in the window's first step", (inside, 0.1, 0.3)),
+        Case("the same jump, eight moments a second", (inside, 0.125, 0.375)),
         Case("a jump just before the window", (before, 0.1, 0.3)),
         Case("one moment too few", (before[-3:], 0.1, 0.3)),
         Case("as far as the tolerance allows", (np.array([[[0.0, 0.0, 0.0]], [[0.0, 0.25, 0.0]]]), 0.5, 0.5, 0.25)),
@@ -201,7 +203,7 @@ EXERCISES = (
         difficulty=3,
         reference=at_rest,
         cases=_cases,
-        alternatives=(_from_the_last_place, at_rest_body_by_body, at_rest_moment_by_moment),
+        alternatives=(at_rest_from_the_last_place, at_rest_body_by_body, at_rest_moment_by_moment),
         misconceptions=(
             Misconception(
                 "speed of this moment",
@@ -255,6 +257,12 @@ EXERCISES = (
                 "a step too few",
                 _a_step_too_few,
                 "The window is a step short: between n + 1 moments lie n steps, so window_s takes round(window_s / dt_s) + 1 moments.",
+                variants=(_as_many_moments_as_steps,),
+            ),
+            Misconception(
+                "steps cut off",
+                _cut_off,
+                "The number of steps was cut off, not rounded: 0.3 / 0.1 is 2.9999999999999996 in floats, and int or // makes 2 of it; use round(window_s / dt_s).",
             ),
             Misconception(
                 "a window in steps",

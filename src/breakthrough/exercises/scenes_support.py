@@ -156,7 +156,7 @@ def _only_inside(a, b, gap_m, n_bodies, tolerance_m=TOLERANCE_M):
 
 def _either_side(a, b, gap_m, n_bodies, tolerance_m=TOLERANCE_M):
     near = np.abs(gap_m) <= tolerance_m
-    return support(a, b, gap_m, n_bodies)[0], support(a[near], b[near], gap_m[near], n_bodies)[1]
+    return support(a, b, gap_m, n_bodies)[0], support(a[near], b[near], gap_m[near], n_bodies, tolerance_m)[1]
 
 
 def _without_the_tray(a, b, gap_m, n_bodies, tolerance_m=TOLERANCE_M):
