@@ -48,7 +48,23 @@ def loop_in_float32(rows, tokens, weights, n_tokens):
     return y
 
 
+def sum_not_kept(rows, tokens, weights, n_tokens):
+    y = torch.zeros(n_tokens, rows.shape[1], dtype=rows.dtype)
+    y.index_add(0, tokens, rows * weights[:, None])
+    return y
+
+
+def weights_without_a_column(rows, tokens, weights, n_tokens):
+    y = torch.zeros(n_tokens, rows.shape[1], dtype=rows.dtype)
+    return y.index_add(0, tokens, rows * weights)
+
+
 # balance: means of no tokens are NaN
+
+
+def p_added_up(probs, experts):
+    f = torch.bincount(experts.flatten(), minlength=probs.shape[1]) / experts.numel()
+    return probs.shape[1] * (f * probs.sum(0)).sum()
 
 
 def without_e(probs, experts):
@@ -225,7 +241,31 @@ def logits_of_the_load(logits, bias, k, rate):
     return weights / weights.sum(-1, keepdim=True), experts, bias + rate * torch.sign(load.mean() - load)
 
 
+def chosen_through_softmax(logits, bias, k, rate):
+    probs = logits.softmax(-1)
+    experts = (probs + bias).topk(k).indices
+    load = torch.bincount(experts.flatten(), minlength=len(bias)).float()
+    return probs.gather(1, experts).softmax(-1), experts, bias + rate * (load.mean() - load).sign()
+
+
+def experts_instead_of_load(x, experts, n_experts):
+    mine, order = experts.flatten().sort(stable=True)
+    tokens = order // experts.shape[1]
+    return x[tokens], tokens, mine
+
+
+def probabilities_through_softmax(logits, k):
+    best, experts = logits.softmax(-1).topk(k)
+    return best.softmax(-1), experts
+
+
 ATTEMPTS = [
+    ("moe.combine", sum_not_kept, "sum thrown away"),
+    ("moe.combine", weights_without_a_column, "along the width"),
+    ("moe.balance", p_added_up, "probabilities added up"),
+    ("moe.bias", chosen_through_softmax, "softmax twice"),
+    ("moe.dispatch", experts_instead_of_load, "expert of each row"),
+    ("moe.route", probabilities_through_softmax, "softmax twice"),
     ("moe.combine", added_in_place, "last row wins"),
     ("moe.combine", loop_that_overwrites, "last row wins"),
     ("moe.combine", no_weights, "no weights"),

@@ -97,6 +97,44 @@ def supported_neighbours(a, b, gap_m, n_bodies, tolerance_m=5e-4):
     return max([0.0] + [-g for g in gap_m]), supported
 
 
+def as_many_moments_as_steps(position_m, dt_s, window_s=0.25, tolerance_m=5e-5):
+    n = int(round(window_s / dt_s))
+    if len(position_m) < n:
+        return False
+    last = position_m[-n:]
+    return bool((last.max(axis=0) - last.min(axis=0) <= tolerance_m).all())
+
+
+def steps_cut_off(position_m, dt_s, window_s=0.25, tolerance_m=5e-5):
+    n = int(window_s / dt_s) + 1
+    return len(position_m) >= n and bool((np.ptp(position_m[-n:], axis=0) <= tolerance_m).all())
+
+
+def touching_by_size(a, b, gap_m, n_bodies, tolerance_m=5e-4):
+    supported = np.zeros(n_bodies, bool)
+    supported[0] = True
+    near = np.abs(gap_m) <= tolerance_m
+    for _ in range(n_bodies):
+        for i, j in zip(a[near], b[near]):
+            supported[i] = supported[j] = supported[i] or supported[j]
+    return max(0.0, -gap_m.min(initial=0.0)), supported
+
+
+def shot_0_first(features, scene, cost_scene, cost_shot, budget):
+    chosen, left, built = [0], budget - cost_scene - cost_shot, {scene[0]}
+    away = np.linalg.norm(features - features[0], axis=1)
+    while True:
+        cost = np.array([cost_shot + (0 if s in built else cost_scene) for s in scene])
+        gain = np.where(cost <= left, away / cost, 0)
+        best = int(gain.argmax())
+        if gain[best] <= 0:
+            return chosen
+        chosen.append(best)
+        left -= cost[best]
+        built.add(scene[best])
+        away = np.minimum(away, np.linalg.norm(features - features[best], axis=1))
+
+
 def depth_negative(a, b, gap_m, n_bodies, tolerance_m=5e-4):
     group = list(range(n_bodies))
     for i, j, g in zip(a, b, gap_m):
@@ -171,13 +209,17 @@ def budget_breaks(features, scene, cost_scene, cost_shot, budget):
     ("scenes.settle", rest_by_speed, "speed of this moment"),
     ("scenes.settle", rest_by_ends, "ends of the window"),
     ("scenes.settle", rest_nan, "NaN is rest"),
+    ("scenes.settle", as_many_moments_as_steps, "a step too few"),
+    ("scenes.settle", steps_cut_off, "steps cut off"),
     ("scenes.support", supported_neighbours, "one hop"),
+    ("scenes.support", touching_by_size, "deep is not touching"),
     ("scenes.support", depth_negative, "sign"),
     ("scenes.light", light_by_angles, "uniform angle"),
     ("scenes.light", light_gamma, "power of 2.2"),
     ("scenes.light", light_angles_and_gamma, "uniform angle"),
     ("scenes.budget", budget_farthest, "cost ignored in the choice"),
     ("scenes.budget", budget_breaks, "stops too early"),
+    ("scenes.budget", shot_0_first, "the first for nothing"),
 ])  # fmt: skip
 def test_a_first_attempt_is_diagnosed(name, answer, diagnosis):
     for seed in range(3):
