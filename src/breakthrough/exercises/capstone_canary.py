@@ -34,8 +34,9 @@ def canary(stream: list[tuple[str, str, bool]], share: dict[str, float], alpha: 
             The evidence for t is the product, over all errors of all factories so far, of the chance of what
             happened (the error was the new model's, or the old one's) with t, divided by its chance if both err equally
             often; 1 before the first error. After each inspection: "promote" when the evidence for t = 1 / ratio
-            is 1 / alpha or more; "roll back" when the evidence for t = ratio is. The first that happens counts, nothing after it
-            is looked at. If neither happens: "go on". (They never happen at once, and no evidence is exactly 1 / alpha.)
+            is 1 / alpha or more; "roll back" when the evidence for t = ratio is 1 / alpha or more. The first that
+            happens counts, nothing after it is looked at. If neither happens: "go on". (They never happen at once, and no
+            evidence is exactly 1 / alpha.)
             Returned: the verdict, and how many inspections it took, counted from 1; all of them for "go on"
     Source: Wald 1945 (the likelihood ratio as evidence); Ville 1939 (where there is no difference, the evidence ever reaches
             1 / alpha with a chance of alpha at the most, however often one looks)

@@ -27,10 +27,10 @@ def monitor(reference: np.ndarray, stream: np.ndarray, window: int, alpha: float
     Why:    a lamp that ages spoils a model without any label to show it; but a monitor that looks at many features many
             times, each time at 5%, cries every shift, and soon nobody listens
     Shapes: reference (N, F), stream (M, F) → distances (K, F), limit, alarm
-    Units:  window w: the stream is cut into K = M // w windows of w pictures, one after the other; what is left over at
-            the end is not looked at. A distance is the largest difference, at any number x, between the share of the
-            reference's N values that are at most x and the share of the window's w values that are at most x (one feature,
-            one window; values may be equal).
+    Units:  the stream is cut into K = M // w windows of w pictures, one after the other, where w is the argument window;
+            what is left over at the end is not looked at. A distance is the largest difference, at any number x, between
+            the share of the reference's N values that are at most x and the share of the window's w values that are at
+            most x (one feature, one window; values may be equal).
             If nothing has changed, a distance exceeds d with a chance of at most 2 · exp(−2 · d² / (1/w + 1/N)). limit is
             the d at which this chance is alpha / (K · F): so that in the whole shift, over all windows and features,
             a quiet line has any distance above it with a chance of alpha at the most. math.inf if K = 0.

@@ -152,7 +152,7 @@ def _canary(draw: Draw) -> Choice:
                   "Without a difference the statistic wanders; it stays within limits at most looks, but it is the worst look that stops you."),
         ),
         hints=(
-            "The rule is: stop as soon as it is significant. So ask not how often one look deceives, but how often at least one of a thousand does.",
+            f"The rule is: stop as soon as it is significant. So ask not how often one look deceives, but how often at least one of all {looks:,} does.",
             "one look: 5%; some looks that hang together: the chance that any of them lies beyond 1.96 standard errors; as the number of looks grows without end it goes to 1 (the law of the iterated logarithm)",
             "simulated: 400 looks at streams without a difference, and about 40 of 100 streams come to a verdict",
         ),

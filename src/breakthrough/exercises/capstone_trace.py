@@ -29,10 +29,11 @@ def root_causes(artifacts: dict[str, dict], right: str, wrong: str) -> list[str]
             it has each stage once at most, while artifacts holds other runs as well. The files of right's lineage are whole.
             An artifact's partner is the one of the same stage in the lineage of right. An artifact differs when it has
             no partner, or its "disk" is not its partner's. Wherever two artifacts have the same "disk", what was made of
-            either is the same: so only what is reached from wrong by a way on which all differ, wrong too, has an effect.
-            Of those, an artifact is a cause when the difference is its own, that is: it has no partner, or its "disk" is
-            not its "files", or its "settings" are not its partner's, or the stages of its parents are not those of
-            its partner's parents (in any order), or none of its parents differs.
+            either is the same. So an artifact has an effect only if it differs, and if a way leads to it from wrong, from an
+            artifact to one of its parents, on which all differ, wrong too. Of those that have one, an artifact is a cause
+            when the difference is its own, that is: it has no partner, or its "disk" is not its "files", or its "settings"
+            are not its partner's, or the stages of its parents are not those of its partner's parents (in any order), or
+            none of its parents differs.
             Returned: the ids of the causes, the earliest first, each once
     """
     lineage = {}  # of right: by stage

@@ -43,7 +43,8 @@ class Rules:
     """How somebody goes back; the defaults are right.
 
     `own`: what makes a difference an artifact's own. `turns_back`: the walk, where nothing differs. `felt`: only what differs
-    is a cause. `itself`: whether that none of its parents differs counts only where it does. `missing`: what becomes of an artifact without a partner: "cause", "passed", "left out" or "raises".
+    is a cause. `unasked`: the bad model is taken to differ. `asked_first`: nothing is looked at where it does not.
+    `itself`: whether that none of its parents differs counts only where it does. `missing`: what becomes of an artifact without a partner: "cause", "passed", "left out" or "raises".
     """
 
     partners: Callable[[Manifests, str], dict[str, str]] = _by("stage")
@@ -54,6 +55,8 @@ class Rules:
     turns_back: bool = True
     felt: bool = True
     itself: bool = True
+    unasked: bool = False
+    asked_first: bool = False
     stop_at_cause: bool = False
     missing: str = "cause"
     order: Callable[[list[str], Manifests], list[str]] = lambda causes, artifacts: sorted(causes, key=lambda name: artifacts[name]["created_s"])
@@ -85,11 +88,13 @@ def _trace(rules: Rules, artifacts: Manifests, right: str, wrong: str) -> list[s
             return False
         return rules.own is None or any(OWN[what](one, twin, *stages, alone) for what in rules.own)
 
+    if rules.asked_first and not differs(wrong):
+        return []
     causes, seen, todo = [], set(), deque((name, 0) for name in (artifacts if rules.whole else [wrong]))
     while todo:
         name, depth = todo.popleft()
         left_out = other(name)[0] is None and rules.missing == "left out"
-        if rules.once and name in seen or depth > rules.depth or left_out or rules.turns_back and not differs(name):
+        if rules.once and name in seen or depth > rules.depth or left_out or rules.turns_back and not differs(name) and not (rules.unasked and name == wrong):
             continue
         seen.add(name)
         found = caused(name)
@@ -230,7 +235,7 @@ MISCONCEPTIONS = (
     Misconception(
         "no difference of its own",
         says="An artifact with its partner's files was reported, as none of its parents differs: neither does it; ask first whether it differs itself.",
-        **_ways({"itself": False, **EVERYWHERE}),
+        **_ways({"itself": False, **EVERYWHERE}, {"itself": False, "asked_first": True, **EVERYWHERE}, {"itself": False, "unasked": True, "felt": False}),
     ),
     Misconception(
         "the whole store",

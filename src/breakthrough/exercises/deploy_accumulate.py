@@ -24,13 +24,13 @@ def fit_codes(w: Tensor, low: int, high: int, bits: int) -> tuple[Tensor, Tensor
     Why:    an int8 kernel adds up products of codes in a register; a sum that does not fit wraps around (or
             sticks at the end), and a picture that happens to look like the weights gets nonsense for an answer
     Shapes: w (O, K) float32 → codes (O, K) int8, scales (O,), so that codes[o] · scales[o] is w[o], nearly
-    Units:  the layer computes Σ over k of x[k] · codes[o, k] for inputs that are whole numbers from low to high, each
-            on its own; low ≤ 0 < high. The sum has to fit −2^(bits − 1) … 2^(bits − 1) − 1 for every such input;
+    Units:  the layer computes Σ over k of x[k] · codes[o, k], where each x[k] may be any whole number from low to high;
+            low ≤ 0 < high. The sum has to fit −2^(bits − 1) … 2^(bits − 1) − 1 for every such input;
             its order does not matter, only the whole sum is looked at. Each channel o has a largest code of its own,
             top: the largest whole number from 127 down to 1 with which it fits, where the channel's
             scale is max|w[o]| / top and its codes are w[o] / scale, rounded to the nearest. top = 1 always
-            fits, and no number lies halfway. Of a channel of zeros the codes are 0 and the scale is any
-            finite number above 0
+            fits, and no w / scale lies halfway between two whole numbers. Of a channel of zeros the codes
+            are 0 and the scale is any finite number above 0
     """
     codes, scales = torch.zeros(w.shape, dtype=torch.int8), torch.ones(len(w))
     for o, row in enumerate(w):

@@ -141,16 +141,13 @@ def _cut_to_a_share(w: Tensor, low: int, high: int, bits: int) -> tuple[Tensor, 
     return codes.clamp(-share, share), scales
 
 
-def _raises(w: Tensor, low: int, high: int, bits: int) -> tuple[Tensor, Tensor]:
-    if not w.any(1).all():
-        raise ZeroDivisionError("float division by zero")
-    return _wrong()(w, low, high, bits)
+def _raises(error: Exception) -> Callable[..., tuple[Tensor, Tensor]]:
+    def answer(w, low, high, bits):
+        if not w.any(1).all():
+            raise error
+        return _wrong()(w, low, high, bits)
 
-
-def _nan_to_int(w: Tensor, low: int, high: int, bits: int) -> tuple[Tensor, Tensor]:
-    if not w.any(1).all():
-        raise ValueError("cannot convert float NaN to integer")
-    return _wrong()(w, low, high, bits)
+    return answer
 
 
 MISCONCEPTIONS = (
@@ -163,15 +160,12 @@ MISCONCEPTIONS = (
     Misconception(
         "weights that cancel",
         says="The weights were added up with their signs, as if all inputs were alike: an input may have its own sign at every weight, so nothing need cancel; add up the worst product of each.",
-        **_bounds(_sum_first, lambda codes, low, high: _even(codes.sum(-1).abs() * _reach(low, high))),
+        **_bounds(_sum_first, lambda codes, low, high: (codes.sum(-1) * low, codes.sum(-1) * high), lambda codes, low, high: _even(codes.sum(-1).abs() * _reach(low, high))),
     ),
     Misconception(
         "every weight the largest",
         says="Every weight was taken to be as large as the largest: that always fits, but wastes codes; add up the codes that the channel has.",
-        **_bounds(
-            lambda codes, low, high: _even(codes.shape[-1] * codes.abs().amax(-1) * _reach(low, high)),
-            lambda codes, low, high: (codes.shape[-1] * codes.abs().amax(-1) * low, codes.shape[-1] * codes.abs().amax(-1) * high),
-        ),
+        **_bounds(lambda codes, low, high: _even(codes.shape[-1] * codes.abs().amax(-1) * _reach(low, high)), lambda codes, low, high: (codes.shape[-1] * codes.abs().amax(-1) * low, codes.shape[-1] * codes.abs().amax(-1) * high)),
     ),
     Misconception(
         "the usual input",
@@ -191,7 +185,12 @@ MISCONCEPTIONS = (
     Misconception(
         "as if no input were below zero",
         says="Inputs below zero were forgotten: `low` times a weight below zero is a product above zero, and adds to the largest sum.",
-        **_bounds(lambda codes, low, high: (codes.clamp(max=0).sum(-1) * high, codes.clamp(min=0).sum(-1) * high)),
+        **_bounds(lambda codes, low, high: (codes.clamp(max=0).sum(-1) * high, codes.clamp(min=0).sum(-1) * high), lambda codes, low, high: (_ends(codes, low, high)[0], codes.clamp(min=0).sum(-1) * high)),
+    ),
+    Misconception(
+        "taken away, not added",
+        says="The products of codes below zero were taken away: `low` times such a code has its sign already, so it is added.",
+        **_bounds(lambda codes, low, high: tuple(codes.clamp(min=0).sum(-1) * a - codes.clamp(max=0).sum(-1) * b for a, b in ((low, high), (high, low)))),
     ),
     Misconception(
         "only the largest sum",
@@ -288,7 +287,7 @@ MISCONCEPTIONS = (
         "zeros divided by zero",
         _wrong(guard=0.0),
         "A channel of zeros has max|w[o]| = 0, and 0 / 0 is no number: give it codes 0 and any scale above 0, such as 1.",
-        variants=(_raises, _nan_to_int),
+        variants=(_raises(ZeroDivisionError("float division by zero")), _raises(ValueError("cannot convert float NaN to integer"))),
     ),
     Misconception(
         "wider than a byte",

@@ -56,10 +56,27 @@ def looked(arrivals_ms: list[int], max_size: int, max_wait_ms: int, max_queue: i
             table = [(float(start), tuple(int(number) for number in numbers)) for start, numbers in served]
             away = tuple(int(number) for number in refused)
         except (TypeError, ValueError):
-            return NoTimetable(f"that is {type_of(output)}, not {SHAPE}")
+            return NoTimetable(_misshapen(output))
         return Timetable(tuple(table), away, _broken(table, away, arrivals_ms, max_size, service_ms))
 
     return look
+
+
+def _misshapen(output: Any) -> str:
+    """What is wrong with the form of an output: of the pair, of its first part, or of its second."""
+    if not isinstance(output, (tuple, list)) or len(output) != 2:
+        return f"that is {type_of(output)}, not {SHAPE}"
+    served, refused = output
+    if not isinstance(served, (tuple, list)):
+        return f"the first part is {type_of(served)}, not a list of (start, numbers of the requests)"
+    for i, pair in enumerate(served):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            return f"batch {i} is {type_of(pair)}, not a pair (start, numbers of the requests)"
+        if not isinstance(pair[1], (tuple, list)):
+            return f"batch {i} has {type_of(pair[1])} behind its start, not a list of the numbers of the requests"
+    if not isinstance(refused, (tuple, list)):
+        return f"the second part is {type_of(refused)}, not a list of the numbers refused"
+    return f"a start or a request is not a number: asked for is {SHAPE}"
 
 
 def _broken(served: list[tuple[float, tuple[int, ...]]], refused: tuple[int, ...], arrivals_ms: list[int], max_size: int, service_ms: dict[int, int]) -> str:

@@ -220,7 +220,7 @@ EXERCISES = (
             ),
         ),
         hints=(
-            "A compiled net has to be the same function: PyTorch's own numbers on any input, up to rounding. The int8 one is another function, and has to give the same answers. Whoever runs them has only the folder: what it must say there is in the manifest.",
+            "A compiled net has to be the same function: PyTorch's own numbers on any input, up to rounding. The int8 one is another function, and has to name nearly all pictures as before. Whoever runs them has only the folder: what it must say there is in the manifest.",
             "inspector_int8 artifact → compile_inspector(artifact) → Built: fp32 and int8, each library, weights, manifest for batches of 1 to 32; answers beside PyTorch's on the test pictures; errors; latencies in one run → save_compiled(built) → artifact of kind compiled",
             'quantized = the newest artifact of kind "inspector_int8"\nbuilt = compile_inspector(quantized, batches=(1, 2, 4, 8, 16, 32))\nprint(built)  # bytes, answers in pairs, largest errors, latencies beside PyTorch\nartifact = save_compiled(built)\nreturn built, artifact',
         ),

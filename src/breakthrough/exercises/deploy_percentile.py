@@ -24,8 +24,9 @@ def percentile(latencies_s: list[float], percent: float, confidence: float = 0.9
             true p99, so nothing that was measured bounds it
     Units:  seconds. latencies_s: n runs, n ≥ 1, in any order; 0 < percent < 100; 0 < confidence < 1. A run's rank counts
             from 1, the fastest. The percentile is the run of rank n · percent / 100, rounded up to a whole number.
-            Let N be the number of the n runs that are at most the true percentile: each is with the chance
-            percent / 100, independently, so N is binomial. Each bound may err with a chance of risk = (1 − confidence) / 2:
+            Let N be how many of the n runs are at most the true percentile. Each run is one of them with the chance
+            percent / 100, whatever the others are, so N is binomial. Each bound may err with a chance of
+            risk = (1 − confidence) / 2:
             low is the run of the largest rank r with P(N < r) ≤ risk, or 0.0 where no rank has it;
             high is the run of the smallest rank r with P(N ≥ r) ≤ risk, or math.inf where no rank has it.
             n is at most 600. Returned: percentile, low, high

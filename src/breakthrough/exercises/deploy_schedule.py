@@ -25,7 +25,7 @@ def schedule(sch: Any) -> None:
     Why:    the plain loops wait: each sum is one long chain of additions, and B is read down its columns. A compiler
             may not change that order by itself; a schedule may, and TVM proves that the answer stays the same
     Shapes: sch is a tvm.s_tir.Schedule of C[i, j] = sum over k of A[i, k] · B[k, j], float32, with the loops i, j, k
-            around the block "C". m, n and k may be anything, and are no multiples of your tiles
+            around the block "C". m, n and k may be anything, and need not be multiples of your tiles
     Units:  asked for are four things, and each is looked at. Tiles: rows and columns are both cut (sch.split with
             [None, size], which watches the edges), and the order of the loops is row tiles, column tiles, k, rows
             of the tile, columns of the tile (sch.reorder; k may be cut as well), so that each number loaded serves
