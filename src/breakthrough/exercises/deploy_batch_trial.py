@@ -57,13 +57,15 @@ def looked(arrivals_ms: list[int], max_size: int, max_wait_ms: int, max_queue: i
             away = tuple(int(number) for number in refused)
         except (TypeError, ValueError):
             return NoTimetable(_misshapen(output))
-        return Timetable(tuple(table), away, _broken(table, away, arrivals_ms, max_size, service_ms))
+        return Timetable(tuple(table), away, _rule_broken(table, away, arrivals_ms, max_size, service_ms))
 
     return look
 
 
 def _misshapen(output: Any) -> str:
     """What is wrong with the form of an output: of the pair, of its first part, or of its second."""
+    if isinstance(output, list) and output and isinstance(output[0], tuple):
+        return f"that is the list of batches alone, not {SHAPE}"
     if not isinstance(output, (tuple, list)) or len(output) != 2:
         return f"that is {type_of(output)}, not {SHAPE}"
     served, refused = output
@@ -79,7 +81,7 @@ def _misshapen(output: Any) -> str:
     return f"a start or a request is not a number: asked for is {SHAPE}"
 
 
-def _broken(served: list[tuple[float, tuple[int, ...]]], refused: tuple[int, ...], arrivals_ms: list[int], max_size: int, service_ms: dict[int, int]) -> str:
+def _rule_broken(served: list[tuple[float, tuple[int, ...]]], refused: tuple[int, ...], arrivals_ms: list[int], max_size: int, service_ms: dict[int, int]) -> str:
     """The first rule that a timetable breaks which every timetable keeps, right or wrong."""
     free = 0.0
     for i, (start, numbers) in enumerate(served):

@@ -29,8 +29,8 @@ SAYS: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
     "say": ((0,), ()),
     "_wrong": ((1,), ("says",)),  # makes a Misconception
 }
-NAMED = {"text", "share", "asks", "hints", "LADDER", "NOT_ATTEMPTED", "WORDS", "_LOOKS", "COVERED"}  # variables that hold what is said
-GIVES = {"_name", "_miss"}  # functions that return what is said
+NAMED = {"text", "share", "asks", "hints", "LADDER", "NOT_ATTEMPTED", "WORDS", "_LOOKS", "COVERED", "SHAPE"}  # variables that hold what is said
+GIVES = {"_name", "_miss", "_misshapen", "_rule_broken"}  # functions that return what is said
 
 
 def files(room: str) -> list[Path]:
