@@ -152,6 +152,7 @@ def draw_limits(found: Limits, way: str | None = None) -> Figure:
         plain(axes)
         axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+        axes.xaxis.set_minor_formatter("")  # within a decade they would run into each other
     for deadline in DEADLINES_S:
         left.text(min(net.params for net in nets) / 1e6, 1e3 * deadline * 1.08, f"{1e3 * deadline:.0f} ms", fontsize=8.5, color=readable(RED), bbox={"fc": "white", "ec": "none", "pad": 0.8}, zorder=3)
     left.axvline(CLAIMED / 1e6, color=GREY, lw=1.2, ls="--")
