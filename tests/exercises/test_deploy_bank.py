@@ -177,3 +177,20 @@ def test_a_first_attempt_is_named_for_its_main_mistake(name, answer, mistake):
 def test_what_is_no_function_is_told_in_one_sentence(name):
     verdict = judge(load(name), 5, 0)
     assert verdict.status == "wrong" and "\n" not in card.headline(verdict) and "function" in card.headline(verdict)
+
+
+FORMS = {
+    "the list of batches alone": [(1, [0]), (9, [1])],
+    "not a list of (start, numbers": 5,
+    "the first part is an int": (2, []),
+    "batch 1 is an int, not a pair": ([(1, [0]), 7], []),
+    "batch 0 has an int behind its start": ([(1, 0)], []),
+    "the second part is an int": ([(1, [0])], 0),
+    "not a number": ([("early", [0])], []),
+}
+
+
+@pytest.mark.parametrize("said", FORMS)
+def test_what_is_wrong_with_a_timetables_form_is_named_part_by_part(said):
+    verdict = judge(load("deploy.batch"), lambda *requests: FORMS[said], 0)
+    assert verdict.status == "wrong" and said in verdict.difference.text

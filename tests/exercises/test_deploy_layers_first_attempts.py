@@ -126,6 +126,18 @@ def high_only(w, low, high, bits):
     return _search(w, lambda q: q.clamp(min=0).sum() * high < 2 ** (bits - 1) and q.clamp(max=0).sum() * high >= -(2 ** (bits - 1)))
 
 
+def all_inputs_alike(w, low, high, bits):
+    return _search(w, lambda q: q.sum() * high <= 2 ** (bits - 1) - 1 and q.sum() * low >= -(2 ** (bits - 1)))
+
+
+def taken_away(w, low, high, bits):
+    def fits(q):
+        above, below = q.clamp(min=0).sum(), q.clamp(max=0).sum()
+        return above * high - below * low < 2 ** (bits - 1) and above * low - below * high >= -(2 ** (bits - 1))
+
+    return _search(w, fits)
+
+
 def by_a_bit(w, low, high, bits):
     def fits(q):
         return torch.maximum(q * low, q * high).sum() < 2 ** (bits - 1) and torch.minimum(q * low, q * high).sum() >= -(2 ** (bits - 1))
@@ -169,6 +181,8 @@ ATTEMPTS = [
     ("deploy.accumulate", inclusive, "one too many"),
     ("deploy.accumulate", symmetric, "as far down as up"),
     ("deploy.accumulate", high_only, "as if no input were below zero"),
+    ("deploy.accumulate", all_inputs_alike, "weights that cancel"),
+    ("deploy.accumulate", taken_away, "taken away, not added"),
     ("deploy.accumulate", by_a_bit, "halved until it fits"),
     ("deploy.accumulate", whole_layer, "one scale for the layer"),
     ("deploy.accumulate", overflows_while_checking, "checked in 8 bits"),
