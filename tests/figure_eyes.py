@@ -26,6 +26,20 @@ def least_apart(one, other):
     return worst
 
 
+def texts(figure):
+    """Every piece of text that a drawn figure shows."""
+    from matplotlib.text import Text
+
+    figure.canvas.draw()
+    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
+    return [text for text in found if text.get_text().strip()]
+
+
+def words(figure):
+    """What these texts say."""
+    return [text.get_text() for text in texts(figure)]
+
+
 def faults(figure):
     """Everything in a figure that some eyes could not read or tell apart, a text each."""
     return [*_letters(figure), *_lines(figure)]

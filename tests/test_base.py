@@ -1,4 +1,4 @@
-"""Errors, seeds, devices and optional packages."""
+"""Errors, seeds, digests, devices and optional packages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from breakthrough import devices, errors, optional, seeds
+from breakthrough import devices, digests, errors, language, optional, seeds
 
 
 def test_messages_have_one_form():
@@ -24,10 +24,23 @@ def test_input_errors_are_value_errors(kind):
     assert issubclass(kind, errors.BreakthroughError) and issubclass(kind, ValueError)
 
 
+def test_a_number_has_its_noun():
+    said = [language.counted(number, "student") for number in (0, 1, 2, 1000, 1.0, 2.5, 2.0)]
+    assert said == ["0 students", "1 student", "2 students", "1000 students", "1 student", "2.5 students", "2 students"]
+    assert [language.counted(number, "process", "processes") for number in (1, 2)] == ["1 process", "2 processes"]
+
+
 def test_seeds_are_the_same_everywhere_and_differ_by_name():
     assert seeds.derive(0, "a") == 7606779636460171844
     assert len({seeds.derive(s, n) for s in range(10) for n in "abc"}) == 30
     assert seeds.derive(1, "ab", "c") != seeds.derive(1, "a", "bc")
+
+
+def test_digests_are_the_same_everywhere_and_know_no_order_of_keys():
+    digest = "97f0d07083dc05c4b0b52421dae08357dc62e1fe935fdf340bba2f6242700bf6"
+    assert digests.digest_of({"b": [1, 0.5, None], "a": "é"}) == digest
+    assert digests.digest_of({"a": "é", "b": [1, 0.5, None]}, 12) == digest[:12]
+    assert digests.digest_of({"a": "e", "b": [1, 0.5, None]}) != digest
 
 
 def test_generators_leave_the_global_ones_alone():

@@ -9,7 +9,7 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src"
 HOME = SRC / "breakthrough"
-BASE = {"errors", "elsewhere", "seeds", "devices", "optional", "artifacts", "events", "files", "lineage", "workers", "cluster", "learner", "palette", "pictures", "language"}
+BASE = {"errors", "elsewhere", "seeds", "devices", "optional", "artifacts", "events", "files", "lineage", "workers", "cluster", "learner", "palette", "pictures", "language", "digests"}
 SUBJECTS = {"moe", "scenes", "train", "federated", "quant", "deploy"}
 MAY_IMPORT = {
     **{key: set() for key in SUBJECTS},

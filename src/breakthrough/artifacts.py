@@ -21,6 +21,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from breakthrough.digests import digest_of
 from breakthrough.errors import ArtifactError, InputError, expected
 from breakthrough.events import project_root
 
@@ -50,7 +51,7 @@ class Artifact:
     @property
     def digest(self) -> str:
         """What is in it, whenever and wherever it was made: one SHA-256 over the names and hashes of its files."""
-        return hashlib.sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()
+        return digest_of(dict(self.files))
 
     def path(self, name: str) -> Path:
         """The path of one of the files.

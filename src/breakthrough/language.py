@@ -26,6 +26,11 @@ _WITHIN = re.compile(rf"(?<=[{HAN}]) (?=[{HAN}])")
 _BETWEEN = re.compile(rf"(?<=[{HAN}])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?=[{HAN}])")
 
 
+def counted(number: float, noun: str, plural: str = "") -> str:
+    """A number with its noun, in English: `1 student`, `2 students`, `0 entries`."""
+    return f"{number:g} {noun}" if number == 1 else f"{number if isinstance(number, int) else format(number, 'g')} {plural or noun + 's'}"
+
+
 def known() -> tuple[str, ...]:
     """The languages there are, English first."""
     return (ENGLISH, *sorted(folder.name for folder in FOLDER.iterdir() if folder.is_dir()))

@@ -15,6 +15,7 @@ from typing import Any
 from breakthrough import artifacts
 from breakthrough.artifacts import MANIFEST, Artifact
 from breakthrough.errors import ArtifactError, expected
+from breakthrough.language import counted
 
 WHOLE, ALTERED, MISSING = "whole", "altered", "missing"
 QUIET = ("shots", "shard_images", "physics", "spp", "supersample")  # left out where a line has to do
@@ -79,7 +80,7 @@ def lines(link: Link, full: bool = False) -> Iterator[str]:
     broken = link.broken
     yield ""
     count = sum(1 for _ in link.each())
-    yield f"{count} artifacts, every file of each has its hash" if not broken else f"{count} artifacts, {len(broken)} not whole:"
+    yield f"{counted(count, 'artifact')}, every file of each has its hash" if not broken else f"{counted(count, 'artifact')}, {len(broken)} not whole:"
     yield from (f"  {one.name}/{one.id}: {one.why}" for one in broken)
 
 

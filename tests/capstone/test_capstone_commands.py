@@ -43,7 +43,7 @@ def line(told):
 
 def test_the_command_builds_and_reports(told):
     said, out = told
-    assert "19 stages made, 0 were there" in said and "path-traced" in said
+    assert "19 stages made, 0 already there" in said and "path-traced" in said
     assert {path.name for path in out.iterdir()} == {"report.html", "model_card.md", "data_sheet.md", "facts.json"}
     facts = json.loads((out / "facts.json").read_text())
     assert facts["accuracy"]["synthetic"]["compiled"]["all"]["n"] == 80
@@ -53,7 +53,7 @@ def test_the_command_builds_and_reports(told):
 
 def test_again_nothing_is_made(told, capsys, tmp_path):
     assert main(["capstone", "--profile", "tiny", "--out", str(tmp_path)]) == 0
-    assert "0 stages made, 19 were there" in capsys.readouterr().out
+    assert "0 stages made, 19 already there" in capsys.readouterr().out
 
 
 def test_the_stages_are_listed_and_wrong_ones_are_named(capsys):

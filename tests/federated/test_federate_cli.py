@@ -153,7 +153,7 @@ def test_up_that_waits_tells_of_losses_and_ends_everything(here, capsys):
     os.kill(fed.nodes[1].pid, signal.SIGKILL)
     wait_for(log, "node 1  lost      node-1.npz: its process was killed", child)
     assert follower.wait(120) == 1  # Flower would wait for node 1 for ever
-    assert "stopped in" in followed.read_text() and "1 nodes are left and the plan needs 2" in followed.read_text()
+    assert "stopped in" in followed.read_text() and "1 node left, and the plan needs 2" in followed.read_text()
     assert run("status") == 1
     assert "finished:stopped" in capsys.readouterr().out
     child.send_signal(signal.SIGTERM)

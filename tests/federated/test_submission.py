@@ -39,5 +39,5 @@ def test_flower_is_given_names_and_paths_only(tmp_path):
 def test_a_summary_says_who_was_lost():
     outcome = submission.Outcome("7", "completed", 12.34, {0: 3, 1: 3, 2: 1}, {2: "its process was killed"}, None)
     assert outcome.completed and outcome.summary() == "run 7 completed in 12.3 s with 2 of 3 nodes; lost: node 2 (its process was killed)"
-    stopped = submission.Outcome("7", "stopped", 1.0, {0: 1}, {}, None, "1 nodes are left and the plan needs 2")
-    assert not stopped.completed and stopped.summary() == "run 7 stopped in 1.0 s with 1 of 1 nodes: 1 nodes are left and the plan needs 2"
+    stopped = submission.Outcome("7", "stopped", 1.0, {0: 1}, {}, None, "1 node left, and the plan needs 2")
+    assert not stopped.completed and stopped.summary() == "run 7 stopped in 1.0 s with 1 of 1 node: 1 node left, and the plan needs 2"

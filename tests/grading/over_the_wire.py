@@ -4,6 +4,7 @@ import multiprocessing
 import socket
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 
@@ -11,6 +12,8 @@ from breakthrough.exercises import load
 from breakthrough.grading.frames import Limits
 from breakthrough.grading.proxies import driver, make_proxy
 from breakthrough.grading.remote import Peer
+
+LIMITS = Limits()
 
 
 def answers(name):
@@ -33,11 +36,18 @@ def _serve(sock, make):
 @contextmanager
 def other_process(deadline_s=300, make=lambda name, which: answers(name)[which]):
     """A peer whose other side has the bank's answers, or others that are made there."""
+    with examining(partial(_serve, make=make), deadline_s) as peer:
+        yield peer
+
+
+@contextmanager
+def examining(serve, deadline_s, limits=LIMITS):
+    """The examiner's end of a socket whose other end is served by a function in another process, which may do as it likes."""
     ours, theirs = socket.socketpair()
-    process = multiprocessing.get_context("fork").Process(target=_serve, args=(theirs, make), daemon=True)
+    process = multiprocessing.get_context("fork").Process(target=serve, args=(theirs,), daemon=True)
     process.start()
     theirs.close()
-    peer = Peer(ours, Limits(), trusted=False)
+    peer = Peer(ours, limits, trusted=False)
     peer.make_proxy, peer.deadline = make_proxy, time.monotonic() + deadline_s
     try:
         yield peer

@@ -45,7 +45,7 @@ def test_from_a_folder_to_the_grades(tmp_path, monkeypatch, capsys):
     (tmp_path / "students.csv").write_text("id,last_name,lms_user_id\nada,Lovelace,901\n")
     monkeypatch.chdir(write_project(tmp_path / "project"))
     assert run("cohort", "init", str(tmp_path / "c"), "--from-csv", str(tmp_path / "students.csv")) == 0
-    assert "1 students" in capsys.readouterr().out
+    assert "1 student\n" in capsys.readouterr().out
     monkeypatch.chdir(tmp_path / "c")
     assert run("cohort", "release", "toy") == 0
     assert "01_toy: released, SHA-256" in capsys.readouterr().out

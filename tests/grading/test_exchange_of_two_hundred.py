@@ -136,7 +136,7 @@ def test_reviews_are_collected_scored_and_exported(cohort, tmp_path, capsys):
     found = rounds.read(cohort, MODULE)
     silent = {NAMES[90], NAMES[91]}
     assert collect(cohort, tmp_path / "reviews", [one for one in found.packets if not one.released and one.reviewer not in silent]) == 0
-    assert "202 reviewers have handed in, 2 have not, as learner090, learner091; 0 files refused" in capsys.readouterr().out
+    assert "handed in by 202 reviewers, not yet by 2, as learner090, learner091; 0 files refused" in capsys.readouterr().out
     assert main(["exchange", "score", "01", "--workers", "2"]) == 0
     scores = scoring.read(cohort, MODULE)
     weights = RUBRIC.weights
@@ -173,7 +173,7 @@ def test_appeals_and_spot_checks_are_read_and_count(cohort, capsys):
 def test_the_export_is_the_twenty_percent_and_missing_is_no_zero(cohort, tmp_path, capsys):
     assert main(["exchange", "export", "01"]) == 0
     shown = capsys.readouterr().out
-    assert "missing: learner090: no reviews handed in" in shown and "206 learners have points in 01_moe_exchange" in shown
+    assert "missing: learner090: no reviews handed in" in shown and "points in 01_moe_exchange: 206 learners" in shown
     assert main(["cohort", "grades", "01", "--csv", str(tmp_path / "g.csv")]) == 0
     rows = {row["id"]: row for row in csv.DictReader(io.StringIO((tmp_path / "g.csv").read_text()))}
     assert float(rows[NAMES[120]]["01_moe_exchange_max"]) == 20 and rows[NAMES[120]]["01_moe_exchange_state"] == "graded"

@@ -1,21 +1,18 @@
 """The wire itself: what crosses arrives alike, and nothing else arrives at all."""
 
 import math
-import multiprocessing
 import os
 import random
 import socket
 import struct
 import threading
-import time
 from collections import namedtuple
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
-from over_the_wire import other_process
+from over_the_wire import examining, other_process
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -270,21 +267,8 @@ def test_bytes_at_random_are_a_value_or_a_wire_error():
     assert values > 50 and refused > 3000
 
 
-@contextmanager
 def talk(serve, *, deadline_s=20.0):
-    """The examiner's end of a socket whose other end is served by a function in another process, which may do as it likes."""
-    ours, theirs = socket.socketpair()
-    process = multiprocessing.get_context("fork").Process(target=serve, args=(theirs,), daemon=True)
-    process.start()
-    theirs.close()
-    peer = Peer(ours, LIMITS, trusted=False)
-    peer.make_proxy, peer.deadline = make_proxy, time.monotonic() + deadline_s
-    try:
-        yield peer
-    finally:
-        ours.close()
-        process.kill()
-        process.join()
+    return examining(serve, deadline_s, LIMITS)
 
 
 def _liar(*messages):

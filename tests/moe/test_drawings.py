@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from figure_eyes import texts, words
 from matplotlib import pyplot
-from matplotlib.text import Text
 
 from breakthrough.errors import ShapeError
 from breakthrough.moe import MoEConfig, cost, diagrams, figures, route
@@ -28,16 +28,6 @@ DRAWN = {
     "bias": lambda: figures.bias_path(SHARES, SHARES),
     "sizes": lambda: figures.sizes(MODELS),
 }
-
-
-def texts(figure):
-    figure.canvas.draw()
-    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
-    return [text for text in found if text.get_text().strip()]
-
-
-def words(figure):
-    return [text.get_text() for text in texts(figure)]
 
 
 @pytest.mark.parametrize("name", DRAWN)

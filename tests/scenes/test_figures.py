@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from figure_eyes import texts, words
 from matplotlib import pyplot
-from matplotlib.text import Text
 
 from breakthrough.errors import ShapeError
 from breakthrough.scenes import diagrams, figures, poses, ranges, views
@@ -53,16 +53,6 @@ DRAWN = {
     "labelled": lambda: views.labelled(FRAME, LABELS, CAMERA),
     "neighbours": lambda: views.neighbours([(RGB, "scene 1", RGB, "scene 2")] * 3),
 }
-
-
-def texts(figure):
-    figure.canvas.draw()
-    found = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible())
-    return [text for text in found if text.get_text().strip()]
-
-
-def words(figure):
-    return [text.get_text() for text in texts(figure)]
 
 
 @pytest.mark.parametrize("name", DRAWN)

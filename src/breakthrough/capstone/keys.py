@@ -19,6 +19,7 @@ from typing import Any
 
 from breakthrough import artifacts, files
 from breakthrough.artifacts import Artifact
+from breakthrough.digests import digest_of
 from breakthrough.errors import ArtifactError
 
 MADE = "made"
@@ -29,12 +30,7 @@ HOME = Path(artifacts.__file__).parent
 def key_of(stage: str, settings: Mapping[str, Any], code: str, inputs: Mapping[str, Artifact]) -> str:
     """The key of a stage: equal exactly when it would make the same."""
     facts = {"stage": stage, "settings": settings, "code": code, "inputs": {name: one.digest for name, one in inputs.items()}}
-    return digest_of(facts)
-
-
-def digest_of(data: Any) -> str:
-    """The hash of plain data."""
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
+    return digest_of(facts, 32)
 
 
 @cache

@@ -17,6 +17,7 @@ from typing import Any
 from breakthrough.artifacts import Artifact
 from breakthrough.capstone import keys
 from breakthrough.capstone.spec import Spec
+from breakthrough.digests import digest_of
 from breakthrough.errors import unknown
 
 OURS = "capstone/{}.py"
@@ -87,7 +88,7 @@ def graph(spec: Spec) -> dict[str, Stage]:
         Stage("served", ("compiled", *test), {"clients": list(spec.clients), "seconds": spec.seconds}),
     ]
     everything = tuple(stage.name for stage in stages)
-    stages.append(Stage("line", everything, {"names": list(spec.names), "spec": keys.digest_of(spec.to_dict())[:12]}))
+    stages.append(Stage("line", everything, {"names": list(spec.names), "spec": digest_of(spec.to_dict(), 12)}))
     return {stage.name: stage for stage in stages}
 
 

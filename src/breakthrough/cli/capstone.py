@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from breakthrough.language import counted
+
 Profile = Annotated[str, typer.Option(help="tiny (a minute), quick (8 minutes on two cores) or full (a GPU, or an hour).")]
 
 
@@ -41,7 +43,7 @@ def capstone(
             print(f"{stage.name:14} {stage.kind.does:40} " + ", ".join(dict.fromkeys(need.partition(".")[0] for need in stage.needs)))
         return
     built = pipeline.build(profile, changes=spec, workers=workers, address=address, begin=begin, until=until, watch=pipeline.Bar())
-    print(f"{len(built.made_s)} stages made, {len(built.artifacts) - len(built.made_s)} were there")
+    print(f"{counted(len(built.made_s), 'stage')} made, {len(built.artifacts) - len(built.made_s)} already there")
     if "line" in built.artifacts:
         for line in delivery.deliver(pipeline.open_line(built), out or project_root() / "build" / "capstone" / profile):
             print(line)

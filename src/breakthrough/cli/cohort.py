@@ -12,6 +12,7 @@ from breakthrough.cli import cohort_grade
 from breakthrough.cli.cohort_folder import current, module_of
 from breakthrough.cli.groups import Language, group
 from breakthrough.errors import InputError, expected
+from breakthrough.language import counted
 
 app = group(help="Teach a cohort: release, collect, grade, give back.")
 Module = Annotated[str, typer.Argument(metavar="MODULE", help="01, moe or 01_moe.")]
@@ -115,7 +116,7 @@ def feedback(
 
     cohort = current()
     written = pages.write(cohort, module_of(cohort, module), students or ())
-    print(f"{len(written)} pages, as {written[0]}")
+    print(f"{counted(len(written), 'page')}, as {written[0]}")
 
 
 @app.command()
@@ -137,7 +138,7 @@ def lessons(module: Module) -> None:
         if one.missing:
             print(f"missing: {one.student}: {one.missing}")
     scored = sum(any(value is not None for value in one.points.values()) for one in found)
-    print(f"{scored} of {len(found)} students have points in {name}_lesson")
+    print(f"points in {name}_lesson: {scored} of {counted(len(found), 'student')}")
 
 
 @app.command()
@@ -165,10 +166,10 @@ def grades(
     chosen = [module_of(cohort, module) for module in modules]
     found = tables.graded(cohort, chosen)
     if csv is not None:
-        print(f"{csv}: {tables.write_csv(csv, found)} students")
+        print(f"{csv}: {counted(tables.write_csv(csv, found), 'student')}")
     if lti_csv is not None:
         rows, without = tables.write_lti_csv(lti_csv, [result for one in found for result in one.results])
-        print(f"{lti_csv}: {rows} scores")
+        print(f"{lti_csv}: {counted(rows, 'score')}")
         if without:
             print(f"left out, without lms_user_id: {', '.join(without)}", file=sys.stderr)
 

@@ -11,6 +11,7 @@ import typer
 
 from breakthrough.cli.cohort_folder import named
 from breakthrough.errors import InputError, expected
+from breakthrough.language import counted
 
 if TYPE_CHECKING:
     from breakthrough.grading.peers.scoring import Scores
@@ -75,7 +76,7 @@ def collect(
     missing = [one for one in rounds.read(cohort, name).reviewers if one not in handed]
     refused = sum(one.state == "refused" for one in found)
     shown = f", as {', '.join(missing[:5])}" if missing else ""
-    print(f"{len(handed)} reviewers have handed in, {len(missing)} have not{shown}; {refused} files refused")
+    print(f"handed in by {counted(len(handed), 'reviewer')}, not yet by {len(missing)}{shown}; {counted(refused, 'file')} refused")
     if refused:
         raise typer.Exit(1)
 
@@ -178,7 +179,7 @@ def export(module: Module) -> None:
     count, lacking = exporting.export(cohort, name)
     for line in lacking:
         print(f"missing: {line}")
-    print(f"{count} learners have points in {name}_exchange")
+    print(f"points in {name}_exchange: {counted(count, 'learner')}")
 
 
 def _appeals(path: Path) -> list[tuple[str, str]]:
@@ -195,9 +196,9 @@ def _print_scores(found: Scores) -> None:
     works, reviewers = found.works, found.reviewers
     if works:
         wide = median(one.high - one.low for one in works)
-        print(f"{len(works)} works: median {median(one.score for one in works):.0%} of the rubric, 90% intervals {wide:.0%} wide in the middle")
+        print(f"{counted(len(works), 'work')}: median {median(one.score for one in works):.0%} of the rubric, 90% intervals {wide:.0%} wide in the middle")
     if reviewers:
-        print(f"{len(reviewers)} reviewers: median quality {median(one.quality for one in reviewers):.0%}")
+        print(f"{counted(len(reviewers), 'reviewer')}: median quality {median(one.quality for one in reviewers):.0%}")
     for flag in found.flags:
         print(f"look at {flag.reviewer}: {flag.says}" + (f" ({', '.join(flag.about)})" if flag.about else ""))
     for spot in found.spots:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from breakthrough.cli.groups import group
+from breakthrough.language import counted
 
 app = group(help="Train across processes: a SuperLink and its nodes, over TLS.")
 Folder = Annotated[Path, typer.Option("--folder", metavar="DIR", help="Where the federation keeps its keys, logs and pids.")]
@@ -62,7 +63,7 @@ def up(
     with processes.interrupts():
         federation = deployment.up(files, folder, port=port, strangers=files[:1] if stranger else (), say=_say)
     if not wait:
-        print(f"{len(federation.members)} nodes online; next: breakthrough federate run PLAN{_flag(folder)}, then down")
+        print(f"{counted(len(federation.members), 'node')} online; next: breakthrough federate run PLAN{_flag(folder)}, then down")
         return
     with deployment.ended_on_interrupt(federation, _say):
         print("Ctrl-C ends everything", flush=True)
@@ -73,7 +74,7 @@ def up(
                 if before[one.node] != one.status:
                     before[one.node] = one.status
                     _say(supernodes.line(one))
-    _say(f"the SuperLink has ended; {deployment.down(folder)} processes ended after it")
+    _say(f"the SuperLink has ended; {counted(deployment.down(folder), 'process', 'processes')} ended after it")
     raise typer.Exit(1)
 
 
@@ -105,7 +106,7 @@ def run(
         outcome = submission.run(federation, plan, out, apps=apps, settings=settings, say=_say)
     print(outcome.summary())
     for number, count in outcome.answered.items():
-        print(f"node {number}: {count} messages answered")
+        print(f"node {number}: {counted(count, 'message')} answered")
     print(f"log: {outcome.log}")
     if not outcome.completed:
         raise typer.Exit(1)
@@ -149,7 +150,7 @@ def down(folder: Folder = HOME) -> None:
     if federations.read(folder) is None:
         print(f"{folder}: no federation, nothing to end")
         return
-    print(f"{folder}: {deployment.down(folder)} processes ended")
+    print(f"{folder}: {counted(deployment.down(folder), 'process', 'processes')} ended")
 
 
 def _say(text: str) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from breakthrough.cli.groups import group
 from breakthrough.errors import InputError, expected
+from breakthrough.language import counted
 
 if TYPE_CHECKING:
     from breakthrough.scenes.manifest import Manifest
@@ -61,7 +62,7 @@ def make(
     if made.manifest == before:
         print(f"{out}: complete with these settings already, every shard as it was written: nothing to do")
     else:
-        print(f"{out}: {len(made)} pictures in {time.monotonic() - begin:.1f} s")
+        print(f"{out}: {counted(len(made), 'picture')} in {time.monotonic() - begin:.1f} s")
     _summary(made.manifest)
 
 

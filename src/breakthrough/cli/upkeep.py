@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from breakthrough.language import counted
+
 BROKE = 1
 
 
@@ -37,7 +39,7 @@ def lock(
         print("\n".join(lines) or "what is installed is what is locked")
         raise typer.Exit(BROKE if lines else 0)
     for path in locks.make(root, wheel):
-        print(f"{path.relative_to(root)}: {len(locks.read(path))} packages")
+        print(f"{path.relative_to(root)}: {counted(len(locks.read(path)), 'package')}")
 
 
 def latest(

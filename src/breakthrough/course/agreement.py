@@ -11,6 +11,7 @@ from breakthrough.course.notebooks import Cell, Notebook
 from breakthrough.course.release import BEGIN, END
 from breakthrough.course.schema import Module, Syllabus
 from breakthrough.errors import expected, unknown
+from breakthrough.language import counted
 
 
 def faults(course: Syllabus, module: Module) -> list[str]:
@@ -120,7 +121,7 @@ def _card_points(module: Module, kind: str, notebook: Notebook) -> Iterator[str]
     found = re.findall(r"(?i)(\d[\d.]*) points?\b|\bpoints\W{1,12}(\d[\d.]*)", card)
     said = [float((before or after).rstrip(".")) for before, after in found]
     if points not in said:
-        yield f"{module.id} {kind}: expected '{_points(points)}' on the title card, got {said or 'none'}"
+        yield f"{module.id} {kind}: expected '{counted(points, 'point')}' on the title card, got {said or 'none'}"
     where = [claim for claim in module.claims if claim not in card] if kind == "lab" or not module.has_lab else []
     if where:
         yield f"{module.id} {kind}: expected the claims {', '.join(where)} on the title card, got none"
@@ -133,10 +134,6 @@ def _printed(where: str, notebook: Notebook, exercise: Any) -> Iterator[str]:
     pairs = [(re.search(r"(\d+) points?\b", text), re.search(r"(\d+) min", text)) for text in texts]
     said = {(int(points[1]), int(minutes[1])) for points, minutes in pairs if points and minutes}
     if said != {(exercise.points, exercise.minutes)}:
-        form = f"`{exercise.name}` introduced with '{_points(exercise.points)}' and '{exercise.minutes} min'"
+        form = f"`{exercise.name}` introduced with '{counted(exercise.points, 'point')}' and '{exercise.minutes} min'"
         got = ", ".join(f"{points} points and {minutes} min" for points, minutes in sorted(said)) or "no such text"
         yield f"{where}: expected {form}, got {got}"
-
-
-def _points(number: float) -> str:
-    return f"{number:g} point" + ("" if number == 1 else "s")

@@ -10,6 +10,7 @@ from typing import Any
 from breakthrough import events
 from breakthrough.course import progress
 from breakthrough.course.schema import Module, Syllabus
+from breakthrough.language import counted
 from breakthrough.palette import BAD, GOOD, NOTE, QUIET, faint, framed, toned
 
 PASSED, NOT_YET, OPEN = "passed", "not yet", "open"
@@ -145,7 +146,7 @@ def _points(row: Row) -> str:
 
 
 def _attempts(row: Row) -> str:
-    return f"{row.attempts} attempt{'s' * (row.attempts != 1)}"
+    return counted(row.attempts, "attempt")
 
 
 def _minutes(row: Row) -> str:

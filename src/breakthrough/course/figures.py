@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from breakthrough.course.schema import KINDS, Module, Syllabus
+from breakthrough.language import counted
 from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, describe, ink_on, listed, new_figure, readable
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def shape(course: Syllabus) -> Figure:
 def _amount(module: Module) -> str:
     hours, points = module.hours.total, module.points.total
     time = f"{hours:g} h" if hours >= 1 else f"{60 * hours:.0f} min"
-    return f"{time}, {points:g} point{'' if points == 1 else 's'}"
+    return f"{time}, {counted(points, 'point')}"
 
 
 def _handed_on(course: Syllabus, index: int) -> str:

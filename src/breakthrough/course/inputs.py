@@ -7,8 +7,6 @@ they import, what executes it, the settings, and the content of the artifacts th
 from __future__ import annotations
 
 import ast
-import hashlib
-import json
 import platform
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -23,6 +21,7 @@ from breakthrough.course import doctor, notebooks
 from breakthrough.course.plan import Plan, Task
 from breakthrough.course.schema import Module, Syllabus
 from breakthrough.course.sources import PACKAGE, Library, Reached, named
+from breakthrough.digests import digest_of
 from breakthrough.errors import ArtifactError
 
 HOME = Path(breakthrough.__file__).parent
@@ -46,11 +45,11 @@ class Checkout:
         reached = self.reached(task, staff)
         found = {self._name(path): self._hash(path) for path in (*reached.files, *(self.home / name for name in EXECUTES))}
         found[task.source.relative_to(self.course.root).as_posix()] = self._hash(task.source)
-        found[f"course.yml: {task.module.id}"] = _digest(_entry(task.module))
+        found[f"course.yml: {task.module.id}"] = digest_of(_entry(task.module))
         if self.home / WHOLE in reached.files:
             found["course.yml"] = self._hash(self.course.root / "course.yml")
         elif self.home / CLAIMS in reached.files:
-            found["course.yml: claims"] = _digest([claim.model_dump(mode="json") for claim in self.course.claims])
+            found["course.yml: claims"] = digest_of([claim.model_dump(mode="json") for claim in self.course.claims])
         return found
 
     def reached(self, task: Task, staff: Iterable[str] = ()) -> Reached:
@@ -93,7 +92,7 @@ def key(plan: Plan, task: Task, checkout: Checkout) -> str:
     facts |= {f"package {name}": installed for name, installed in _versions(checkout.reached(task, staff).packages)}
     facts |= {f"takes {kind}": digest for kind, digest in taken.items()}
     facts |= {"profile": plan.profile, "seed": str(plan.seed), "device": _device(plan.device), "python": platform.python_version()}
-    return _digest(facts)
+    return digest_of(facts)
 
 
 def newest(plan: Plan, kind: str) -> Artifact | None:
@@ -163,7 +162,3 @@ def _bank(exercise: str) -> str:
 
 def _entry(module: Module) -> dict:
     return module.model_dump(mode="json", include={"exercises", "questions", "points", "takes", "gives"})
-
-
-def _digest(data: object) -> str:
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

@@ -14,6 +14,7 @@ from breakthrough import files
 from breakthrough.course import claims, grade, notebooks, runs
 from breakthrough.course.charts import module_points, shares
 from breakthrough.errors import NotebookError
+from breakthrough.language import counted
 
 TEMPLATE = "report.html.j2"
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg")  # the first of an output that is there
@@ -41,7 +42,7 @@ def render(plan: runs.Plan) -> str:
 
     jinja = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
                         trim_blocks=True, lstrip_blocks=True)
-    jinja.filters.update(plain=lambda number: f"{number:g}", duration=duration)
+    jinja.filters.update(plain=lambda number: f"{number:g}", counted=counted, duration=duration)
     found = runs.load_results(plan)
     results = list(found.values())
     records = [record for result in results for record in result.claims.values()]

@@ -6,7 +6,6 @@ stopped goes on with the cells that are left.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from breakthrough.deploy.latency import Latencies, machine_name, measure, millis
 from breakthrough.deploy.percentiles import Quantile
 from breakthrough.deploy.quiet import quiet
 from breakthrough.deploy.variants import CALIBRATION, EAGER, VARIANTS, Answer, Job, Made, allowed_error, largest_error, variant
+from breakthrough.digests import digest_of
 from breakthrough.errors import BreakthroughError, ConfigError, UnknownNameError, expected, unknown
 
 CHECKED = 4  # inputs that errors are taken over
@@ -256,5 +256,4 @@ def _kept(folder: str | Path | None, net: str, batch: int, size: Size, threads: 
     if folder is None:
         return None
     facts = [net, batch, size.variants, size.runs, size.limit_s, threads, seed, str(database), machine_name(), versions()]
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return Path(folder) / f"{net}-{batch}-{threads}-{digest[:12]}.json"
+    return Path(folder) / f"{net}-{batch}-{threads}-{digest_of(facts, 12)}.json"

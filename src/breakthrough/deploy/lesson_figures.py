@@ -14,6 +14,7 @@ import numpy as np
 from breakthrough.deploy.queueing import Served
 from breakthrough.deploy.trials import Trials
 from breakthrough.errors import InputError, expected
+from breakthrough.language import counted
 from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, RED, SKY, amounts, describe, ink_on, new_figure, readable, trends
 from breakthrough.scenes.diagrams import plain
 
@@ -98,13 +99,13 @@ def product_times(times: Times) -> Figure:
         for place, (_name, row) in enumerate(times.items()):
             axes.barh(place, 1e3 * row[count], height=0.62, color=(GREY, BLUE, ORANGE, GREEN)[place % 4])
             axes.text(1e3 * row[count] + 0.02 * longest, place, f"{first[count] / row[count]:.2g} ×", va="center", fontsize=9.5, color=INK)
-        axes.set_title(f"{count} row{'s' if count > 1 else ''}", fontsize=10.5)
+        axes.set_title(counted(count, "row"), fontsize=10.5)
         axes.set(xlabel="milliseconds", xlim=(0, 1.25 * longest), ylim=(len(times) - 0.5, -0.5))
         plain(axes)
     panels[0].set_yticks(range(len(times)), list(times))
     said = (
         "Bars of milliseconds for a matrix product in several formats. "
-        + "; ".join(f"{count} row{'s' if count > 1 else ''}: " + amounts({name: 1e3 * row[count] for name, row in times.items()}, "{:.2g} ms") for count in rows) + "."
+        + "; ".join(f"{counted(count, 'row')}: " + amounts({name: 1e3 * row[count] for name, row in times.items()}, "{:.2g} ms") for count in rows) + "."
     )
     return describe(figure, said)
 

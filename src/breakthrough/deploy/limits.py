@@ -9,7 +9,6 @@ Four families, in which parameters and operations grow apart:
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import sys
@@ -30,6 +29,7 @@ from breakthrough.deploy.latency_table import Way, try_way, versions
 from breakthrough.deploy.operators import operators
 from breakthrough.deploy.roofline import Machine, measure_machine
 from breakthrough.deploy.variants import EAGER, Job
+from breakthrough.digests import digest_of
 from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.train.inspector import CLASSES, Inspector, InspectorConfig
 from breakthrough.train.mobile import MobileNet, MobileNetConfig
@@ -277,5 +277,4 @@ def _kept(folder: str | Path | None, point: Point, plan: Plan, threads: int, see
     if folder is None:
         return None
     facts = [asdict(point), plan.variants, plan.runs, plan.limit_s, threads, seed, str(database), machine_name(), versions()]
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return Path(folder) / f"limits-{point.family}-{point.scale:g}-{digest[:12]}.json"
+    return Path(folder) / f"limits-{point.family}-{point.scale:g}-{digest_of(facts, 12)}.json"

@@ -10,6 +10,7 @@ import numpy as np
 from breakthrough.deploy.latency_figures import COLOURS, GRID, MARKS
 from breakthrough.deploy.operators import Profile
 from breakthrough.deploy.roofline import MEMORY, Level, Machine
+from breakthrough.language import counted
 from breakthrough.pictures import GREY, INK, amounts, describe, new_figure
 from breakthrough.scenes.diagrams import plain
 
@@ -45,7 +46,7 @@ def draw_roofline(machine: Machine, profile: Profile | None = None, *, threads: 
     axes.set_axisbelow(True)
     plain(axes)
     name = f"{profile.name}: " if profile else ""
-    axes.set_title(title or f"{name}{machine.name}, {count} thread{'s' if count > 1 else ''}", fontsize=10.5)
+    axes.set_title(title or f"{name}{machine.name}, {counted(count, 'thread')}", fontsize=10.5)
     said = (
         f"Roofs on logarithmic axes, GFLOP/s against FLOPs for each byte moved: memory {roof.levels[-1].bandwidth / 1e9:.0f} GB/s, " + amounts({dtype: peak / 1e9 for dtype, peak in roof.peaks.items()}, "{:.0f} GFLOP/s")
         + ("." if profile is None else f". The operators of {title or profile.name} as points below them; most of the time goes to {next(iter(profile.by_kind()))}.")

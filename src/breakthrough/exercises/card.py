@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
 from typing import Any
 
 from breakthrough.exercises.exercise import LADDER, Exercise
 from breakthrough.exercises.judge import NOT_ATTEMPTED, PASSED, WRONG, Verdict
 from breakthrough.language import say
-from breakthrough.palette import BAD, GOOD, NOTE, QUIET, framed, toned
+from breakthrough.palette import BAD, GOOD, NOTE, QUIET, framed, prose, toned
 
 MIME = "application/vnd.breakthrough.check+json"
 
@@ -92,13 +91,8 @@ def _hint(exercise: Exercise, level: int) -> str:
 
 def _folded(exercise: Exercise, level: int, is_open: bool = False) -> str:
     text = _hint(exercise, level)
-    body = f"<pre style='margin:.4em 0;overflow-x:auto'>{escape(text)}</pre>" if level >= 3 else f"<div style='margin:.4em 0'>{_prose(text)}</div>"
+    body = f"<pre style='margin:.4em 0;overflow-x:auto'>{escape(text)}</pre>" if level >= 3 else f"<div style='margin:.4em 0'>{prose(text)}</div>"
     return f"<details{' open' * is_open}><summary><b>{escape(_hint_title(exercise, level))}</b></summary>{body}</details>"
-
-
-def _prose(text: str) -> str:
-    """Text as HTML, with `code` in backticks set as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _facts(verdict: Verdict) -> list[str]:
@@ -126,8 +120,8 @@ def _body(verdict: Verdict, hint_level: int) -> str:
     if verdict.status == PASSED:
         return ""
     if verdict.status == NOT_ATTEMPTED:
-        return f"<div>{_prose(_invitation(verdict.exercise))}</div>"
-    parts = [f"<div style='margin:.45em 0'><b>{_prose(headline(verdict))}</b></div>", _table(_facts(verdict))]
+        return f"<div>{prose(_invitation(verdict.exercise))}</div>"
+    parts = [f"<div style='margin:.45em 0'><b>{prose(headline(verdict))}</b></div>", _table(_facts(verdict))]
     parts += [f"<div>{escape(say(f'warning from your code: {text}'))}</div>" for text in verdict.warnings]
     parts += [f"<div style='margin-top:.4em'>{_code_next_hint(verdict.exercise, hint_level)}</div>"]
     if verdict.traceback:
@@ -139,7 +133,7 @@ def _body(verdict: Verdict, hint_level: int) -> str:
 def _table(facts: list[str]) -> str:
     cells = (fact.split(": ", 1) for fact in facts)
     style = "display:grid;grid-template-columns:max-content 1fr;gap:.1em .9em;margin:.3em 0"
-    rows = (f"<span style='opacity:.75'>{escape(k)}</span><span>{_prose(v)}</span>" for k, v in cells)
+    rows = (f"<span style='opacity:.75'>{escape(k)}</span><span>{prose(v)}</span>" for k, v in cells)
     return f"<div style='{style}'>{''.join(rows)}</div>"
 
 

@@ -7,8 +7,6 @@ Shape legend: N pictures, H × W pixels.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +17,7 @@ import numpy as np
 
 from breakthrough import artifacts
 from breakthrough.artifacts import Artifact
+from breakthrough.digests import digest_of
 from breakthrough.errors import ArtifactError, InputError, expected, unknown
 from breakthrough.federated.partition import Partition
 from breakthrough.scenes.dataset import Settings, make
@@ -220,7 +219,7 @@ def _quarters(measures: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def _kept(home: Path, settings: Settings, workers: int, progress: bool) -> Pictures:
-    name = hashlib.sha256(json.dumps(settings.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+    name = digest_of(settings.to_dict(), 16)
     path, made = home / f"{name}.npz", home / name
     try:
         return Pictures.load(path)

@@ -14,6 +14,7 @@ import numpy as np
 
 from breakthrough.errors import ConfigError, ShapeError, expected
 from breakthrough.federated.partition import Partition
+from breakthrough.language import counted
 from breakthrough.pictures import BLUE, COLOURS, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, describe, ink_on, listed, new_figure, readable, trends
 from breakthrough.scenes.diagrams import plain
 
@@ -177,14 +178,14 @@ def draw_drift(local_steps: Sequence[int] = (1, 20), rounds: int = 30, lr: float
         axes.plot(*best, "*", color=ORANGE, ms=17, mec=INK, label="best for both", zorder=4)
         axes.plot(*means[-1], "X", color=INK, ms=9, mec="white", zorder=5, label="where it ends")
         away = np.linalg.norm(means[-1] - best)
-        axes.set_title(f"{steps} local step{'s'[: steps > 1]} a round: after {rounds} rounds\n{away:.2f} from the best for both", fontsize=10.5)
+        axes.set_title(f"{counted(steps, 'local step')} a round: after {rounds} rounds\n{away:.2f} from the best for both", fontsize=10.5)
         axes.set(xlabel="weight 1", ylabel="weight 2", aspect="equal", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         plain(axes)
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
     said = (
         f"Paths of two clients' weights and of their average over contours of the mean loss, {rounds} rounds. "
-        + "; ".join(f"{steps} local step{'s'[: steps > 1]} a round end {np.linalg.norm(path[-1, :, -1].mean(0) - best):.2f} from the best for both" for steps, path in zip(local_steps, paths)) + "."
+        + "; ".join(f"{counted(steps, 'local step')} a round end {np.linalg.norm(path[-1, :, -1].mean(0) - best):.2f} from the best for both" for steps, path in zip(local_steps, paths)) + "."
     )
     return describe(figure, said)
 

@@ -7,7 +7,6 @@ made of, so a study that is stopped goes on where it was.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 from tqdm import tqdm
 
 from breakthrough import devices, files
+from breakthrough.digests import digest_of
 from breakthrough.errors import ConfigError, UnknownNameError, expected, unknown
 from breakthrough.federated.digits import Samples, digits
 from breakthrough.federated.local import centralised, scorer, state_of
@@ -218,7 +218,7 @@ def _central(plan: Plan, data: Samples, score: Callable[[State], dict[str, float
 
 def _job(home: Path, study: Study, seed: int, arm: tuple[str, str]) -> dict[str, Any]:
     facts = {"study": asdict(study), "seed": seed, "setting": arm[0], "protection": arm[1]}
-    name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    name = digest_of(facts, 16)
     return facts | {"path": str(home / f"{name}.json"), "name": f"{arm[0]}, {arm[1]}, seed {seed}"}
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from breakthrough.errors import BreakthroughError, InputError, expected
 from breakthrough.federated import processes, supernodes
 from breakthrough.federated.federation import CONNECTION, Federation, asked, flwr, plain, quoted
+from breakthrough.language import counted
 
 APPS = "breakthrough.federated.apps"  # a module with a ClientApp `client` and a ServerApp `server`
 GRACE_S = 10.0  # for a run whose last round is over when its nodes go
@@ -49,7 +50,7 @@ class Outcome:
 
     def summary(self) -> str:
         """One line: how it ended, after how long, with how many nodes."""
-        with_whom = f"{len(self.answered) - len(self.lost)} of {len(self.answered)} nodes"
+        with_whom = f"{len(self.answered) - len(self.lost)} of {counted(len(self.answered), 'node')}"
         lost = f"; lost: {', '.join(f'node {number} ({why})' for number, why in self.lost.items())}" if self.lost else ""
         return f"run {self.run} {self.status} in {self.duration_s:.1f} s with {with_whom}{lost}" + (f": {self.reason}" if self.reason else "")
 
@@ -84,7 +85,7 @@ def run(
     begin = time.monotonic()
     told: dict[str, str | int] = {"plan": str(plan), "folder": str(out), "nodes": len(federation.members) - len(lost), **(settings or {})}
     number = str(flwr(federation, "run", str(write_app(federation, apps, told)), CONNECTION)["run-id"])
-    say(f"run {number} started: {plan.name}, {len(federation.members) - len(lost)} nodes, at least {least}")
+    say(f"run {number} started: {plan.name}, {counted(len(federation.members) - len(lost), 'node')}, at least {least}")
     log = federation.folder / "runs" / f"{number}.log"
     reason = _follow(federation, number, log, least, lost, say)
     status = STOPPED if reason else _status(federation, number)
@@ -101,7 +102,7 @@ def _follow(federation: Federation, number: str, log: Path, least: int, lost: di
         for node, why in _lost(federation).items():
             if node not in lost:
                 lost[node] = why
-                say(f"node {node} lost: {why}; {len(federation.members) - len(lost)} of {len(federation.members)} nodes left")
+                say(f"node {node} lost: {why}; {len(federation.members) - len(lost)} of {counted(len(federation.members), 'node')} left")
         if len(federation.members) - len(lost) >= least:
             continue
         short_since = short_since or time.monotonic()
@@ -110,7 +111,7 @@ def _follow(federation: Federation, number: str, log: Path, least: int, lost: di
                 flwr(federation, "stop", number, CONNECTION)
             except BreakthroughError:  # it has ended meanwhile: its log is read to the end
                 continue
-            return f"{len(federation.members) - len(lost)} nodes are left and the plan needs {least}"
+            return f"{counted(len(federation.members) - len(lost), 'node')} left, and the plan needs {least}"
     return ""
 
 

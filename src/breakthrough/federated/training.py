@@ -7,8 +7,6 @@ federation has to come near; and each factory alone, which is what it has to bea
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +19,7 @@ from tqdm import tqdm
 
 from breakthrough import artifacts, devices
 from breakthrough.artifacts import Artifact
+from breakthrough.digests import digest_of
 from breakthrough.errors import unknown
 from breakthrough.federated import checkpoint
 from breakthrough.federated.factories import Shared, from_scenes
@@ -182,7 +181,7 @@ def _finished(plan: Plan, folder: Path) -> bool:
 def _home(folder: str | Path | None, plan: Plan, sets: Sequence[Pictures]) -> Path:
     """A folder of its own for every plan and every split of pictures, so that one run never goes on as another."""
     facts = [plan.to_json(), [one.digest for one in sets], torch.__version__]
-    name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    name = digest_of(facts, 16)
     return Path(folder or artifacts.store() / "runs" / "federated").resolve() / name
 
 

@@ -21,6 +21,7 @@ from breakthrough.course import notebooks
 from breakthrough.course.release import BEGIN, END
 from breakthrough.grading import run
 from breakthrough.grading.grade import Task
+from breakthrough.language import counted
 
 if TYPE_CHECKING:
     from breakthrough.grading.cohort import Cohort
@@ -59,8 +60,8 @@ class Sung:
     def line(self) -> str:
         """What the command prints."""
         if self.alive:
-            return f"ok    {self.name}: {self.graded.points:g} points"
-        why = "a planted secret came out" if self.leaked else self.graded.failure or f"{self.graded.points:g} points, not {self.wanted:g}"
+            return f"ok    {self.name}: {counted(self.graded.points, 'point')}"
+        why = "a planted secret came out" if self.leaked else self.graded.failure or f"{counted(self.graded.points, 'point')}, not {self.wanted:g}"
         return f"DEAD  {self.name}: {why}"
 
 

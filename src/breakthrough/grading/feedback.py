@@ -24,6 +24,7 @@ from breakthrough.grading.gradebook import KEPT, graded_of
 from breakthrough.grading.peers import anonymous, letters
 from breakthrough.grading.peers.letters import Letter
 from breakthrough.grading.records import ANSWER, Graded, Mark
+from breakthrough.language import counted
 
 TEMPLATE = "feedback.html.j2"
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -77,7 +78,7 @@ def render(graded: Graded, cells: Sequence[Cell], scores: dict[str, Scored], lat
     jinja = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
                         trim_blocks=True, lstrip_blocks=True)
     jinja.filters.update(
-        plain=lambda number: f"{number:g}", cleaned=lambda text: Markup(clean(without_seed(text)) or ""), seedless=without_seed,
+        plain=lambda number: f"{number:g}", counted=counted, cleaned=lambda text: Markup(clean(without_seed(text)) or ""), seedless=without_seed,
         shown=lambda cell: list(_shown(cell)), when=lambda time_s: time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(time_s)))
     answers = {cell.exercise.replace(".", "-"): cell for cell in graded.program.cells if cell.kind == ANSWER}
     rows = [(mark, _scored(mark, scores), answers.get(check_id(mark.exercise))) for mark in graded.marks]

@@ -15,7 +15,7 @@ from breakthrough.course import answers, notebooks
 from breakthrough.course.schema import Module, Syllabus
 from breakthrough.errors import ArtifactError, InputError, expected
 from breakthrough.grading.intake import LIMITS
-from breakthrough.language import ENGLISH
+from breakthrough.language import ENGLISH, counted
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class HandIn:
 
     def lines(self) -> list[str]:
         """What the command prints."""
-        lines = [f"{self.archive}: the notebook, {len(self.artifacts)} artifacts, {self.events} lines of your log, {self.bytes_ / 1e6:.1f} MB"]
+        lines = [f"{self.archive}: the notebook, {counted(len(self.artifacts), 'artifact')}, {counted(self.events, 'line')} of your log, {self.bytes_ / 1e6:.1f} MB"]
         lines += [f"no {kind} of your own yet: the lab makes it" for kind in self.missing]
         lines += [f"{name}, from which one of them was made, is not in your store: without it the experiment earns nothing" for name in self.lost]
         return [*lines, f"next: upload the zip, or cd {self.folder.parent} && nbgrader submit {self.module}"]

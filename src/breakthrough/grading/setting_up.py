@@ -15,6 +15,7 @@ from breakthrough.course.schema import Module, Syllabus
 from breakthrough.errors import InputError, NotebookError, expected
 from breakthrough.grading import cohort as cohorts, course_config, seed, students
 from breakthrough.grading.cohort import CONFIG, MARKER, Cohort
+from breakthrough.language import counted
 
 COURSE = "breakthrough"
 PRIVATE = ("source", "release", "release_history", "submitted", "autograded", "feedback", "records")
@@ -35,7 +36,7 @@ class SetUp:
     def lines(self) -> list[str]:
         """What the command prints."""
         made = "made" if self.config else "nbgrader_config.py kept"
-        count = f"{self.students} students" + (f", {self.added} new" if self.added != self.students else "")
+        count = counted(self.students, "student") + (f", {self.added} new" if self.added != self.students else "")
         lines = [f"{self.cohort.folder}: cohort {self.cohort.id}, {made}", f"source/: {', '.join(self.copied) or 'nothing new'}"]
         lines += [f"source/{name} differs from the project's solutions/{name}: kept" for name in self.differ]
         return [*lines, f"gradebook: {count}", f"seed: {seed.seed_id(seed.seed_of(self.cohort))}, outside this folder"]

@@ -8,7 +8,6 @@ The control learns from the old text: what falls on the new domain without havin
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sysconfig
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor
 
 from breakthrough import devices, files
+from breakthrough.digests import digest_of
 from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.quant.adapted import Adaptation, Run
 from breakthrough.quant.lora import LoraConfig, adapt, trained
@@ -199,7 +199,6 @@ def _job(study: AdaptationStudy, key: tuple[str, int], model: Path, method: str,
     architecture, seed = key
     size = {name: value for name, value in asdict(study).items() if name not in ("name", "methods", "architectures", "workers")}
     facts = [size, asdict(METHODS[method]), seed, device, model.name, new_domain().digest, torch.__version__]
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    path = home / "adaptation" / model.stem / f"{digest[:12]}.json"
+    path = home / "adaptation" / model.stem / f"{digest_of(facts, 12)}.json"
     job = {"name": f"{method}, {architecture}-{seed}", "architecture": architecture, "method": method, "seed": seed}
     return job | {"study": asdict(study), "device": device, "model": str(model), "path": str(path)}

@@ -5,7 +5,6 @@ How far two optimizers lie apart means something only beside how far two seeds d
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 
 from breakthrough import devices, files
+from breakthrough.digests import digest_of
 from breakthrough.errors import ConfigError, UnknownNameError, expected, unknown
 from breakthrough.quant.bnb import bitsandbytes, own_manager
 from breakthrough.quant.memory import held, state_bytes
@@ -193,8 +193,8 @@ def _in_codes(optimizer: torch.optim.Optimizer) -> tuple[int, int]:
 
 def _job(optimizer: str, seed: int, model: dict[str, Any], training: dict[str, Any], device: str, home: Path) -> Job:
     facts = {"optimizer": optimizer, "seed": seed, "model": model, "training": training, "device": device}
-    digest = hashlib.sha256(json.dumps([facts, corpus.load().digest, torch.__version__], sort_keys=True).encode()).hexdigest()
-    return facts | {"name": f"{optimizer}, seed {seed}", "path": str(home / "curves" / f"{optimizer}-{seed}-{digest[:12]}.json")}
+    digest = digest_of([facts, corpus.load().digest, torch.__version__], 12)
+    return facts | {"name": f"{optimizer}, seed {seed}", "path": str(home / "curves" / f"{optimizer}-{seed}-{digest}.json")}
 
 
 def _curve(data: Mapping[str, Any]) -> Curve:

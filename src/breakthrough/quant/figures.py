@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from breakthrough.language import counted
 from breakthrough.pictures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, amounts, describe, listed, new_figure, readable
 from breakthrough.quant.adapted import Adaptation
 from breakthrough.quant.answers import ACCELERATORS, BITS, LIMIT_S, MODELS, devices_for
@@ -197,7 +198,7 @@ def draw_roofline(found: Roofline) -> Figure:
     figure.axes[0].set_ylabel("GFLOP/s")
     low = min(layer.rate for layer in found.layers) / 1e9
     figure.axes[0].set_ylim(min(low, 1) / 40, 2 * max(found.peaks.values()) / 1e9)
-    figure.suptitle(f"{found.device}, {found.threads} thread{'s' if found.threads > 1 else ''}: {found.bandwidth / 1e9:.1f} GB/s of reading", fontsize=11)
+    figure.suptitle(f"{found.device}, {counted(found.threads, 'thread')}: {found.bandwidth / 1e9:.1f} GB/s of reading", fontsize=11)
     said = (
         f"Dots under a machine's roof, GFLOP/s against operations for each byte moved, a panel for each batch of {listed(str(n) for n in found.batches)}. "
         + "; ".join(f"batch {batch}: " + amounts({scheme: 1e3 * found.layer(scheme, batch).median_s for scheme in found.schemes}, "{:.2g} ms") for batch in found.batches) + "."

@@ -6,7 +6,6 @@ kept by what they were made of, so that a study, a lab and a benchmark train eac
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ import torch
 from tqdm import tqdm
 
 from breakthrough import artifacts, devices
+from breakthrough.digests import digest_of
 from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.moe import MoEConfig
 from breakthrough.seeds import torch_generator
@@ -198,9 +198,9 @@ def train_job(job: Job, report: Callable[[int], None]) -> float:
 
 def _job(plan: BasePlan, architecture: str, seed: int, device: str, folder: Path) -> Job:
     facts = {"model": plan.config(architecture).to_dict(), "training": asdict(plan.training), "seed": seed, "device": device}
-    digest = hashlib.sha256(json.dumps([facts, corpus.load().digest, torch.__version__], sort_keys=True).encode()).hexdigest()
+    digest = digest_of([facts, corpus.load().digest, torch.__version__], 12)
     name = f"{architecture}-{seed}"
-    return facts | {"name": f"{plan.name} {name}", "path": str(folder / plan.name / f"{name}-{digest[:12]}.safetensors")}
+    return facts | {"name": f"{plan.name} {name}", "path": str(folder / plan.name / f"{name}-{digest}.safetensors")}
 
 
 def _finished(job: Job) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from breakthrough import devices, files
+from breakthrough.digests import digest_of
 from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.quant.affine import Affine
 from breakthrough.quant.apply import quantize
@@ -154,8 +155,7 @@ def _job(study: Study, key: tuple[str, int], model: Path, home: Path, device: st
 def _kept(job: Job, name: str) -> Path:
     """Where a result is kept: by its model and scheme, the windows, and the room's own code."""
     facts = [KNOWN[name].to_dict(), job["windows"], job["calibration"], job["device"], _code(), torch.__version__]
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return Path(job["folder"]) / f"{name}-{digest[:12]}.json"
+    return Path(job["folder"]) / f"{name}-{digest_of(facts, 12)}.json"
 
 
 @cache

@@ -27,7 +27,7 @@ from breakthrough.scenes.camera import metres, perspective, view_matrix
 from breakthrough.scenes.materials import to_linear, to_srgb
 from breakthrough.scenes.poses import Poses, rotation_matrix
 from breakthrough.scenes.shapes import wavefront
-from breakthrough.scenes.simulator import pybullet
+from breakthrough.scenes.simulator import Client
 from breakthrough.scenes.spec import Camera, SceneSpec, Vector
 
 RENDERERS = ("tiny", "egl")
@@ -51,7 +51,7 @@ class Frame:
     depth_m: np.ndarray
 
 
-class Renderer:
+class Renderer(Client):
     """Draws scenes; surfaces are loaded once and moved from scene to scene. A context manager.
 
     It has a PyBullet client of its own: in the simulator's, every solid would be drawn as well.
@@ -65,8 +65,7 @@ class Renderer:
     def __init__(self, renderer: str = "tiny", supersample: int = 1) -> None:
         if renderer not in RENDERERS:
             raise unknown("renderer", renderer, RENDERERS)
-        self.bullet = pybullet()
-        self.client = self.bullet.connect(self.bullet.DIRECT)
+        super().__init__()
         self.supersample = supersample
         self._pools: dict[str, list[int]] = {}
         self._shown: list[tuple[str, int]] = []
@@ -78,18 +77,6 @@ class Renderer:
             self._renderer, self._corner = self.bullet.ER_BULLET_HARDWARE_OPENGL, 0.0
         self._index = np.full(4096, -1, dtype=np.int16)  # PyBullet body → index in spec.bodies
         self._textures = self._load_textures()
-
-    def __enter__(self) -> Renderer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let PyBullet free the client's memory."""
-        if self.client >= 0:
-            self.bullet.disconnect(self.client)
-            self.client = -1
 
     def render(self, spec: SceneSpec, poses: Poses) -> Frame:
         """A picture of the scene with its bodies at these poses.

@@ -14,6 +14,7 @@ import os
 import sys
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Self
 
 from breakthrough.errors import InputError, expected
 from breakthrough.optional import require
@@ -48,26 +49,17 @@ class Settled:
     energy_j: float
 
 
-class Simulator:
-    """One PyBullet client in DIRECT mode; a context manager.
+class Client:
+    """A PyBullet client in DIRECT mode, freed when the block ends.
 
     Raises: MissingDependency when pybullet is not installed
     """
 
     def __init__(self) -> None:
         self.bullet: ModuleType = pybullet()
-        self.client = self.bullet.connect(self.bullet.DIRECT)
-        p = self.bullet
-        p.setGravity(0, 0, -GRAVITY_M_S2 * UNIT, physicsClientId=self.client)
-        p.setPhysicsEngineParameter(
-            fixedTimeStep=STEP_S, numSolverIterations=12, contactERP=0.6, erp=0.6, physicsClientId=self.client
-        )
-        # without a surface of its own, PyBullet would build one from every solid, at three times the cost
-        self._surface = p.createVisualShape(p.GEOM_BOX, halfExtents=(0.01, 0.01, 0.01), physicsClientId=self.client)
-        self._physical: dict[tuple, list[int]] = {}
-        self._placed: list[int] = []
+        self.client: int = self.bullet.connect(self.bullet.DIRECT)
 
-    def __enter__(self) -> Simulator:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -78,6 +70,25 @@ class Simulator:
         if self.client >= 0:
             self.bullet.disconnect(self.client)
             self.client = -1
+
+
+class Simulator(Client):
+    """One PyBullet client in DIRECT mode; a context manager.
+
+    Raises: MissingDependency when pybullet is not installed
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        p = self.bullet
+        p.setGravity(0, 0, -GRAVITY_M_S2 * UNIT, physicsClientId=self.client)
+        p.setPhysicsEngineParameter(
+            fixedTimeStep=STEP_S, numSolverIterations=12, contactERP=0.6, erp=0.6, physicsClientId=self.client
+        )
+        # without a surface of its own, PyBullet would build one from every solid, at three times the cost
+        self._surface = p.createVisualShape(p.GEOM_BOX, halfExtents=(0.01, 0.01, 0.01), physicsClientId=self.client)
+        self._physical: dict[tuple, list[int]] = {}
+        self._placed: list[int] = []
 
     def settle(self, spec: SceneSpec) -> Settled:
         """Step until every body rests, at most MAX_STEPS.

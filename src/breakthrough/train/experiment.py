@@ -14,7 +14,6 @@ on as many workers at once as will train, because they share caches and memory.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import sys
@@ -29,6 +28,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from breakthrough import devices, files
+from breakthrough.digests import digest_of
 from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.seeds import torch_generator
 from breakthrough.train import checkpoint, corpus as text
@@ -216,7 +216,7 @@ def _fingerprint(job: Job, *more: object) -> str:
     training = {k: v for k, v in job["training"].items() if k != "steps"}
     corpus = text.load(with_tests=job["with_tests"]).digest
     facts = [{**job, "training": training}, corpus, torch.__version__, *more]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+    return digest_of(facts, 12)
 
 
 def _write(path: Path, data: object) -> None:

@@ -6,7 +6,6 @@ finished is known again by what it was made of. A test set that is new costs its
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from breakthrough import devices, files
+from breakthrough.digests import digest_of
 from breakthrough.errors import ConfigError, expected, unknown
 from breakthrough.seeds import torch_generator
 from breakthrough.train.inspection import evaluate, fit
@@ -146,8 +146,7 @@ def _job(
     device: str,
 ) -> Job:
     facts = {"model": model.to_dict(), "recipe": recipe.to_dict(), "seed": seed, "device": device}
-    identity = json.dumps([facts, data.digest, torch.__version__], sort_keys=True)
-    name = f"run-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.json"
+    name = f"run-{digest_of([facts, data.digest, torch.__version__], 16)}.json"
     wanted = {test.digest: paths[test.digest] for test in tests.values()}
     return facts | {"pictures": paths[data.digest], "tests": wanted, "path": str(where / name)}
 

@@ -26,12 +26,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from breakthrough import artifacts, devices, files
 from breakthrough.artifacts import Artifact
 from breakthrough.errors import ArtifactError, ConfigError, ShapeError, expected, unknown
+from breakthrough.train import two_files
 from breakthrough.train.mixture import Mixture, mixture_config
 
 CLASSES = ("none", "missing_bolt", "raised_bolt", "misaligned_cap", "scratch")
@@ -177,8 +178,7 @@ class Inspector(nn.Module):
 
     def to_files(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The configuration as plain data and the weights: all that `from_files` needs."""
-        weights = {name: x.detach().cpu().contiguous() for name, x in self.state_dict().items()}
-        return self.config.to_dict(), weights
+        return self.config.to_dict(), two_files.weights_of(self)
 
     @classmethod
     def from_files(
@@ -188,14 +188,8 @@ class Inspector(nn.Module):
 
         Raises: ArtifactError when the weights are not those of the configuration
         """
-        data = json.loads(Path(config).read_text(encoding="utf-8")) if isinstance(config, (str, Path)) else config
-        weights = load_file(tensors) if isinstance(tensors, (str, Path)) else dict(tensors)
-        model = cls(InspectorConfig.from_dict(data))
-        try:
-            model.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ArtifactError(expected("the weights of this configuration", error)) from error
-        return model
+        data, weights = two_files.read(config, tensors)
+        return two_files.filled(cls(InspectorConfig.from_dict(data)), weights)
 
     def save(self, path: str | Path) -> None:
         """Write weights and configuration as one safetensors file."""

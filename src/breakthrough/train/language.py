@@ -9,19 +9,18 @@ compared by it whatever their blocks are.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from breakthrough import devices
-from breakthrough.errors import ArtifactError, ConfigError, ShapeError, expected
+from breakthrough.errors import ConfigError, ShapeError, expected
 from breakthrough.moe import MoEConfig, RoutingStats, SparseMoE, SwiGLU
+from breakthrough.train import two_files
 from breakthrough.train.corpus import VOCABULARY
 
 if TYPE_CHECKING:
@@ -213,8 +212,7 @@ class ByteLM(nn.Module):
 
     def to_files(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The configuration as plain data and the weights: all that `from_files` needs."""
-        weights = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
-        return self.config.to_dict(), weights
+        return self.config.to_dict(), two_files.weights_of(self)
 
     @classmethod
     def from_files(
@@ -224,14 +222,8 @@ class ByteLM(nn.Module):
 
         Raises: ArtifactError when the weights are not those of the configuration
         """
-        data = json.loads(Path(config).read_text(encoding="utf-8")) if isinstance(config, (str, Path)) else config
-        weights = load_file(tensors) if isinstance(tensors, (str, Path)) else dict(tensors)
-        model = cls(LanguageConfig.from_dict(data))
-        try:
-            model.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ArtifactError(expected("the weights of this configuration", error)) from error
-        return model
+        data, weights = two_files.read(config, tensors)
+        return two_files.filled(cls(LanguageConfig.from_dict(data)), weights)
 
 
 def _linear(

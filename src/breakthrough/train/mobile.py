@@ -20,7 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from breakthrough.errors import ArtifactError, ConfigError, ShapeError, expected, unknown
+from breakthrough.errors import ConfigError, ShapeError, expected, unknown
+from breakthrough.train import two_files
 from breakthrough.train.inspector import CLASSES
 
 ACTIVATIONS = {"relu": nn.ReLU, "hardswish": nn.Hardswish}
@@ -196,8 +197,7 @@ class MobileNet(nn.Module):
 
     def to_files(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The configuration as plain data and the weights: all that `from_files` needs."""
-        weights = {name: x.detach().cpu().contiguous() for name, x in self.state_dict().items()}
-        return self.config.to_dict(), weights
+        return self.config.to_dict(), two_files.weights_of(self)
 
     @classmethod
     def from_files(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> MobileNet:
@@ -205,12 +205,7 @@ class MobileNet(nn.Module):
 
         Raises: ArtifactError when the weights are not those of the configuration
         """
-        model = cls(MobileNetConfig.from_dict(config), torch.Generator().manual_seed(0))
-        try:
-            model.load_state_dict(dict(tensors))
-        except RuntimeError as error:
-            raise ArtifactError(expected("the weights of this configuration", error)) from error
-        return model
+        return two_files.filled(cls(MobileNetConfig.from_dict(config), torch.Generator().manual_seed(0)), tensors)
 
 
 def _conv(before: int, after: int, kernel: int, stride: int, *, groups: int = 1, activation: str | None = None) -> nn.Sequential:

@@ -14,6 +14,7 @@ from packaging.version import Version
 
 from breakthrough import files
 from breakthrough.errors import unknown
+from breakthrough.language import counted
 from breakthrough.upkeep import index, lock, rooms
 from breakthrough.upkeep.overlay import Overlay
 
@@ -86,7 +87,7 @@ def attempt(project: Path, some: Sequence[Newer], only_rooms: Sequence[str], mor
     outcomes, before = [], set()
     for room in [room for room in rooms.touched(project, now) if not only_rooms or room in only_rooms]:
         outcome = rooms.run(project, overlay.python, room, folder, more=more)
-        tell(f"  {room}: {outcome.passed} passed, {len(outcome.failed)} failed, {len(outcome.errors)} errors{f', {outcome.died}' if outcome.died else ''}")
+        tell(f"  {room}: {outcome.passed} passed, {len(outcome.failed)} failed, {counted(len(outcome.errors), 'error')}{f', {outcome.died}' if outcome.died else ''}")
         outcomes.append(outcome)
         wrong = outcome.failed + outcome.errors
         if wrong:

@@ -120,7 +120,7 @@ def test_a_desk_that_is_opened_again_has_what_was_written(folder, desk):
     desk.finding("B", EXPERIMENT, kind="unfair baseline", evidence="baseline")
     desk.write()
     again = desks.open_desk(folder)
-    assert again.handed == desk.handed and "1 findings: experiment" in repr(again)
+    assert again.handed == desk.handed and "1 finding: experiment" in repr(again)
 
 
 def test_only_the_first_score_counts(folder, desk, capsys):

@@ -12,6 +12,7 @@ from breakthrough.course.exchange.reviews import EXPERIMENT, FILE, Finding, Hand
 from breakthrough.course.exchange.rubric import LEVELS, Rubric
 from breakthrough.course.exchange.works import Packet, Runnable
 from breakthrough.errors import InputError, expected, unknown
+from breakthrough.language import counted
 
 
 def open_desk(folder: str | Path = ".") -> Desk:
@@ -179,7 +180,7 @@ class Desk:
     def _overview(self) -> Table:
         count = len(self.rubric.criteria)
         return Table({f"work {name}": f"{len(one.ratings)} of {count} criteria rated, "
-                      + (f"{len(one.findings)} findings: " + ", ".join(f.exercise for f in one.findings) if one.findings else "no findings")
+                      + (f"{counted(len(one.findings), 'finding')}: " + ", ".join(f.exercise for f in one.findings) if one.findings else "no findings")
                       for name, one in self._reviews.items()})
 
     def _named(self, work: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
 from typing import Any
 
 from breakthrough.course.exchange.scoring import FALSE, FOUND, MISSED, NOT_RATED, PARTLY, SOUND, Item, Scored
-from breakthrough.palette import BAD, GOOD, NOTE, QUIET, faint, framed, toned
+from breakthrough.language import counted
+from breakthrough.palette import BAD, GOOD, NOTE, QUIET, faint, framed, prose, toned
 
 MIME = "application/vnd.breakthrough.review+json"
 _LOOKS = {  # the sign and the word carry the meaning too
@@ -50,7 +50,7 @@ class Card:
         alarms = sum(item.status == FALSE for item in scored.items)
         flaws = [item for item in scored.items if item.exercise and item.status != FALSE]
         found = sum(item.earned > 0 for item in flaws)
-        head.append(f"found {found} of {len(flaws)} flaws, {alarms} false alarm{'s' * (alarms != 1)}; "
+        head.append(f"found {found} of {counted(len(flaws), 'flaw')}, {counted(alarms, 'false alarm')}; "
                     f"findings {scored.findings:.0%} (70% of the points), levels {scored.ratings:.0%} (30%)")
         return [*head, *([self.note] if self.note else [])]
 
@@ -68,17 +68,12 @@ def _work(work: str, items: list[Item]) -> str:
         sign, hue = _LOOKS[item.status]
         place, ink = f"<code>{escape(item.exercise)}</code> " if item.exercise else "", toned("color:", hue)
         notes = f"<div style='opacity:.8'>{escape('; '.join(item.notes))}</div>" if item.notes else ""
-        says = f"<div>{_prose(item.says)}</div>" if item.says else ""
+        says = f"<div>{prose(item.says)}</div>" if item.says else ""
         rows.append(
             f"<div style='display:grid;grid-template-columns:1.4em 1fr 4em;gap:.2em;margin:.35em 0'><b style='{ink}'>{sign}</b>"
             f"<div>{place}<b>{escape(item.title)}</b> <span style='{ink}'>{item.status}</span>{notes}{says}</div>"
             f"<div style='text-align:right'>{item.earned:+.1f}</div></div>")
     return f"<div style='margin-top:.6em;{faint('border-top:1px solid ')}'><b>work {escape(work)}</b>{''.join(rows)}</div>"
-
-
-def _prose(text: str) -> str:
-    """Text as HTML, with `code` in backticks set as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _levels(scored: Scored) -> list[str]:

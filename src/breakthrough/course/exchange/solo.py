@@ -12,6 +12,7 @@ from breakthrough.course.exchange.result_card import Card
 from breakthrough.course.exchange.works import MANIFEST, Packet
 from breakthrough.course.schema import Module, Syllabus
 from breakthrough.errors import InputError, expected
+from breakthrough.language import counted
 
 EVENT = "exchange"
 HOME = "exchange"
@@ -65,7 +66,7 @@ def score(folder: Path) -> Card:
         return Card(scored, title)
     first = _first(packet)
     if first is not None:
-        return Card(scored, title, f"The first score of these specimens stands: {first:g} points. `breakthrough exchange solo {module.id} --again` makes fresh ones.")
+        return Card(scored, title, f"The first score of these specimens stands: {counted(first, 'point')}. `breakthrough exchange solo {module.id} --again` makes fresh ones.")
     events.append(EVENT, module=module.id, points=scored.points, of=scored.of, seed=packet.seed, share=round(scored.share, 4))
     return Card(scored, title)
 

@@ -18,6 +18,7 @@ import numpy as np
 from breakthrough.course.exchange.effort_model import Combined, Reviews
 from breakthrough.course.exchange.leave_one_out import others, review_variance, totals
 from breakthrough.errors import InputError, expected
+from breakthrough.language import counted
 
 MOST = 0.5  # of what is known about a work
 FEW, APART, WIDE, FLAGGED = "few reviews", "reviewers disagree", "little is known", "hangs on a flagged reviewer"
@@ -74,7 +75,7 @@ def _spot(work: int, risk: np.ndarray, read: np.ndarray, apart: np.ndarray, mode
     if hangs[work]:
         reason, says = FLAGGED, "most of what is known about this work comes from a reviewer with a flag"
     elif read[work] < 2:
-        reason, says = FEW, f"{read[work]} review{'' if read[work] == 1 else 's'} of this work"
+        reason, says = FEW, f"{counted(read[work], 'review')} of this work"
     elif apart[work] >= model[work]:
         reason, says = APART, f"its {read[work]} reviewers disagree: their mean is good to ± {apart[work]:.2f}"
     else:

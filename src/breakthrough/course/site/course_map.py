@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from html import escape
 
 from breakthrough.course.schema import Module, Syllabus
+from breakthrough.language import counted
 
 # sized for a phone: at 360 pixels its text is 11 pixels high
 WIDTH, BOX, GAP, LEFT, TEXT = 560, 58, 40, 130, 18
@@ -38,7 +39,7 @@ def _box(module: Module, index: int, page: str) -> str:
         f'<a href="{escape(page.format(id=module.id))}"><rect class="box" x="{LEFT}" y="{top}" width="{WIDTH - LEFT - 2}" height="{BOX}" rx="8"/>'
         f'<text class="number" x="{LEFT + 16}" y="{top + 36}">{module.id[:2]}</text>'
         f'<text x="{LEFT + 58}" y="{top + 25}">{escape(module.title.split(": ")[0])}</text>'
-        f'<text class="small" x="{LEFT + 58}" y="{top + 47}">{hours}, {module.points.total:g} point{"" if module.points.total == 1 else "s"}</text></a>'
+        f'<text class="small" x="{LEFT + 58}" y="{top + 47}">{hours}, {counted(module.points.total, "point")}</text></a>'
     )
 
 

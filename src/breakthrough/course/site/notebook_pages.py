@@ -14,6 +14,7 @@ from breakthrough.course.schema import Module
 from breakthrough.course.site import links
 from breakthrough.course.site.layout import Site
 from breakthrough.errors import NotebookError, expected
+from breakthrough.language import counted
 
 UNSOLVED = "# YOUR CODE HERE"
 SHOWN_HINTS = ("concept", "shapes")  # the ladder goes on in the lab, where it is noted
@@ -75,7 +76,7 @@ def _card(site: Site, module: Module) -> str:
     return "\n".join((
         "::::{grid} 2 2 4 4", ":class-container: lab-card", ":gutter: 2",
         *_item("Practice", f"{module.hours.lab:g} h"),
-        *_item("Points", f"{module.points.lab:g} in {len(module.exercises)} exercises"),
+        *_item("Points", f"{module.points.lab:g} in {counted(len(module.exercises), 'exercise')}"),
         *_item("Before it", lesson), *_item("Claims", claims), "::::",
     ))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from breakthrough.course.figures import BLUE, GREEN, GREY, INK, ORANGE
+from breakthrough.language import counted
 
 # Okabe and Ito's; marks differ too, so that a plot reads without its colours
 LOOKS = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), ("#cc79a7", "D"), ("#56b4e9", "v"), ("#d55e00", "P"), (INK, "X"))
@@ -137,7 +138,7 @@ def of_page(name: str, plots: Iterable[Plot]) -> list[Plot]:
 
 def alt(plot: Plot, points: Sequence[Point]) -> str:
     """The plot in words: what is on its axes, and from where to where each series goes."""
-    parts = [f"{plot.title}: {plot.axis}, for {len(_unique(point.row for point in points))} rows"]
+    parts = [f"{plot.title}: {plot.axis}, for {counted(len(_unique(point.row for point in points)), 'row')}"]
     for name in _unique(point.series for point in points):
         mine = [point for point in points if point.series == name]
         least, most = min(mine, key=_value), max(mine, key=_value)

@@ -10,6 +10,7 @@ from breakthrough.grading.cohort import Cohort
 from breakthrough.grading.entered import Entry
 from breakthrough.grading.peers import handing_out, readings, scoring, taking_in
 from breakthrough.grading.peers.scoring import ReviewerScore, WorkScore
+from breakthrough.language import counted
 
 REVIEWS, WORK = "reviews", "work"
 
@@ -59,4 +60,4 @@ def work_line(one: WorkScore | None, because: str) -> str:
         return "Nobody has reviewed your work yet: missing, not zero."
     if one.read:
         return f"{one.score:.0%}, read by your instructor: {because}"
-    return f"{one.score:.0%} from {one.reviews} reviews; nine times in ten it lies between {one.low:.0%} and {one.high:.0%}."
+    return f"{one.score:.0%} from {counted(one.reviews, 'review')}; nine times in ten it lies between {one.low:.0%} and {one.high:.0%}."

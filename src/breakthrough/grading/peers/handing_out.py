@@ -23,6 +23,7 @@ from breakthrough.grading import course_config, run, seed as seeds, students
 from breakthrough.grading.cohort import Cohort
 from breakthrough.grading.peers import anonymous, disguise, rounds, works
 from breakthrough.grading.peers.rounds import NAMES, Handout, Packet, Round
+from breakthrough.language import counted
 from breakthrough.seeds import derive
 
 SPECIMENS = 3  # different ones in a cohort, so that neighbours compare less
@@ -43,10 +44,10 @@ class Assigned:
         loads = [len(self.round.given[one]) for one in self.round.reviewers]
         read = [author for many in self.round.given.values() for author in many]
         counts = [read.count(author) for author in set(read)] or [0]
-        lines = [f"{len(set(read))} works, {len(loads)} reviewers: {_range(counts)} reviews a work, {_range(loads)} works a reviewer and a specimen each"]
+        lines = [f"{counted(len(set(read)), 'work')}, {counted(len(loads), 'reviewer')}: {_range(counts)} reviews a work, {_range(loads)} works a reviewer and a specimen each"]
         lines += [f"look at {note}" for note in self.notes]
         where = f", as {self.packets[0]}" if self.packets else ""
-        return [*lines, f"{len(self.packets)} packets to hand out{where}"]
+        return [*lines, f"{counted(len(self.packets), 'packet')} to hand out{where}"]
 
 
 def assign(cohort: Cohort, module: str, *, k: int = assigning.K, drop: Collection[str] = (), missing: bool = False,
