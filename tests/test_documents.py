@@ -1,6 +1,8 @@
-"""What is read outside notebooks: headings in order, links and pictures that say what they are, tables with a head."""
+"""What is read outside notebooks: headings in order, links and pictures that say what they are, tables with a head, folders that are there."""
 
+import ast
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,30 @@ def test_a_good_page_has_no_faults():
     assert list(heading_faults(text)) == []
     assert list(bare_tables("| a | b |\n|---|---|\n| 1 | 2 |\n")) == []
     assert list(bare_tables("| a | b |\n| 1 | 2 |\n")) == ["| a | b |"]
+
+
+def section(page, heading):
+    """What stands under a heading of the second level."""
+    return re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[1]
+
+
+def test_the_readme_names_every_folder():
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    folders = {path.split("/")[0] for path in tracked if "/" in path and not path.startswith(".")}
+    named = re.findall(r"(?:^|  )([\w.]+)/(?:breakthrough/)? ", section("README.md", "Where things are"), re.MULTILINE)
+    assert sorted(named) == sorted(folders)
+
+
+def test_every_room_is_in_the_table_with_its_own_words():
+    home = ROOT / "src" / "breakthrough"
+    rooms = {path.parent.name: ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()[0] for path in home.glob("*/__init__.py")}
+    told = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section("CONTRIBUTING.md", "Rooms"), re.MULTILINE))
+    folders = {path.name for path in home.iterdir() if path.is_dir() and not path.name.startswith("__")}
+    assert told.keys() == folders
+    assert {room: told[room] for room in rooms} == rooms
+
+
+def test_upkeep_names_its_files():
+    path = ROOT / "src" / "breakthrough" / "upkeep" / "__init__.py"
+    named = re.findall(r"^    (\w+\.py) ", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(named) == sorted({one.name for one in path.parent.glob("*.py")} - {path.name})

@@ -1,4 +1,4 @@
-"""Exercises and the engine that judges them."""
+"""Exercises, a bank for each module, and the engine that judges them."""
 
 from breakthrough.exercises.answering import ask, check, hint
 from breakthrough.exercises.compare import Difference, close

@@ -1,4 +1,4 @@
-"""Sparse layers: a router sends every token to k of E experts."""
+"""Mixture-of-Experts: a router sends every token to k of E experts."""
 
 from breakthrough.moe.config import MoEConfig
 from breakthrough.moe.convert import upcycle

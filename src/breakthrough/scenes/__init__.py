@@ -1,1 +1,1 @@
-"""Room `scenes`: labelled pictures of parts on a tray, from physics and two renderers."""
+"""Synthetic data: labelled pictures of parts on a tray, from physics and two renderers."""
