@@ -164,6 +164,11 @@ class Wraps(Ready):
         return (total - count * self.n) * self.step
 
 
+class WrapsInSingle(Wraps):
+    def encode(self, x):
+        return (np.round(np.clip(x, -self.n * self.step, self.n * self.step) / self.step) + self.n).astype(np.uint32)
+
+
 # encrypted sums
 
 
@@ -201,6 +206,10 @@ class Whole:
 
 class Tutorial(Whole):
     scale = 2**21
+
+
+class Exponent(Whole):
+    scale = 42
 
 
 class Generous(Whole):
@@ -311,7 +320,9 @@ ATTEMPTS = [
     ("federated.fixed", OnceOff, "offset of one"),
     ("federated.fixed", AllOff, "offset of all parties"),
     ("federated.fixed", Wraps, "unsigned minus"),
+    ("federated.fixed", WrapsInSingle, "unsigned minus"),
     ("federated.ckks", Tutorial, "scale too small"),
+    ("federated.ckks", Exponent, "scale too small"),
     ("federated.ckks", Generous, "scale too large"),
     ("federated.ckks", Each, "not packed"),
     ("federated.ckks", ServerDecrypts, "decrypted by the server"),

@@ -246,7 +246,7 @@ ATTEMPTS = [
     ("quant.absmax", row_by_row, "a scale for every row"),
     ("quant.absmax", unguarded, "zeros divided by zero"),
     ("quant.affine", range_as_it_is, "a range without zero"),
-    ("quant.affine", range_as_it_is_wrapped, "a range without zero"),
+    ("quant.affine", range_as_it_is_wrapped, "wraps on the way back"),
     ("quant.affine", wraps, "wraps on the way back"),
     ("quant.affine", from_the_smallest, "measured from the smallest"),
     ("quant.affine", fractional_zero, "zero is no whole number"),

@@ -26,6 +26,7 @@ DEGREE, BITS = 4096, (54, 54)  # the second prime is for switching keys: a sum h
 SLOTS = DEGREE // 2
 RIGHT = 1e-6  # the largest error of the mean
 DIGITS_LOST = 0.1  # an error up to this is noise that a larger scale would have kept small
+TOO_SMALL = 2**12  # no choice of numbers or keys makes a mean right at a scale below this
 METHODS = ("encrypt", "add", "decrypt")
 
 
@@ -110,6 +111,9 @@ def _sent(parts: list[Any], size: int, public: Any) -> Outcome | None:
     if sent < least:
         text = f"{size} numbers went into too few ciphertexts: the last ones are missing"
         return Outcome("last chunk lost", text, str(least), str(sent))
+    scale = require("tenseal", "encrypted sums").ckks_vector_from(public, parts[0][0]).ciphertext()[0].scale
+    if scale < TOO_SMALL:
+        return Outcome("scale too small", f"the numbers were encrypted at a scale of {scale:g}", "the power itself, such as 2.0 ** 40", f"{scale:g}")
     return None
 
 

@@ -181,7 +181,7 @@ MISCONCEPTIONS = (
         "scale too small",
         _made(scale=2.0**20),
         "The digits are lost in the noise: the error is about 2^11 / scale for each client, so take a scale near the top of the room, 2^40.",
-        variants=(_made(scale=2.0**16), _made(scale=1e5)),
+        variants=(_made(scale=2.0**16), _made(scale=1e5), _made(scale=42.0)),
     ),
     Misconception(
         "scale too large",

@@ -98,6 +98,27 @@ def _nearest_float32(levels, n):
     return shifted.astype(np.int64)
 
 
+def _as_it_comes(**given) -> tuple[type, ...]:
+    """The same mistake by whoever did not make float64 of float32 first: two that are often made together."""
+    return (_made(scaled=_as_it_is, codes=_nearest_float32, **given),)
+
+
+def _one_too_many(bits, parties):
+    return 2**bits // (2 * parties)
+
+
+def _less_n_once(total, count, n, parties, bits):
+    return total.astype(np.int64) - n
+
+
+def _still_in(total, count, n, parties, bits):
+    return total.astype(np.int64)
+
+
+def _unsigned(total, count, n, parties, bits):
+    return total - np.uint32(count * n)
+
+
 def _half_range(bits, parties):
     return (2**bits - 1) // (4 * parties)
 
@@ -124,8 +145,9 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "one too many",
-        _made(room=lambda bits, parties: 2**bits // (2 * parties)),
+        _made(room=_one_too_many),
         "With everyone at the limit the sum is 2^bits exactly, which wraps to 0: the largest number of `bits` bits is 2^bits − 1.",
+        variants=_as_it_comes(room=_one_too_many),
     ),
     Misconception(
         "half the range unused",
@@ -157,8 +179,9 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "offset of one",
-        _made(signed=lambda total, count, n, parties, bits: total.astype(np.int64) - n),
+        _made(signed=_less_n_once),
         "n was taken off once, but each of the `count` codes in the sum brought its own: take off count · n.",
+        variants=_as_it_comes(signed=_less_n_once),
     ),
     Misconception(
         "offset of all parties",
@@ -167,13 +190,15 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "offset forgotten",
-        _made(signed=lambda total, count, n, parties, bits: total.astype(np.int64)),
+        _made(signed=_still_in),
         "The offset is still in the sum: zero has the code n, so the sum of `count` codes is count · n too high.",
+        variants=_as_it_comes(signed=_still_in),
     ),
     Misconception(
         "unsigned minus",
-        _made(signed=lambda total, count, n, parties, bits: total - np.uint32(count * n)),
+        _made(signed=_unsigned),
         "The offset was taken off in uint32, where a negative sum wraps to some 4 billion: make the sum int64 or float64 first.",
+        variants=_as_it_comes(signed=_unsigned),
     ),
     Misconception(
         "sum read as signed",
@@ -188,7 +213,7 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "negative numbers lost",
-        _made(codes=_negative_lost, signed=lambda total, count, n, parties, bits: total.astype(np.int64)),
+        _made(codes=_negative_lost, signed=_still_in),
         "Everything below zero became 0: shift by n first, so that −limit has the code 0, and then make the codes unsigned.",
     ),
     Misconception(

@@ -20,7 +20,7 @@ def split(labels: np.ndarray, parts: int, alpha: float, generator: np.random.Gen
 
     Why:    factories do not see the same defects equally often; α says how unequal: at 100 all parts look
             alike, at 0.1 most classes sit nearly whole in one part, and averaging models gets hard
-    Shapes: labels (N,) int64 → parts index arrays, together every index from 0 to N − 1 exactly once
+    Shapes: labels (N,) int64, N ≥ 0 → parts index arrays, together every index from 0 to N − 1 exactly once
     Units:  for each class that occurs: shares of the parts ~ Dir(α, …, α), parts numbers that sum to 1, drawn
             anew; a part gets its share of the class's samples, to within a sample. Which ones is drawn as well.
             Everything from the generator; a part may be empty
@@ -109,7 +109,7 @@ EXERCISES = (
         hints=(
             "Take one class at a time, shuffle it like a deck of cards and cut the deck in K places. Where the cuts fall is drawn: K shares from a Dirichlet distribution, new ones for each class.",
             "labels (N,) → for each class of `np.unique`: its indices (n,) shuffled; shares (K,) from `generator.dirichlet`; their running sum (K,) × n, rounded: the first K − 1 are the cuts for `np.split` → K pieces; K arrays in the end, one piece of each class joined",
-            "hands = K empty lists\nfor each class that occurs:\n    mine = its indices, in an order from the generator\n    shares = generator.dirichlet(K times alpha)\n    cuts = round(running sum of shares · len(mine)), without the last\n    the k-th piece of mine, cut there, goes to hand k\nreturn K whole-number arrays, each hand joined",
+            "hands = K lists, each with an empty int64 array to begin with\nfor each class that occurs:\n    mine = its indices, in an order from the generator\n    shares = generator.dirichlet(K times alpha)\n    cuts = round(running sum of shares · len(mine)), without the last\n    the k-th piece of mine, cut there, goes to hand k\nreturn K whole-number arrays, each hand joined",
         ),
     ),
 )

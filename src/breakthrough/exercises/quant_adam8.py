@@ -139,7 +139,7 @@ def _seen(output: Any, tables: dict[str, Tensor], block: int) -> dict[str, Any] 
         levels, each = tables[name][codes.long()], largest.repeat_interleave(block)[: len(codes)]
         seen[f"{name}, decoded"] = levels * each
         if (levels[each == 0] != 0).any():
-            return Aside(f"a block of zeros in {name}, whose largest is 0, has codes of other levels than 0")
+            return Aside(f"a block of zeros in {name}, whose largest is 0, has codes of other levels than 0: mind 0 / 0, which is no number")
         seen[f"the largest of {name}'s blocks"] = largest
     return seen
 

@@ -179,7 +179,7 @@ MISCONCEPTIONS = (
     Misconception(
         "a range without zero",
         says="The range was taken from the smallest to the largest number as they are: where all lie on one side of 0, no code stands for 0.0 then; widen it to include 0.",
-        **_ways({"ends": _own_ends}, {"ends": _own_ends, "zero": _zero_within}, holds=HOLDS),
+        **_ways({"ends": _own_ends}, {"ends": _own_ends, "zero": _zero_within}, holds=HOLDS, backs=(_back,)),
     ),
     Misconception(
         "always from zero",
@@ -243,8 +243,8 @@ MISCONCEPTIONS = (
     ),
     Misconception(
         "wraps on the way back",
-        says="Codes, scale and zero are right, but `codes - zero` was computed in uint8, where 3 − 5 is 254: make the codes floats or int32 before zero is taken off.",
-        **_ways({"back": _wrapped}, backs=(_back,)),
+        says="On the way back `codes - zero` was computed in uint8, where 3 − 5 is 254: make the codes floats or int32 before zero is taken off.",
+        **_ways({}, {"ends": _own_ends}, {"ends": _own_ends, "zero": _zero_within}, holds=HOLDS, backs=(_wrapped,)),
     ),
     Misconception(
         "zero left in",

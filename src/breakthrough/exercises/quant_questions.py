@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 
 from breakthrough.exercises.draws import Draw
-from breakthrough.exercises.numbers import word, write
+from breakthrough.exercises.numbers import write
 from breakthrough.exercises.questions import Choice, Number, Right, Wrong, drawn
 
 
 def _bits(draw: Draw) -> Number:
     before, more = draw.pick([(8, 1), (8, 2), (6, 4), (6, 2), (4, 1), (10, 3), (5, 4), (10, 2), (7, 3), (7, 5), (6, 5)])
     step = 2**more  # the old step over the new one
-    a_bit = "a bit" if more == 1 else f"{word(more)} bits"
     return Number(
         asks=f"A grid of evenly spaced codes covers a fixed range, and numbers lie anywhere in it. The codes go from {before} bits to {before + more}. "
              "By what factor does the **mean squared** rounding error fall?",
@@ -24,7 +23,7 @@ def _bits(draw: Draw) -> Number:
             Wrong("decibels", 20 * math.log10(step), "That is the gain in decibels, 6.02 for every bit: which factor is 6.02 decibels?"),
             Wrong("turned over", 1 / step**2, "Right, but turned over: by what is the old one divided?"),
             Wrong("too many bits", (2 * step**2, 4 * step**2),
-                  f"That would be the square of more than {a_bit}: each bit halves the step, and the error with it."),
+                  f"That is the factor of more bits than the {more} added here: each bit halves the step, and the error with it."),
             Wrong("codes", (2**before, 2**before - 1), f"That is how many codes {before} bits have: the question asks what becomes of the error."),
             Wrong("as before", (1, 0), "A bit more halves the step, so the error cannot stay as it was, nor does it vanish."),
             Wrong("the root", math.sqrt(step), "That goes the wrong way, as the root: the error is halved by a bit, and its square falls by more."),
@@ -107,7 +106,7 @@ def _memory(draw: Draw) -> Number:
                   "That is an eighth of everything: only the weights shrink to 4 bits, gradients and Adam's two moments are left as they were."),
             Wrong("weights alone", nibble, "Those are the weights alone: gradients and Adam's two moments are there too."),
             Wrong("a quarter of all", before / 4,
-                  f"That is 75 % off, as if everything took a quarter: only the weights' {weight} GB shrink, to {write(nibble)}."),
+                  f"That is 75% less, as if everything took a quarter: only the weights' {weight} GB shrink, to {write(nibble)}."),
             Wrong("what is saved", weight - nibble, "That is what is saved: the question asks for what is left."),
             Wrong("one moment", nibble + gradient + moments / 2,
                   "Adam keeps two numbers a parameter, momentum and variance, so 8 bytes, and gradients take 4 more."),

@@ -223,7 +223,9 @@ def draw_history(
         axes.axhline(goal[1], color=INK, lw=1, ls=(0, (6, 3)))
         begin = np.mean([np.atleast_2d(np.asarray(values, float))[:, 0].mean() for values in runs.values()])
         side = "bottom" if begin < goal[1] else "top"  # where the lines do not begin
-        axes.text(0.01, goal[1], goal[0], fontsize=9.5, va=side, transform=axes.get_yaxis_transform())
+        axes.annotate(
+            goal[0], (0.01, goal[1]), (0, 3 if side == "bottom" else -3), axes.get_yaxis_transform(), "offset points", fontsize=9.5, va=side
+        )  # clear of the line, which letters below their baseline would touch
         axes.margins(y=0.1)
     axes.set(xlabel="round", ylabel=what, yscale="log" if log else "linear")
     axes.locator_params(axis="x", integer=True)
