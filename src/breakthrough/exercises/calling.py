@@ -92,6 +92,7 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
         return value
     if id(value) in memo:
         return memo[id(value)]
+    made: Any
     if kind is list:
         memo[id(value)] = made = []
         made.extend([_copied(one, memo) for one in value])
@@ -122,8 +123,9 @@ def raised(error: BaseException) -> Difference:
 
 def own_traceback(error: BaseException) -> str:
     """The learner's own lines of a traceback; empty when none of them is theirs."""
-    if isinstance(getattr(error, "there", None), str):  # raised in another process, which told them
-        return error.there
+    there = getattr(error, "there", None)
+    if isinstance(there, str):  # raised in another process, which told them
+        return there
     frames = own_frames(error)
     if not frames:
         return ""

@@ -79,7 +79,7 @@ def _by_counting(stream, share, alpha, ratio=2.0):
             total *= (chance / s if model == "new" else (1 - chance) / (1 - s)) ** count
         return total
 
-    counts = accumulate(stream, lambda errors, one: errors + Counter([] if one[2] else [one[:2]]), initial=Counter())
+    counts: Iterator[Counter[tuple[str, str]]] = accumulate(stream, lambda errors, one: errors + Counter([] if one[2] else [one[:2]]), initial=Counter())
     for number, errors in enumerate(counts):
         for verdict, t in {"promote": 1 / ratio, "roll back": ratio}.items():
             if evidence(errors, t) * alpha >= 1:

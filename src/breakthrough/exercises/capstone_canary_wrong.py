@@ -45,13 +45,13 @@ class Rules:
 
 def _bet(rules: Rules, stream: Stream, share: Share, alpha: float, ratio: float = 2.0) -> tuple[str, Any]:
     ts = rules.ratios(ratio)
-    evidence = {t: defaultdict(lambda: 1.0) for t in ts}
+    evidence: dict[float, dict[str, float]] = {t: defaultdict(lambda: 1.0) for t in ts}
     errors = 0
 
     def decided() -> str | None:
         found = [rules.sums(evidence[t].values()) if evidence[t] else 1.0 for t in ts]
         if rules.strictly:
-            return rules.strictly(*found, alpha)
+            return rules.strictly(found[0], found[1], alpha)
         return next((name for name, value in zip(rules.names, found) if value >= rules.limit(alpha)), None)
 
     for number, (factory, model, right) in enumerate(stream, 1):
@@ -154,7 +154,7 @@ def _too_early(want: Any, got: Any) -> bool:
     return got[0] in (PROMOTE, BACK) and (got[1] < want[1] or got[0] != want[0])
 
 
-KINDS = ({}, {"by_factory": True}, {"apart": True}, {"apart": True, "always": True}, {"always": True}, {"sides": 1})
+KINDS: tuple[dict[str, Any], ...] = ({}, {"by_factory": True}, {"apart": True}, {"apart": True, "always": True}, {"always": True}, {"sides": 1})
 LOOKS = tuple({"least": least, **kind} for least in (1, 10, 20, 30, 50, 100) for kind in KINDS)
 MISCONCEPTIONS = (
     Misconception(

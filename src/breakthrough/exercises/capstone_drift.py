@@ -87,8 +87,8 @@ def _all_at_once(reference, stream, window, alpha, streak=2):
     limit = np.sqrt(np.log(2 * k * features / alpha) * (window + n) / (2 * window * n)) if k else np.inf
     found = []
     for f in range(features):
-        for above, run in groupby(range(k), key=lambda i, f=f: distances[i, f] > limit):
-            run = list(run)
+        for above, together in groupby(range(k), key=(distances[:, f] > limit).tolist().__getitem__):
+            run = list(together)
             if above and len(run) >= streak:
                 found.append(run[streak - 1])
                 break

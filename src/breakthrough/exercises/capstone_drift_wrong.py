@@ -6,17 +6,18 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy import ndarray
 
 from breakthrough.exercises.exercise import Misconception
 
+Side = Literal["left", "right"]
 PARTS = ("the distances", "the limit", "the alarm")
 
 
-def _shares(values: ndarray, x: ndarray, side: str = "right") -> ndarray:
+def _shares(values: ndarray, x: ndarray, side: Side = "right") -> ndarray:
     return np.searchsorted(np.sort(values), x, side=side) / len(values)
 
 
@@ -24,8 +25,12 @@ def _both(old: ndarray, new: ndarray) -> ndarray:
     return np.concatenate([old, new])
 
 
+def _evenly(m: int) -> Callable[[ndarray, ndarray], ndarray]:
+    return lambda old, new: np.linspace(min(old.min(), new.min()), max(old.max(), new.max()), m)
+
+
 def _stairs(
-    at: Callable[[ndarray, ndarray], ndarray] = _both, sides: tuple[str, str] = ("right", "right"), most: Callable[[ndarray], float] = lambda gap: np.abs(gap).max()
+    at: Callable[[ndarray, ndarray], ndarray] = _both, sides: tuple[Side, Side] = ("right", "right"), most: Callable[[ndarray], float] = lambda gap: np.abs(gap).max()
 ) -> Callable[[ndarray, ndarray], float]:
     """A distance of two stairs: at which values, counted how, and what is made of the gaps."""
 
@@ -181,7 +186,7 @@ MISCONCEPTIONS = (
     Misconception(
         "on a grid",
         says="The shares were compared on a grid, or in bins: between its points the stairs may be further apart; take all values of both sides.",
-        **_ways(*({"distance": _stairs(at=lambda old, new, m=m: np.linspace(min(old.min(), new.min()), max(old.max(), new.max()), m))} for m in (10, 20, 50, 100)), {"distance": _histograms}),
+        **_ways(*({"distance": _stairs(at=_evenly(m))} for m in (10, 20, 50, 100)), {"distance": _histograms}),
     ),
     Misconception(
         "equal values counted apart",

@@ -98,7 +98,7 @@ def _at_most(k: int, n: int, p: float) -> float:
     return math.fsum(map(math.exp, logs))
 
 
-def _exact(right: int, n: int, z: float) -> tuple[float, float]:
+def _exact(right: float, n: float, z: float) -> tuple[float, float]:
     """Clopper's and Pearson's bounds, from the binomial's own tails."""
     risk = 1 - NormalDist().cdf(z)
 
@@ -109,8 +109,8 @@ def _exact(right: int, n: int, z: float) -> tuple[float, float]:
             low, high = (low, middle) if above(middle) else (middle, high)
         return (low + high) / 2
 
-    low = border(lambda p: 1 - _at_most(right - 1, n, p) > risk) if right else 0.0
-    return low, border(lambda p: _at_most(right, n, p) < risk) if right < n else 1.0
+    low = border(lambda p: 1 - _at_most(int(right) - 1, int(n), p) > risk) if right else 0.0
+    return low, border(lambda p: _at_most(int(right), int(n), p) < risk) if right < n else 1.0
 
 
 def _wrong(bounds: Bounds = _wilson, z: Callable[[float], float] = _z, enough: Enough = _enough) -> Callable[..., tuple[float, float, float]]:
@@ -136,7 +136,7 @@ def _for_claim(*enough: Enough) -> dict[str, Any]:
     return _ways(*({"enough": each} for each in enough))
 
 
-def _as(change: Callable[[float, float, float, float], tuple[float, ...]]) -> Bounds:
+def _as(change: Callable[[float, float, float, float], tuple[float, float]]) -> Bounds:
     """Wilson's bounds in another form: change gets low, high, the seen share and n."""
     return lambda right, n, z: change(*_wilson(right, n, z), right / n, n)
 

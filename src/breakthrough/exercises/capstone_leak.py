@@ -62,12 +62,13 @@ def _pair_by_pair(stages, served, test):
 
 def _by_signs(stages, served, test):
     """Every test picture's signs in one dict; then each stage's pictures are looked up in it."""
-    ids = {}
+    ids: dict[tuple[str, Any], set[str]] = {}
     for picture in test:
         for sign in (("digest", picture["digest"]), ("scene", picture["scene"])):
             ids.setdefault(sign, set()).add(picture["id"])
     ids.pop(("scene", None), None)
-    ancestors, before = {served}, set()
+    ancestors = {served}
+    before: set[str] = set()
     while ancestors != before:
         before = set(ancestors)
         ancestors.update(*(stages[name]["parents"] for name in before))
@@ -116,7 +117,7 @@ class _Line:
         self.test = [self.picture() for _ in range(9)]
         for picture in self.test[-2:]:
             picture["scene"] = None
-        self.stages = {name: {"parents": list(parents), **{use: [] for use in USES}} for name, parents in PARENTS.items()}
+        self.stages: dict[str, dict[str, Any]] = {name: {"parents": list(parents), **{use: [] for use in USES}} for name, parents in PARENTS.items()}
         for name, use in USUAL.items():
             self.stages[name][use] += [self.picture() for _ in range(2)]
             self.stages[name][use][-1]["scene"] = None

@@ -70,10 +70,14 @@ def _none_is_a_scene(one: Picture, other: Picture) -> bool:
     return one["digest"] == other["digest"] or one["scene"] == other["scene"]
 
 
+def _stages_and_ids(found: list[tuple[str, Picture, Picture]]) -> set[tuple[str, Any]]:
+    return {(stage, mine["id"]) for stage, mine, _ in found}
+
+
 def _wrong(
     line: Callable[[dict[str, dict], str], list[str]] = _line, uses: tuple[str, ...] = (LEARNED, CHOSEN),
     same: Callable[[Picture, Picture], bool] = _same, pick: Callable[[list[Picture]], list[Picture]] = lambda test: test,
-    say: Callable[[list[tuple[str, Picture, Picture]]], Any] = lambda found: {(stage, mine["id"]) for stage, mine, _ in found},
+    say: Callable[[list[tuple[str, Picture, Picture]]], Any] = _stages_and_ids,
 ) -> Callable[..., Any]:  # fmt: skip
     """A search that differs in what is given. `say` gets (stage, test picture, picture that was used), the nearest stage first."""
 

@@ -31,7 +31,8 @@ def plan(stages: dict[str, dict], made: list[dict], run: "Callable[[str, dict[st
             Returned: the names of the stages that were run, in the order of the calls
     Source: Mokhov, Mitchell, Peyton Jones 2018, Build systems à la carte (early cutoff)
     """
-    content, ran = {}, []
+    content: dict[str, str] = {}
+    ran: list[str] = []
     while len(content) < len(stages):
         for name, stage in stages.items():
             if name in content or any(need not in content for need in stage["needs"]):
@@ -53,7 +54,8 @@ def _sorted_first(stages, made, run):
         return json.dumps([name, settings, code, inputs], sort_keys=True)
 
     store = {key(r["stage"], r["settings"], r["code"], r["inputs"]): r["content"] for r in made if r["content"] == r["on_disk"]}
-    now, again = {}, []
+    now: dict[str, str] = {}
+    again = []
     for name in TopologicalSorter({name: stage["needs"] for name, stage in stages.items()}).static_order():
         inputs = {need: now[need] for need in stages[name]["needs"]}
         found = store.get(key(name, stages[name]["settings"], stages[name]["code"], inputs))
@@ -91,7 +93,8 @@ def _by_counting(stages, made, run):
     """A stage is ready when none of its needs is open."""
     whole = [record for record in made if record["on_disk"] == record["content"]]
     open_needs = {name: set(stage["needs"]) for name, stage in stages.items()}
-    contents, ran = {}, ()
+    contents: dict[str, str] = {}
+    ran: tuple[str, ...] = ()
     while open_needs:
         name = min(name for name, needs in open_needs.items() if not needs)
         del open_needs[name]
@@ -123,8 +126,10 @@ class _Line:
     """The line's pipeline as it is now: stages, what of each matters to its output, and what was made before."""
 
     def __init__(self, generator: Generator, needs: dict[str, tuple[str, ...]] = NEEDS) -> None:
-        self.generator, self.blind, self.made = generator, frozenset(), []
-        self.stages = {name: {"needs": list(each), "settings": {"seed": self.drawn(), "size": 64}, "code": self.hash()} for name, each in needs.items()}
+        self.generator = generator
+        self.blind: frozenset[str] = frozenset()
+        self.made: list[dict[str, Any]] = []
+        self.stages: dict[str, dict[str, Any]] = {name: {"needs": list(each), "settings": {"seed": self.drawn(), "size": 64}, "code": self.hash()} for name, each in needs.items()}
         self.matters = {name: self.hash() for name in needs}
         if "south" in needs:  # the factories' stages differ in their names alone
             self.stages["south"] |= {key: self.stages["north"][key] for key in ("settings", "code")}
@@ -145,7 +150,8 @@ class _Line:
 
     def make(self, *names: str) -> _Line:
         """Make all there is, and keep the records of these stages; of all without names."""
-        run, contents = self.run(), {}
+        run = self.run()
+        contents: dict[str, str] = {}
         for name in TopologicalSorter({name: stage["needs"] for name, stage in self.stages.items()}).static_order():
             stage, inputs = self.stages[name], {need: contents[need] for need in self.stages[name]["needs"]}
             contents[name] = run(name, inputs)

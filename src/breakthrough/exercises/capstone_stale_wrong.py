@@ -60,7 +60,9 @@ def _wrong(
     search = find or _fits(checks)
 
     def answer(stages, made, run):
-        content, ran, told = {}, [], []
+        content: dict[str, str] = {}
+        ran: list[str] = []
+        told: list[str] = []
         for name in order(stages):
             stage = stages[name]
             at = At(name, stage, {need: content[need] for need in stage["needs"]}, ran, stages, keep(made))
@@ -135,7 +137,9 @@ def _asking(ends: bool = False, see: bool = False) -> Callable[..., list[str]]:
     """Asks the needs each time anew; from the last stages alone, or running all to see whether something differs."""
 
     def answer(stages, made, run):
-        needed, ran, known = {need for stage in stages.values() for need in stage["needs"]} if ends else set(), [], {}
+        needed = {need for stage in stages.values() for need in stage["needs"]} if ends else set()
+        ran: list[str] = []
+        known: dict[str, str] = {}
 
         def content(name):
             if see and name in known:

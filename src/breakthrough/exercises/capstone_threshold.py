@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,13 +91,13 @@ class _Set:
         order = torch.randperm(bad + good, generator=self.generator).numpy()
         return scores[order], order < bad
 
-    def clear(self, rate: float, miss: float, alarm: float, bad: int, good: int, where: str = "inside", **how: float) -> tuple:
+    def clear(self, rate: float, miss: float, alarm: float, bad: int, good: int, where: str = "inside", **how: Any) -> tuple:
         """A set whose best candidate is clearly the best, and lies where it is wanted; with the line's numbers."""
         while True:
             scores, faulty = self.drawn(bad, good, **how)
             found = costs(scores, faulty, rate, miss, alarm)
             first, second = sorted(found.values())[:2]
-            best = min(found, key=found.get)
+            best = min(found, key=found.__getitem__)
             place = "none" if best == math.inf else "all" if best == min(found) else "inside"
             if place == where and second - first > 1e-6 * first:
                 return scores, faulty, rate, miss, alarm
@@ -126,7 +127,7 @@ def _torn(first: bool) -> tuple[np.ndarray, np.ndarray]:
 def _cases(generator: Generator) -> Iterator[Case]:
     make = _Set(generator)
 
-    def case(label: str, *args: object) -> Case:
+    def case(label: str, *args: Any) -> Case:
         return Case(label, args, look=looked(*args))
 
     hand = _array(0.9, 0.6, 0.4, 0.7, 0.2, 0.1), np.array([True, True, True, False, False, False])

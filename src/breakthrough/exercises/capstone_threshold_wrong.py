@@ -150,6 +150,10 @@ def _torn(order: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable[...
     return answer
 
 
+def _of_scores(each: Callable[[np.ndarray], Any]) -> Callable[[float, np.ndarray], Any]:
+    return lambda at, scores: each(scores)
+
+
 def _cut(at: Callable[[float, np.ndarray], Any]) -> Callable[..., tuple[float, float]]:
     """The right threshold, but for infinity, in place of which something else is given."""
 
@@ -257,7 +261,7 @@ MISCONCEPTIONS = (
         "another number for infinity",
         _cut(lambda at, scores: float(scores.max()) + 1),
         "Where nothing is to be stopped the threshold is some other number: asked for is math.inf, which no score ever reaches.",
-        variants=tuple(_cut(lambda at, scores, each=each: each(scores)) for each in (lambda s: 1.0, lambda s: 1.1, lambda s: 2.0, lambda s: 1.01, lambda s: -1.0, lambda s: None, lambda s: math.nan, lambda s: float(s.max()) + 1e-3, lambda s: -math.inf)),
+        variants=tuple(_cut(_of_scores(each)) for each in (lambda s: 1.0, lambda s: 1.1, lambda s: 2.0, lambda s: 1.01, lambda s: -1.0, lambda s: None, lambda s: math.nan, lambda s: float(s.max()) + 1e-3, lambda s: -math.inf)),
     ),
     Misconception(
         "not all is ever stopped",

@@ -39,7 +39,8 @@ class Store:
         "damage" of a file on the disk ("wrong" or "gone"), and "as": "right" for what came out as in the run `shared`.
         Stages of `share` are that run's, and so is what they were made of.
         """
-        shared, ids = dict(shared or {}), {}
+        shared = dict(shared or {})
+        ids: dict[str, str] = {}
         for stage in STAGES:
             if stage in LATE and stage not in change:
                 continue

@@ -82,11 +82,11 @@ def _trace(rules: Rules, artifacts: Manifests, right: str, wrong: str) -> list[s
 
     def caused(name: str) -> bool:
         one, twin = artifacts[name], other(name)[0]
-        stages = [{artifacts[parent][rules.key] for parent in manifest["parents"]} if manifest else set() for manifest in (one, twin)]
+        mine, theirs = [{artifacts[parent][rules.key] for parent in manifest["parents"]} if manifest else set() for manifest in (one, twin)]
         alone = (differs(name) or not rules.itself) and not any(map(differs, rules.parents(one["parents"])))
         if rules.felt and not differs(name) or twin is None and rules.missing == "passed":
             return False
-        return rules.own is None or any(OWN[what](one, twin, *stages, alone) for what in rules.own)
+        return rules.own is None or any(OWN[what](one, twin, mine, theirs, alone) for what in rules.own)
 
     if rules.asked_first and not differs(wrong):
         return []

@@ -239,7 +239,8 @@ def same(before: Any, after: Any) -> bool:
     if isinstance(before, (Tensor, np.ndarray)):
         if not isinstance(after, type(before)) or before.shape != after.shape or before.dtype != after.dtype:
             return False
-        return bool(((before == after) | ((before != before) & (after != after))).all())
+        alike: Any = (before == after) | ((before != before) & (after != after))
+        return bool(alike.all())
     if isinstance(before, torch.nn.Module):
         return same(before.state_dict(), after.state_dict())
     if isinstance(before, Mapping):

@@ -93,7 +93,7 @@ def _sum_first(codes: Tensor, low: int, high: int) -> Sums:
     return torch.minimum(*both), torch.maximum(*both)
 
 
-def _in_int8(codes: Tensor, low: int, high: int) -> tuple[float, float]:
+def _in_int8(codes: Tensor, low: int, high: int) -> tuple[Tensor, Tensor]:
     def times(end: int) -> Tensor:
         return (codes.long() * end).to(torch.int8)  # what int8 · int8 leaves in int8
 
@@ -190,7 +190,7 @@ MISCONCEPTIONS = (
     Misconception(
         "taken away, not added",
         says="The products of codes below zero were taken away: `low` times such a code has its sign already, so it is added.",
-        **_bounds(lambda codes, low, high: tuple(codes.clamp(min=0).sum(-1) * a - codes.clamp(max=0).sum(-1) * b for a, b in ((low, high), (high, low)))),
+        **_bounds(lambda codes, low, high: (codes.clamp(min=0).sum(-1) * low - codes.clamp(max=0).sum(-1) * high, codes.clamp(min=0).sum(-1) * high - codes.clamp(max=0).sum(-1) * low)),
     ),
     Misconception(
         "only the largest sum",

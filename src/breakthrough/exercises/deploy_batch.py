@@ -6,6 +6,7 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Generator
@@ -33,10 +34,13 @@ def batches(
             At one and the same moment, first all requests of that moment arrive, then a batch may start.
             1 ≤ max_size ≤ max_queue; service_ms has every size from 1 to max_size, all above 0; max_wait_ms ≥ 0
     """
-    waiting, served, refused, free_ms = [], [], [], 0
+    waiting: list[int] = []
+    served: list[tuple[int, list[int]]] = []
+    refused: list[int] = []
+    free_ms = 0
     for number, now in [*enumerate(arrivals_ms), (None, math.inf)]:
         while waiting:
-            full = arrivals_ms[waiting[max_size - 1]] if len(waiting) >= max_size else math.inf
+            full: Any = arrivals_ms[waiting[max_size - 1]] if len(waiting) >= max_size else math.inf
             start = max(free_ms, min(full, arrivals_ms[waiting[0]] + max_wait_ms))
             if start >= now:  # whoever arrives now comes first
                 break
@@ -49,7 +53,8 @@ def batches(
 
 
 def _tick_by_tick(arrivals_ms, max_size, max_wait_ms, max_queue, service_ms):
-    coming, waiting, served, refused = deque(enumerate(arrivals_ms)), deque(), [], []
+    coming, served, refused = deque(enumerate(arrivals_ms)), [], []
+    waiting: deque[tuple[int, int]] = deque()
     now = free = 0
     while coming or waiting:
         while coming and coming[0][1] == now:
@@ -71,7 +76,8 @@ def _by_events(arrivals_ms, max_size, max_wait_ms, max_queue, service_ms):
     """A heap of moments: arrivals before what the engine does at the same moment."""
     events = [(at, 0, i) for i, at in enumerate(arrivals_ms)]
     heapq.heapify(events)
-    queue, found, away, free = [], [], [], 0
+    queue: list[int] = []
+    found, away, free = [], [], 0
     while events:
         now, kind, i = heapq.heappop(events)
         if kind == 0:
@@ -91,8 +97,9 @@ def _by_events(arrivals_ms, max_size, max_wait_ms, max_queue, service_ms):
 
 def _by_jumps(arrivals_ms, max_size, max_wait_ms, max_queue, service_ms):
     """From one moment at which something can happen to the next."""
-    requests, started, turned_away = list(enumerate(arrivals_ms)), [], []
-    queue, now, free = [], 0, 0
+    requests, started, now, free = list(enumerate(arrivals_ms)), [], 0, 0
+    turned_away: list[tuple[int, int]] = []
+    queue: list[tuple[int, int]] = []
     while requests or queue:
         while requests and requests[0][1] <= now:
             (queue if len(queue) < max_queue else turned_away).append(requests.pop(0))
@@ -125,7 +132,7 @@ MANY = 1000  # a queue that is never full
 
 def _cases(generator: Generator) -> Iterator[Case]:
     def case(label: str, arrivals: list[int], *how: int, fixed: int = 4, each: int = 1) -> Case:
-        args = (arrivals, *how, _cost(how[0], fixed, each))
+        args: tuple[Any, ...] = (arrivals, *how, _cost(how[0], fixed, each))
         return Case(label, args, look=looked(*args))
 
     def begin(low: int = 5, high: int = 60) -> int:

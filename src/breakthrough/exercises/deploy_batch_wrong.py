@@ -78,7 +78,7 @@ def _wrong(rules: Rules) -> Callable[..., tuple[list, list]]:
     """A batcher with these rules."""
 
     def answer(arrivals_ms, max_size, max_wait_ms, max_queue, service_ms):
-        now, served, refused = Now(arrivals_ms, max_size, max_wait_ms, max_queue, service_ms), [], []
+        now, served, refused = Now(arrivals_ms, max_size, max_wait_ms, max_queue, service_ms), [], list[int]()
         for number, at in [*enumerate(arrivals_ms), (None, math.inf)]:
             while now.waiting:
                 due = rules.due(now)

@@ -34,8 +34,9 @@ def _of_a_small_one(function: Callable[..., tuple[Any, artifacts.Artifact]]) -> 
     def experiment() -> artifacts.Artifact:
         return function(wrong.quantized())[1]
 
-    experiment.__wrapped__, experiment.__signature__ = function, Signature()
-    return experiment
+    shown: Any = experiment
+    shown.__wrapped__, shown.__signature__ = function, Signature()
+    return shown
 
 
 def _cases(generator: Generator):

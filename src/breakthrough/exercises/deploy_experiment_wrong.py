@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -201,7 +201,7 @@ class Wrapped(nn.Module):
 def _compiled(name: str) -> Path:
     """A folder of a net that was altered before it was exported, for any batch; the manifest claims that it was not."""
     net = open_source(_made()[0].folder)
-    right = open_source(net.parent)
+    right = open_source(cast(Artifact, net.parent))
     other = _altered(name, right)
     made = build_net(other, export_net(other, None), "default")
     folder = made.save(Path(_home().name, name))
@@ -213,7 +213,7 @@ def _compiled(name: str) -> Path:
 
 def _altered(name: str, right: Source) -> Source:
     if name == "another":
-        return open_source(open_source(_made()[1].folder).parent)
+        return open_source(cast(Artifact, open_source(_made()[1].folder).parent))
     ways: dict[str, dict[str, Any]] = {
         "right": {},
         "prepared": {"before": lambda x: x / 255},

@@ -16,7 +16,7 @@ from breakthrough.exercises.deploy_flops_wrong import MISCONCEPTIONS
 from breakthrough.exercises.exercise import Case, Exercise
 
 
-def layer_cost(layer: nn.Module, shape: tuple[int, ...], number_bytes: int = 4) -> tuple[int, int]:
+def layer_cost(layer: nn.Conv2d | nn.Linear, shape: tuple[int, ...], number_bytes: int = 4) -> tuple[int, int]:
     """Count the FLOPs of a layer's forward pass, and the bytes that it moves at the least.
 
     Why:    the two numbers say what a layer waits for, its arithmetic or its memory, before anything is measured
@@ -30,7 +30,7 @@ def layer_cost(layer: nn.Module, shape: tuple[int, ...], number_bytes: int = 4) 
         output = (*shape[:-1], layer.out_features)
     else:
         reach = [d * (k - 1) + 1 for d, k in zip(layer.dilation, layer.kernel_size)]
-        places = [(size + 2 * p - r) // s + 1 for size, p, r, s in zip(shape[2:], layer.padding, reach, layer.stride)]
+        places = [(size + 2 * p - r) // s + 1 for size, p, r, s in zip(shape[2:], layer.padding, reach, layer.stride)]  # type: ignore[operator]  # padding is pairs here, never a word
         output = (shape[0], layer.out_channels, *places)
     outputs, weights = math.prod(output), layer.weight.numel()
     biases = 0 if layer.bias is None else layer.bias.numel()

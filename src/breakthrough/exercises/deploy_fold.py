@@ -6,6 +6,7 @@ Shapes: O output channels, I input channels, k the kernel's side
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,9 +28,9 @@ def fold(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
             mean bn.running_mean, variance bn.running_var and ε bn.eps. A conv.bias of None is a bias of zeros.
             conv and bn stay as they are. float32
     """
-    scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)  # (O,)
-    bias = conv.bias if conv.bias is not None else torch.zeros_like(bn.running_mean)
-    return conv.weight * scale[:, None, None, None], bn.bias + (bias - bn.running_mean) * scale
+    scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)  # type: ignore[operator, arg-type]  # it was trained  # (O,)
+    bias = conv.bias if conv.bias is not None else torch.zeros_like(bn.running_mean)  # type: ignore[arg-type]  # it was trained
+    return conv.weight * scale[:, None, None, None], bn.bias + (bias - bn.running_mean) * scale  # type: ignore[operator]  # it was trained
 
 
 def _as_matrices(conv, bn):
@@ -61,6 +62,8 @@ def _asked(conv, bn):
 
 def _pair(generator: Generator, inputs: int, outputs: int, k: int = 3, groups: int = 1, bias: bool = True, eps: float = 1e-3, low: float = 0.05) -> Case:
     """A convolution and its BatchNorm as training may leave them; variances from `low` on."""
+    conv: Any
+    bn: Any
     with torch.device("meta"):  # no initial values: those would come from the global generator
         conv = nn.Conv2d(inputs, outputs, k, groups=groups, bias=bias)
         bn = nn.BatchNorm2d(outputs, eps=eps)
@@ -90,7 +93,7 @@ def _by_hand() -> tuple[nn.Conv2d, nn.BatchNorm2d]:
     return conv, bn
 
 
-def _with_dead_channels(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+def _with_dead_channels(conv: nn.Conv2d, bn: Any) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
     """One channel switched off by γ = 0, one that never changed: its variance is 0."""
     with torch.no_grad():
         bn.weight[1], bn.running_var[2] = 0.0, 0.0

@@ -67,9 +67,11 @@ def online(scores: Array, values: Array, block: int, *, shrink_total: bool = Tru
     Shapes: scores (n,), values (n, d) → (d,)
     """
     n = scores.shape[0]
-    largest, total, summed = start, 0.0, np.zeros(values.shape[1], dtype=dtype)
+    largest, total = start, 0.0
+    summed: Array = np.zeros(values.shape[1], dtype=dtype)
     for i in range(0, n if tail else n // block * block, block):
-        s, v = scores[i : min(i + block, n)].astype(dtype), values[i : min(i + block, n)]
+        s: Array = scores[i : min(i + block, n)].astype(dtype)
+        v = values[i : min(i + block, n)]
         if any_masked and np.isneginf(s).any():
             continue
         new = max(largest, s.max()) if running else s.max()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -81,9 +81,10 @@ def _sources(found: Artifact) -> tuple[Mapping[str, Source], Sizes, Pictures] | 
         return Outcome("no inspector named", "the artifact does not say what it was compiled from, or that is gone", want, ", ".join(found.parents) or "none")
     try:
         codes = open_source(place)
+        mine = cast(Artifact, codes.artifact)  # the folder is an artifact's
         if codes.parent is None:
-            return Outcome("no inspector named", "the inspector that the int8 one was made from is not there", want, ", ".join(codes.artifact.parents))
-        weights = sizes_of(load_quantized_inspector(codes.artifact))
+            return Outcome("no inspector named", "the inspector that the int8 one was made from is not there", want, ", ".join(mine.parents))
+        weights = sizes_of(load_quantized_inspector(mine))
         return {"fp32": open_source(codes.parent), "int8": codes}, weights, pictures_of(codes.parent)
     except ArtifactError as error:
         return Outcome("no inspector named", f"what it was compiled from, or its dataset, cannot be read: {error}".partition("\n")[0], want)
@@ -211,10 +212,10 @@ class _Look:
             return
         far = (_usual, INT8) if version == "int8" else (_largest, FP32)
         if not self._near(found, wanted, *far):
-            error = max(far[0](g, w) for g, w in zip(found, wanted))
+            most = max(far[0](g, w) for g, w in zip(found, wanted))
             guesses = ((name, guess(self.sources[version], inputs)) for name, ways in GUESSES.items() for guess in ways)
             fault = next((name for name, wrong in guesses if self._near(found, wrong, *far)), "another inspector")
-            yield Outcome(fault, f"{version}: its answers are not PyTorch's", f"an error up to {far[1]:g}", f"{error:.2g}")
+            yield Outcome(fault, f"{version}: its answers are not PyTorch's", f"an error up to {far[1]:g}", f"{most:.2g}")
         self.answers[version] = found
 
     def _near(self, found: list[Any], wanted: list[Any], distance: Callable[[Any, Any], float], most: float) -> bool:

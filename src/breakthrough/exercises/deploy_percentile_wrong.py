@@ -40,7 +40,8 @@ def _at(runs: list[float], low: int, high: int) -> tuple[float, float]:
 
 def _held(runs: list[float], low: float, high: float) -> tuple[float, float]:
     """The same, with ranks beyond the ends held at the ends."""
-    return tuple(runs[min(max(int(rank), 1), len(runs)) - 1] for rank in (low, high))
+    first, last = (runs[min(max(int(rank), 1), len(runs)) - 1] for rank in (low, high))
+    return first, last
 
 
 def _right(runs, p, confidence):
@@ -151,7 +152,7 @@ def _between(*bounds: Bounds) -> dict[str, Any]:
     return {"answer": ways[0], "variants": tuple(ways[1:])}
 
 
-def _by_numpy(method: str) -> Value:
+def _by_numpy(method: Any) -> Value:
     return lambda measured, runs, p: float(np.quantile(runs, p, method=method))
 
 

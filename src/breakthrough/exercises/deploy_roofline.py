@@ -56,7 +56,7 @@ def _by_tensors(layers, peak, bandwidth):
 
 def _by_bound(layers, peak, bandwidth):
     """One layer after another; which side of the ridge decides everything else."""
-    found = {"intensity": [], "attainable": [], "least_s": [], "bound": [], "net_s": 0.0}
+    found: dict[str, Any] = {"intensity": [], "attainable": [], "least_s": [], "bound": [], "net_s": 0.0}
     ridge = peak / bandwidth
     for flops, moved in layers:
         below = flops / moved < ridge
@@ -123,7 +123,7 @@ def _of_sums(layers, least_s, peak, bandwidth):
 
 
 def _right_net(layers, least_s, peak, bandwidth):
-    return sum(_least_s(*each, peak, bandwidth) for each in layers)
+    return sum(_least_s(flops, moved, peak, bandwidth) for flops, moved in layers)
 
 
 def _work_over_mean(layers, least_s, peak, bandwidth):

@@ -119,8 +119,9 @@ def _inside(value: Any) -> Any:
         def index(*axes: Any) -> Any:
             return _inside(value(*map(Thing, axes)))
 
-        index.__signature__ = inspect.signature(value)
-        return index
+        shown: Any = index
+        shown.__signature__ = inspect.signature(value)
+        return shown
     return value
 
 

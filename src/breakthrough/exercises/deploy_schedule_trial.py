@@ -141,7 +141,7 @@ def _changed(sch: Any, shape: Shape) -> Outcome | None:
         return Outcome("edges not watched", "a split was made with disable_predication=True")
     main = sch.mod["main"] if len(sch.mod.functions) == 1 else None
     sizes = [tuple(int(size) for size in p.shape) for p in main.params if hasattr(p, "shape")] if main else []
-    if sizes != [(m, k), (k, n), (m, n)]:
+    if main is None or sizes != [(m, k), (k, n), (m, n)]:
         return Outcome("another function", "the function takes other arrays than before", f"{[(m, k), (k, n), (m, n)]}", f"{sizes}")
     loops = nest(sch.mod)
     if loops and any(loop.kind == BOUND for loop in loops.loops):
@@ -189,7 +189,8 @@ def _guarded(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _arrays(shape: Shape, seed: int) -> tuple[np.ndarray, np.ndarray]:
     m, k, n = shape
     generator = numpy_generator(seed)
-    return tuple(generator.integers(-4, 5, size=size).astype(np.float32) for size in ((m, k), (k, n)))
+    a, b = (generator.integers(-4, 5, size=size).astype(np.float32) for size in ((m, k), (k, n)))
+    return a, b
 
 
 def _run(sch: Any, shape: Shape, seed: int, timed: bool) -> Outcome | None:

@@ -113,7 +113,7 @@ def _a_call(seconds: list[float], row: Row, what: str) -> list[float]:
 
 
 RATIOS = (ratio_of(fmean), ratio_of(median), lambda mine, theirs: fmean(ratios_of(mine, theirs)))
-FAIR = (CHECKS, {}, _without("calls"), _without(*ERRORS), _without(*ERRORS, "calls"), _without("batch"))
+FAIR: tuple[dict[str, Any], ...] = (CHECKS, {}, _without("calls"), _without(*ERRORS), _without(*ERRORS, "calls"), _without("batch"))
 
 MISCONCEPTIONS = (
     Misconception(

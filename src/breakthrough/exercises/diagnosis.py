@@ -83,8 +83,8 @@ def _set_aside(exercise: Exercise, seen: list[_Seen]) -> Finding:
     scores = [(_score(exercise, way, seen), m) for m, way in _ways(exercise)]
     best, named = max(scores, key=lambda pair: pair[0], default=(0, None))
     if best == 0:
-        by_sight = (m for m in exercise.misconceptions if m.seen)
-        named = next((m for m in by_sight if all(m.seen(one.want, one.attempt.output) for one in wrong)), None)
+        by_sight = ((m, m.seen) for m in exercise.misconceptions if m.seen)
+        named = next((m for m, sees in by_sight if all(sees(one.want, one.attempt.output) for one in wrong)), None)
     if named is None:
         return Finding()
     return Finding(named, wrong[0].case.label, wrong[0].difference, _also(seen))
@@ -107,4 +107,4 @@ def _score(exercise: Exercise, way: Any, seen: list[_Seen]) -> int:
 
 def _also(seen: list[_Seen]) -> str:
     aside = next((one for one in seen if one.aside), None)
-    return f"{aside.case.label}: {aside.difference.text}" if aside else ""
+    return f"{aside.case.label}: {aside.difference.text}" if aside and aside.difference else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from breakthrough.errors import ConfigError, UnknownNameError, expected, unknown
 from breakthrough.exercises.compare import Compare, Difference, close
 
 LADDER = ("concept", "shapes", "pseudocode", "solution")
+TOLD_TO_MYPY = re.compile(r"  # type[:] ignore\[[^]]*\]  # [^#\n]*?(?=  #|$)", re.MULTILINE)  # no part of an answer
 ROOMS = ("start", "moe", "scenes", "federated", "quant", "deploy", "capstone")  # files of this folder that define EXERCISES, in course order
 
 
@@ -135,7 +137,7 @@ class Exercise:
 def source(answer: Any) -> str:
     """The source text of a reference: code for a function or class, else its printed value."""
     if callable(answer):
-        return textwrap.dedent(inspect.getsource(answer)).rstrip()
+        return TOLD_TO_MYPY.sub("", textwrap.dedent(inspect.getsource(answer))).rstrip()
     return str(answer)
 
 

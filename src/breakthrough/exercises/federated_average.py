@@ -33,7 +33,7 @@ def average(states: list[State], samples: list[int]) -> State:
     for name, like in states[0].items():
         wide = torch.promote_types(like.dtype, torch.float32) if like.is_floating_point() else torch.float64
         value = sum(share * state[name].to(wide) for state, share in counted)
-        mean[name] = value.to(like.dtype) if like.is_floating_point() else value.round().to(like.dtype)
+        mean[name] = value.to(like.dtype) if like.is_floating_point() else value.round().to(like.dtype)  # type: ignore[union-attr]  # some client counts
     return mean
 
 
@@ -50,7 +50,8 @@ def _stacked(states, samples):
 
 
 def _running(states, samples):
-    seen, mean = 0, {}
+    seen = 0
+    mean: dict[str, Tensor] = {}
     for state, n in zip(states, samples):
         if n == 0:
             continue
@@ -71,8 +72,12 @@ def _in_one_matrix(states, samples):
     return {name: (part.round() if whole[name] else part).reshape(like.shape).to(like) for (name, like), part in zip(states[0].items(), parts)}
 
 
+def _by_samples(samples: Sequence[int]) -> list[float]:
+    return [n / sum(samples) for n in samples]
+
+
 def _mean(
-    shares: Callable[[Sequence[int]], list[float]] = lambda samples: [n / sum(samples) for n in samples],
+    shares: Callable[[Sequence[int]], Sequence[float]] = _by_samples,
     counter: Callable[[Tensor, list[Tensor]], Tensor] = lambda value, all_: value.round().to(all_[0].dtype),
     wide: Callable[[Tensor], Tensor] = lambda w: w.to(torch.promote_types(w.dtype, torch.float32)),
     skip: bool = True,

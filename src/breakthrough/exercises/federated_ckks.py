@@ -76,7 +76,7 @@ class _Padded:
     def add(self, parts, public):
         import tenseal as ts
 
-        totals = None
+        totals: Any = None
         for part in parts:
             vectors = [ts.ckks_vector_from(public, blob) for blob in part]
             totals = vectors if totals is None else [a + b for a, b in zip(totals, vectors)]

@@ -108,8 +108,9 @@ def _made(
 
 def _clients_counted() -> type:
     """Divided by the number of clients, which the adding method has seen."""
+    base: Any = _made()
 
-    class Wrong(_made()):
+    class Wrong(base):
         def add(self, parts, public):
             self.clients = len(parts)
             return _added(parts, public)
@@ -121,7 +122,9 @@ def _clients_counted() -> type:
 
 
 def _mean_of_means() -> type:
-    class Wrong(_clients_counted()):
+    base: Any = _clients_counted()
+
+    class Wrong(base):
         def encrypt(self, update, samples, public):
             return super().encrypt(update, 1, public)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -91,7 +91,7 @@ def _one_round() -> Inspector:
     weights = simulate({"one": Job(plan)}, data, len(shared.names), engine="local", progress=False)["one"].weights
     model = task_of(plan.task, plan.task_options).model(plan.seed)
     load_state(model, weights)
-    return model
+    return cast(Inspector, model)
 
 
 def stopped() -> Artifact:

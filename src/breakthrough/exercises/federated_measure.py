@@ -165,7 +165,7 @@ class _Look:
         train, bar = self.handed.split.picture, self.bar
         each = {n: self.right["model"][held].mean() for n, held in self.handed.split.held.items() if len(held) >= FEW}
         if len(each) > 1 and max(each.values()) >= bar.learned:
-            best = max(each, key=each.get)
+            best = max(each, key=each.__getitem__)
             others = np.mean([share for name, share in each.items() if name != best])
             if others < ONE_SIDED * each[best]:
                 text = f"it knows the training pictures of {best}, and hardly those of the others"
@@ -193,10 +193,10 @@ class _Look:
         mine, count = float(self.right["model"][self.test].mean()), len(self.test)
         near = AGREE + 1 / count
         told = self.found.metrics.get("accuracy")
-        fine = isinstance(told, (int, float)) and not isinstance(told, bool) and math.isfinite(told)
-        if not fine or abs(told - mine) > near:
+        number = told if isinstance(told, (int, float)) and not isinstance(told, bool) and math.isfinite(told) else None
+        if number is None or abs(number - mine) > near:
             text = f"the manifest's accuracy is not that of the weights on {count} test pictures"
-            yield Outcome("another number", text, f"{mine:.3f}", f"{told:.3f}" if fine else repr(told))
+            yield Outcome("another number", text, f"{mine:.3f}", repr(told) if number is None else f"{number:.3f}")
         ends = [one.scores["accuracy"] for one in self.handed.history.rounds[-1:] if "accuracy" in one.scores]
         if not ends or abs(ends[0] - mine) > near:
             text = "history.json does not end with these weights"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from math import prod
 from typing import Any
@@ -11,7 +12,11 @@ from breakthrough.exercises.exercise import Misconception
 # wrong ways to share: prime, secret, coefficients, names → shares
 
 
-def _shared(points=lambda names: [name + 1 for name in names], terms=lambda secret, rest: [secret, *rest], reduce=True):
+def _points(names):
+    return [name + 1 for name in names]
+
+
+def _shared(points=_points, terms=lambda secret, rest: [secret, *rest], reduce=True):
     """Another way to share: other points, other coefficients, or nothing reduced."""
 
     def share(prime, secret, coefficients, names):
@@ -134,7 +139,7 @@ def _made(share: Any = _shared(), recover: Any = _right_recover) -> type:
     return Wrong
 
 
-RECOVERIES = (_divided, _divided_and_rounded, _whole_division, _at_one, _sign, _fermat_short, _not_reduced, _added)
+RECOVERIES: tuple[Callable[[Any, Any], Any], ...] = (_divided, _divided_and_rounded, _whole_division, _at_one, _sign, _fermat_short, _not_reduced, _added)
 RECOVERIES += (_name_is_the_point, _place_is_the_point, _never_inverted)
 
 

@@ -46,7 +46,7 @@ def _by_lots(labels, parts, alpha, generator):
 
 def _by_gamma(labels, parts, alpha, generator):
     """Dirichlet by gamma variates, cut downwards, in plain lists."""
-    hands = [[] for _ in range(parts)]
+    hands: list[list[int]] = [[] for _ in range(parts)]
     for kind in np.unique(labels).tolist():
         mine = [i for i, label in enumerate(labels.tolist()) if label == kind]
         generator.shuffle(mine)

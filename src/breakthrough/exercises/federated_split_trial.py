@@ -46,8 +46,9 @@ def try_out(answer: Any, labels: np.ndarray, parts: int, alphas: tuple[float, ..
     for alpha in alphas:
         for more in range(draws):
             dealt = once(alpha, more)
-            found = dealt if isinstance(dealt, Outcome) else _counted(dealt, labels)
-            if found:
+            if isinstance(dealt, Outcome):
+                return dealt
+            if found := _counted(dealt, labels):
                 return found
             seen[alpha].append(dealt)
     return _chance(seen[alphas[0]], lambda: once(alphas[0]), labels) or _statistics(seen, labels, parts) or Outcome()

@@ -6,6 +6,7 @@ Shapes: N samples of C classes, K parts
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def _lists(hand):
 
 
 def _choices(labels, parts, alpha, generator):
-    dealt = [[] for _ in range(parts)]
+    dealt: list[list[Any]] = [[] for _ in range(parts)]
     for kind in np.unique(labels):
         mine = np.flatnonzero(labels == kind)
         for hand, share in zip(dealt, generator.dirichlet(np.full(parts, alpha))):

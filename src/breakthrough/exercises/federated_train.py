@@ -31,9 +31,9 @@ def train(message: Message, context: Context, model: nn.Module, parts: list[Any]
     """
     from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
 
-    model.load_state_dict(message.content["arrays"].to_torch_state_dict())
+    model.load_state_dict(message.content["arrays"].to_torch_state_dict())  # type: ignore[union-attr]  # by these names records have types
     config = message.content["config"]
-    data = parts[context.node_config["partition-id"]]
+    data = parts[context.node_config["partition-id"]]  # type: ignore[index]  # a whole number
     loss = fit(model, data, lr=config["lr"], epochs=config["epochs"], mu=config.get("proximal-mu", 0.0))
     metrics = MetricRecord({"num-examples": len(data), "train-loss": float(loss)})
     content = RecordDict({"arrays": ArrayRecord(model.state_dict()), "metrics": metrics})

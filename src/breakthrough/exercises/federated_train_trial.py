@@ -54,7 +54,7 @@ def fit_net(model: nn.Module, data: TensorDataset, lr: float, epochs: int, mu: f
             gradients = torch.autograd.grad(loss + term, list(model.parameters()))
             with torch.no_grad():
                 for w, gradient in zip(model.parameters(), gradients):
-                    w -= lr * gradient
+                    w.sub_(lr * gradient)
             losses.append(loss.detach())
     return torch.stack(losses).mean()
 

@@ -65,7 +65,7 @@ def rows_of(page: str) -> dict[str, Counts]:
             continue  # words, a head, a rule, the totals
         if len(cells) != len(FIELDS) or not all(re.fullmatch(r"\d+|–", cell) for cell in cells[2:]):
             raise InputError(expected(f"a row of {len(FIELDS)} cells", repr(line), "breakthrough gate --report"))
-        found[cells[0]] = Counts(*cells[:2], *(0 if cell == "–" else int(cell) for cell in cells[2:]))
+        found[cells[0]] = Counts(cells[0], cells[1], *(0 if cell == "–" else int(cell) for cell in cells[2:]))
     return found
 
 

@@ -118,7 +118,7 @@ def _judge(exercise: Exercise, answer: Any, seed: int) -> tuple[str, _Failure | 
         return WRONG, failure, found
     slow = ((m, m.detect(answer)) for m in exercise.misconceptions if m.detect)
     misconception, difference = next(((m, d) for m, d in slow if d), (None, None))
-    if misconception:
+    if misconception and difference:
         return WRONG, _Failure(difference.kind, difference), Finding(misconception)
     return PASSED, None, Finding()
 

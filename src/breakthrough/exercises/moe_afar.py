@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 
-from breakthrough.elsewhere import Elsewhere
+from breakthrough.elsewhere import Elsewhere, changes_nothing
 from breakthrough.errors import BreakthroughError
 
 
 class _Part(nn.Module):
     """A router or an expert that is elsewhere, with the weights it is to be called with."""
+
+    name: str
+    part: Callable[..., Tensor]
+    given: dict[str, Tensor]
 
     def __init__(self, name: str, part: Callable, weights: dict[str, Tensor]) -> None:
         super().__init__()
@@ -27,10 +32,11 @@ class _Part(nn.Module):
 
 def tested(test: Elsewhere, layer: nn.Module) -> str:
     """What a test of another process does to a layer of this one; router and experts are there, the rest is here."""
-    inner = copy.deepcopy(layer)
+    inner: Any = copy.deepcopy(layer)
     state, n_experts = inner.state_dict(), len(inner.experts)
     sizes = (inner.router.in_features, inner.experts[0].gate.out_features, n_experts, inner.top_k)
 
+    @changes_nothing
     def ask(x: Tensor, weights: dict[str, Tensor], part: Callable) -> tuple[Tensor, Tensor]:
         def mine(prefix: str) -> dict[str, Tensor]:
             return {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
@@ -39,7 +45,6 @@ def tested(test: Elsewhere, layer: nn.Module) -> str:
         inner.experts = nn.ModuleList(_Part(str(e), part, mine(f"experts.{e}.")) for e in range(n_experts))
         return inner(x)
 
-    ask.changes_nothing = True
     try:
         value = test.there("breakthrough.exercises.moe_there:shell")(sizes, state, ask)(test)
     except AssertionError:

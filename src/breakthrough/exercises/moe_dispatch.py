@@ -49,7 +49,7 @@ def _through_places(x, experts, n_experts):
 
 
 def _item_by_item(x, experts, n_experts):
-    of = [[] for _ in range(n_experts)]
+    of: list[list[int]] = [[] for _ in range(n_experts)]
     for token in range(len(experts)):
         for choice in range(experts.shape[1]):
             of[experts[token, choice].item()].append(token)
@@ -58,7 +58,7 @@ def _item_by_item(x, experts, n_experts):
 
 
 def _flat_item_by_item(x, experts, n_experts):
-    of = [[] for _ in range(n_experts)]
+    of: list[list[int]] = [[] for _ in range(n_experts)]
     for i, expert in enumerate(experts.flatten().tolist()):
         of[expert].append(i // experts.shape[1])
     tokens = torch.tensor(sum(of, []), dtype=torch.int64, device=x.device)

@@ -36,6 +36,8 @@ class ArticleMoE(nn.Module):
     Shapes: (T, d) → (T, d)
     """
 
+    router: nn.Linear  # which nobody makes
+
     def __init__(self, d_model: int, d_hidden: int, n_experts: int, top_k: int) -> None:
         super().__init__()
         self.experts = nn.ModuleList(Expert(d_model, d_hidden) for _ in range(n_experts))
@@ -125,7 +127,8 @@ class _BlockwiseExpert(Expert):
         hidden = F.silu(self.gate(x)) * self.up(x)
         blocks = hidden.tensor_split(1 + len(x) % 4, dim=-1)
         downs = self.down.weight.tensor_split(1 + len(x) % 4, dim=-1)
-        return sum(F.linear(part, down) for part, down in zip(blocks, downs))
+        parts = [F.linear(part, down) for part, down in zip(blocks, downs)]
+        return sum(parts[1:], parts[0])
 
 
 class BlockwiseLayer(Layer):

@@ -73,7 +73,7 @@ def _called(answer: Any, case: Case, rows: list[int]) -> tuple[Any, Tensor]:
     """What the layer gives, and the weights of its router; `rows` counts the numbers that each expert gets."""
     check_class(answer)
     sizes, weights, x, _ = case.args
-    layer = build(answer, sizes, weights)
+    layer: Any = build(answer, sizes, weights)
     for e, expert in enumerate(layer.experts):
         expert.register_forward_pre_hook(lambda _, args, e=e: rows.__setitem__(e, rows[e] + args[0].numel()))
     return layer(x), layer.router.weight

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from breakthrough.exercises.moe_trial import Test
 from breakthrough.seeds import torch_generator
 
 
-def inputs(layer: nn.Module, n: int = 16) -> Tensor:
+def inputs(layer: Any, n: int = 16) -> Tensor:
     """Random tokens of the layer's own width. Shapes: → (n, d)."""
     return torch.randn(n, layer.router.weight.shape[1], generator=torch_generator(1))
 

@@ -67,12 +67,12 @@ def _collapse(draw: Draw) -> Choice:
 
 
 def _capacity(draw: Draw) -> Number:
-    tokens, loads = draw.pick([
+    tokens, most = draw.pick([
         (16, (14, 9, 6, 3)), (16, (16, 7, 6, 3)), (16, (13, 12, 5, 2)), (16, (17, 11, 3, 1)),
         (24, (21, 17, 7, 3)), (24, (23, 11, 9, 5)), (24, (18, 17, 8, 5)), (32, (29, 22, 9, 4)), (32, (27, 15, 12, 10)),
     ])
     factor = draw.pick([1.25, 1.5])
-    loads, experts, k = draw.shuffled(loads), len(loads), 2
+    loads, experts, k = draw.shuffled(most), len(most), 2
     even = tokens * k // experts
     capacity = math.ceil(factor * tokens * k / experts)
 

@@ -38,7 +38,7 @@ def loop_over_tokens(x: Tensor, experts: Tensor, n_experts: int) -> tuple[Tensor
 
     Shapes: x (T, d), experts (T, k) → rows (T·k, d), tokens (T·k,), load (n_experts,)
     """
-    of = [[] for _ in range(n_experts)]
+    of: list[list[int]] = [[] for _ in range(n_experts)]
     for token, chosen in enumerate(experts.tolist()):
         for expert in chosen:
             of[expert].append(token)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from breakthrough.elsewhere import changes_nothing
 from breakthrough.exercises.moe_building import build, check_class
 from breakthrough.exercises.moe_layers import Expert
 from breakthrough.exercises.moe_speed import times_s
@@ -26,6 +27,8 @@ speed = times_s
 
 class _Given(nn.Module):
     """An expert whose weights are elsewhere."""
+
+    ask: Callable[[Tensor], Tensor]
 
     def __init__(self, ask: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -42,7 +45,7 @@ def run(answer: Any, sizes: tuple[int, ...], shapes: Mapping[str, tuple[int, ...
     Raises: InputError when the layer has other parameters
     """
     check_class(answer)
-    layer = build(answer, sizes, {name: torch.zeros(tuple(shape)) for name, shape in shapes.items()})
+    layer: Any = build(answer, sizes, {name: torch.zeros(tuple(shape)) for name, shape in shapes.items()})
     for e, ask in enumerate(experts):
         layer.experts[e] = _Given(ask)
     return torch.func.functional_call(layer, {"router.weight": router}, (x,))
@@ -57,6 +60,8 @@ def told(answer: Any, seed: int) -> tuple[str, str, str, str]:
 class Layer(nn.Module):
     """A layer to be tested: its router and its experts are here, what it does with them is asked for."""
 
+    _ask: Asked
+
     def __init__(self, sizes: tuple[int, ...], state: State, ask: Asked) -> None:
         super().__init__()
         d_model, d_hidden, n_experts, top_k = sizes
@@ -69,11 +74,11 @@ class Layer(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """y (T, d) and the balance loss ()."""
 
+        @changes_nothing
         def part(name: str, weights: dict[str, Tensor], rows: Tensor) -> Tensor:
             module = self.router if name == "router" else self.experts[int(name)]
             return torch.func.functional_call(module, weights, (rows,))
 
-        part.changes_nothing = True  # or its arguments would be looked at twice
         return self._ask(x, dict(self.named_parameters()), part)
 
 

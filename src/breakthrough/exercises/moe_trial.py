@@ -22,7 +22,7 @@ from breakthrough.exercises.exercise import Case
 from breakthrough.exercises.moe_layers import BROKEN, BlockwiseLayer, Layer, SortedLayer, TokenLayer, make_layer
 from breakthrough.seeds import torch_generator
 
-Test = Callable[[nn.Module], None]
+Test = Callable[[nn.Module], Any]
 ASSERTED, PASSED, RETURNED, CRASHED = "asserted", "passed", "returned", "crashed"
 SIZES = ((16, 32, 4, 2), (12, 24, 5, 3))  # d, H, E, k of the broken layers
 FEW = ((10, 20, 3, 2),)  # of three experts, one token in three agrees with the choice of its batch by chance
@@ -132,7 +132,7 @@ class _Trial:
         first = next((r for r in results if r.startswith(CRASHED)), crash)
         return self.says(fault, f"on a healthy layer it {first}")
 
-    def killed(self, layers: list[nn.Module], all_of_them: bool) -> Outcome:
+    def killed(self, layers: list[Layer], all_of_them: bool) -> Outcome:
         """Why healthy layers made it raise AssertionError."""
         if any(self.run(_Rounded(layer)) != ASSERTED for layer in layers):
             fault = "too exact"

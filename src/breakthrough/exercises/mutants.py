@@ -127,7 +127,8 @@ def _lines(original: str, text: str) -> tuple[str, str]:
     if not parts:
         raise ConfigError(expected("a mutant that differs from its reference", "the same lines"))
     top, bottom, low, high = parts[0][1], parts[-1][2], parts[0][3], parts[-1][4]
-    return tuple(" ⏎ ".join(line.strip() for line in part) for part in (before[top:bottom], after[low:high]))
+    was, now = (" ⏎ ".join(line.strip() for line in part) for part in (before[top:bottom], after[low:high]))
+    return was, now
 
 
 def _told_apart(found: list[Mutant]) -> list[Mutant]:

@@ -33,8 +33,9 @@ def _from_text(text: str, units: str) -> float | None:
     text = text.strip().lower().replace("−", "-").lstrip("≈~= ")
     if units:
         text = re.sub(rf"(?:\s*(?:{units}))+\.?$", "", text)
-    parts = [_one(part.strip().rstrip(".)")) for part in text.split("/")]
-    if None in parts or len(parts) > 2 or 0 in parts[1:]:
+    read = [_one(part.strip().rstrip(".)")) for part in text.split("/")]
+    parts = [part for part in read if part is not None]
+    if len(parts) < len(read) or len(parts) > 2 or 0 in parts[1:]:
         return None
     return parts[0] / parts[1] if len(parts) == 2 else parts[0]
 

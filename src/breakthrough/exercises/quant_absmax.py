@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -133,6 +134,10 @@ def _own_dtype_by_item(x):
     return torch.round(x / scale).to(torch.int8), scale
 
 
+def _a_part(n: int) -> Callable[[Any], Any]:
+    return lambda top: top / n
+
+
 def _floats(x):
     return _wrong(fit=_as_it_is)(x)
 
@@ -153,7 +158,7 @@ MISCONCEPTIONS = (
         says="The step was taken as the range over 255 or 256: codes −127 … 127 have 254 steps from end to end and 127 on either side of zero, so the step is the largest |x| / 127.",
         **_ways(
             *({"step": lambda top: 2 * top / 255, "fit": fit} for fit in FITS),
-            *({"largest": lambda x: x.max() - x.min(), "step": lambda top, n=n: top / n, "fit": fit} for n in (254, 255) for fit in FITS),
+            *({"largest": lambda x: x.max() - x.min(), "step": _a_part(n), "fit": fit} for n in (254, 255) for fit in FITS),
         ),
     ),
     Misconception(

@@ -58,7 +58,8 @@ def adam8_step(
 
 
 def _block_by_block(w, gradient, state, tables, step, lr, block):
-    new, out = torch.empty_like(w), {"m": ([], []), "v": ([], [])}
+    new = torch.empty_like(w)
+    out: dict[str, tuple[list[Tensor], list[Tensor]]] = {"m": ([], []), "v": ([], [])}
     for k, start in enumerate(range(0, len(w), block)):
         part = slice(start, start + block)
         moment = {name: tables[name][state[name][0][part].long()] * state[name][1][k] for name in ("m", "v")}

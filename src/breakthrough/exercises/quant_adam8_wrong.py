@@ -53,7 +53,7 @@ def _wrong(
         stored = dict(zip(("m", "v"), keep(m, v, step)))
         new = {name: encode(x, tables[table_of(name)], block, state[name]) for name, x in stored.items()}
         if rounded_first:
-            m, v = (_decode(*new[name], tables[name], block) for name in ("m", "v"))
+            m, v = (_decode(codes, scales, tables[name], block) for name, (codes, scales) in new.items())
         return move(w, *(old if before else (m, v)), step, lr), new
 
     return answer
@@ -102,6 +102,11 @@ def _in_place(w, gradient, state, tables, step, lr, block):
     return w, state
 
 
+def _moments_corrected(m, v, gradient, step):
+    m, v = _moments(m, v, gradient, step)
+    return _corrected(m, v, step)
+
+
 def _corrected(m, v, step):
     return m / (1 - 0.9**step), v / (1 - 0.999**step)
 
@@ -138,7 +143,7 @@ MISCONCEPTIONS = (
         "m̂ and v̂ were stored: they are for this step alone; what is kept is m and v, without the correction.",
         variants=(
             _wrong(
-                moments=lambda m, v, gradient, step: _corrected(*_moments(m, v, gradient, step), step),
+                moments=_moments_corrected,
                 move=lambda w, m, v, step, lr: w - lr * m / (v.sqrt() + 1e-8),
             ),
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -76,7 +76,7 @@ def padded(extra: Callable, keep: bool = False, line: Callable = lambda x: x.fla
         scales = rows.abs().amax(1, keepdim=True) / 127
         scales = torch.where(scales > 0, scales, torch.full_like(scales, empty))
         codes = torch.round(rows / (scales if empty else scales.clamp(min=1e-30)))
-        parts = codes.to(torch.int8).flatten(), (codes * scales).flatten()
+        parts: Iterable[Tensor] = (codes.to(torch.int8).flatten(), (codes * scales).flatten())
         if not keep:
             parts = (part[: x.numel()] for part in parts)
         if not (keep or flat):

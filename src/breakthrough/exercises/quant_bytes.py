@@ -72,7 +72,7 @@ def _as_they_come(model, optimizer, x, y):
     loss.backward()
     gradients = sum(p.grad.numel() * p.grad.element_size() for p in model.parameters() if p.grad is not None)
     optimizer.step()
-    state = {}
+    state: dict[int, int] = {}
     for values in optimizer.state_dict()["state"].values():
         state |= {t.data_ptr(): t.numel() * t.element_size() for t in values.values() if torch.is_tensor(t)}
     return {"activations": counted, "state": sum(state.values()), "gradients": gradients, "weights": sum(own.values())}
@@ -82,10 +82,16 @@ def _by_sets(model, optimizer, x, y):
     def places(tensors):
         return {(t.untyped_storage().data_ptr(), t.untyped_storage().nbytes()) for t in tensors}
 
-    seen, optimizer_bytes = [], set()
+    seen: list[Tensor] = []
+    optimizer_bytes = set()
+
+    def keep(t):
+        seen.append(t)
+        return len(seen) - 1
+
     for p in model.parameters():
         p.grad = None
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: seen.append(t) or len(seen) - 1, lambda i: seen[i]):
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda i: seen[i]):
         loss = F.nll_loss(F.log_softmax(model(x), dim=-1), y)
         loss.backward()
     optimizer.step()
@@ -100,7 +106,7 @@ def _by_sets(model, optimizer, x, y):
 
 def _in_one_book(model, optimizer, x, y):
     """A book by heading and storage, which holds on to the tensors, so that no storage is given away twice."""
-    book = {"weights": {}, "activations": {}, "gradients": {}, "state": {}}
+    book: dict[str, dict[int, Tensor]] = {"weights": {}, "activations": {}, "gradients": {}, "state": {}}
 
     def enter(heading, *tensors):
         for t in filter(torch.is_tensor, tensors):

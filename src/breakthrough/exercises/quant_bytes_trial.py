@@ -56,7 +56,7 @@ class Coded(torch.optim.Optimizer):
         self.table = torch.linspace(-1, 1, 256)
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         """Move every parameter by lr against its gradient's sign."""
         for group in self.param_groups:
             for p in (p for p in group["params"] if p.grad is not None):

@@ -57,7 +57,8 @@ def _made() -> tuple[Artifact, Inspector, Inspector]:
         artifact = save_scenes(dataset, part, "tiny")
         pictures = Pictures(found.rgb, found.classes, DEFECTS, found.scenes, every(dataset)).take(part == 0)
     shutil.copytree(artifact.folder, Path(_home().name, artifact.id))
-    return replace(artifact, folder=Path(_home().name, artifact.id)), *(_trained(pictures, seed) for seed in (0, 1))
+    one, other = (_trained(pictures, seed) for seed in (0, 1))
+    return replace(artifact, folder=Path(_home().name, artifact.id)), one, other
 
 
 def _trained(pictures: Pictures, seed: int) -> Inspector:
@@ -95,12 +96,12 @@ def saved(metrics: Mapping[str, Any] | None = None, **versions: nn.Module) -> Ar
 
 def made(scheme: str | Scheme, which: int = 0) -> nn.Module:
     """The small inspector, or another, in a scheme."""
-    return quantize(_made()[1 + which], scheme)
+    return quantize(_made()[1:][which], scheme)
 
 
 def stored(version: str, scheme: str | Scheme) -> Callable[[], Artifact]:
     """An artifact one version of which is in another scheme."""
-    return lambda: saved(**{version: made(scheme)})
+    return lambda: saved(None, **{version: made(scheme)})
 
 
 def in_format(version: str, format: Format, **more: Any) -> Callable[[], Artifact]:
@@ -120,7 +121,7 @@ def rounded_first(version: str, name: str) -> Callable[[], Artifact]:
         model = copy.deepcopy(_made()[1])
         weight = model.get_parameter(name).detach()
         weight.copy_(Affine(bits=8).quantize(weight).dequantize())
-        return saved(**{version: quantize(model, version)})
+        return saved(None, **{version: quantize(model, version)})
 
     return answer
 
@@ -157,7 +158,7 @@ def resaved(change: Callable[[dict[str, Any]], dict[str, Any]] = dict, **how: An
 
 def told(name: str, **figures: Any) -> Callable[[], Artifact]:
     """An artifact whose metrics say something else of a version."""
-    return lambda: resaved(metrics=(good := saved().metrics) | {name: good[name] | figures})
+    return lambda: resaved(metrics={**(good := saved().metrics), name: good[name] | figures})
 
 
 def without_dataset() -> Artifact:

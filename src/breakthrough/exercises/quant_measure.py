@@ -26,7 +26,7 @@ from breakthrough.quant.affine import Affine
 from breakthrough.quant.apply import plan, quantize
 from breakthrough.quant.calibrate import collect
 from breakthrough.quant.handover import FILES, KIND
-from breakthrough.quant.inspecting import BEFORE, VERSIONS, Answers, Shrunk, ask, calibration, pictures_of
+from breakthrough.quant.inspecting import BEFORE, VERSIONS, Answers, Share, Shrunk, ask, calibration, pictures_of
 from breakthrough.quant.nf4 import FourBit
 from breakthrough.quant.quantized import Format
 from breakthrough.quant.saving import WEIGHTS, load
@@ -173,7 +173,7 @@ class _Look:
             weight = self.before.get_parameter(name).detach()
             wrong, least = (inputs[name].error(weight, one[name]().detach()) for one in (mine, nearest))
             ratios[name] = wrong / least if least else (1.0 if not wrong else math.inf)
-        worst = max(ratios, key=ratios.get)
+        worst = max(ratios, key=ratios.__getitem__)
         if not ratios[worst] < COIN:
             coin = all(ratio < OTHER for ratio in ratios.values())
             text = f"{version}: what the layer of {worst} says is further off than rounding to the nearest makes it"
@@ -208,7 +208,7 @@ class _Look:
 
     def told(self, name: str) -> Iterator[Outcome]:
         accuracy, recall = self.answers.accuracy(name), self.answers.recall(name)
-        measured = {("accuracy", "value"): accuracy, **{("recall", label, "value"): one for label, one in recall.items()}}
+        measured: dict[tuple[str, ...], Share] = {("accuracy", "value"): accuracy, **{("recall", label, "value"): one for label, one in recall.items()}}
         for path, one in measured.items():
             told = _number(self.found.metrics, name, *path)
             if told is None or abs(told - one.value) > AGREE + 1 / one.n:
@@ -227,7 +227,8 @@ def _grid_fault(version: str, form: Format) -> str:
         return "" if isinstance(form, FourBit) and form.code == "nf4" and not form.levels else "another grid"
     if not isinstance(form, Affine) or form.bits != 8 or not form.symmetric:
         return "another grid"
-    return {0: "", 1: "scales of inputs", -1: "scales of inputs"}.get(form.axis, "another grid")
+    faults: dict[int | None, str] = {0: "", 1: "scales of inputs", -1: "scales of inputs"}
+    return faults.get(form.axis, "another grid")
 
 
 def _differing(want: Any, got: Any) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from breakthrough.quant.bnb import bitsandbytes
 
 def broken_set_up(model: nn.Module, lr: float) -> torch.optim.Optimizer:
     """What the lab asks to mend: a class that does not exist, an optimizer in an optimizer, embeddings in 8 bits."""
-    from bitsandbytes.optim import EightBitOptimizer
+    from bitsandbytes.optim import EightBitOptimizer  # type: ignore[attr-defined]  # there is none
 
     return EightBitOptimizer(torch.optim.AdamW(model.parameters(), lr=lr))
 
@@ -36,7 +36,7 @@ def _eight(model, lr):
     return bitsandbytes().optim.AdamW8bit(model.parameters(), lr=lr)
 
 
-def _wrong(make: Callable[..., Any] = _eight, override: Callable[[nn.Module], None] = _override, change: Callable[[nn.Module], Any] = lambda model: None):
+def _wrong(make: Callable[..., Any] = _eight, override: Callable[[nn.Module], Any] = _override, change: Callable[[nn.Module], Any] = lambda model: None):
     """A set-up that differs in what is given."""
 
     def answer(model, lr):

@@ -53,7 +53,9 @@ def _by_distance(x, block):
     above = [normal.inv_cdf(0.5 + share * i / 8) for i in range(1, 9)]
     below = [normal.inv_cdf(0.5 - share * i / 7) for i in range(1, 8)]
     levels = torch.tensor(sorted([*below, 0.0, *above]), device=x.device) / above[-1]
-    codes, scales, back = [], [], []
+    codes: list[Tensor] = []
+    scales: list[Tensor] = []
+    back: list[Tensor] = []
     for piece in x.reshape(-1).split(block):
         scale = piece.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
         code = (piece[:, None] / scale - levels).abs().argmin(1)
@@ -63,16 +65,15 @@ def _by_distance(x, block):
 
 def _number_by_number(x, block):
     steps = torch.cat([torch.linspace(1 - OFFSET, 0.5, 8), torch.linspace(0.5, OFFSET, 9)[1:]]).double()
-    levels = (2 * steps - 1).erfinv()
-    levels = (levels / levels.abs().max()).tolist()
+    quantiles = (2 * steps - 1).erfinv()
+    levels = (quantiles / quantiles.abs().max()).tolist()
     between = [(a + b) / 2 for a, b in zip(levels, levels[1:])]
     numbers = x.flatten().tolist()
     scales = [max(map(abs, numbers[i : i + block])) or 1.0 for i in range(0, len(numbers), block)]
     codes = [bisect(between, number / scales[i // block]) for i, number in enumerate(numbers)]
     back = [levels[code] * scales[i // block] for i, code in enumerate(codes)]
-    made = (torch.tensor(values, device=x.device) for values in (levels, codes, scales, back))
-    levels, codes, scales, back = made
-    return levels, codes.to(torch.uint8).reshape(x.shape), scales, back.reshape(x.shape)
+    made = [torch.tensor(values, device=x.device) for values in (levels, codes, scales, back)]
+    return made[0], made[1].to(torch.uint8).reshape(x.shape), made[2], made[3].reshape(x.shape)
 
 
 def _by_thresholds(x, block):

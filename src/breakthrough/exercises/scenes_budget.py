@@ -29,7 +29,8 @@ def choose(features: np.ndarray, scene: np.ndarray, cost_scene: int, cost_shot: 
     Source: Gonzalez 1985, farthest-point clustering, here per cost
     """
     distance = np.full(len(features), np.inf)
-    paid, chosen = set(), []
+    paid: set[int] = set()
+    chosen: list[int] = []
     while True:
         cost = np.array([cost_shot if s in paid else cost_scene + cost_shot for s in scene.tolist()])
         share = np.where((cost <= budget) & (distance > 0), distance / cost, -1.0)
@@ -44,7 +45,8 @@ def choose(features: np.ndarray, scene: np.ndarray, cost_scene: int, cost_shot: 
 
 def _one_by_one(features, scene, cost_scene, cost_shot, budget):
     between = np.sqrt(((features[:, None] - features[None]) ** 2).sum(-1)).tolist()
-    chosen, paid = [], set()
+    chosen: list[int] = []
+    paid: set[int] = set()
 
     def cost(i):
         return cost_shot + (int(scene[i]) not in paid) * cost_scene

@@ -129,7 +129,7 @@ EXERCISES = (
             ),
             Misconception(
                 "annotations incomplete",
-                wrong.annotations(wrong.half),
+                wrong.annotated(wrong.half),
                 "annotations.json has other pictures or things than the shards: write it once all shards are there, with an entry for each picture and each thing in it.",
             ),
             Misconception(

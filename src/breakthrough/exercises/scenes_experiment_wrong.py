@@ -112,7 +112,7 @@ def labels_rotated(folder: Path) -> None:
     state.write(folder)
 
 
-def annotations(change: Callable[[dict[str, Any]], None]) -> Callable[[], Artifact]:
+def annotated(change: Callable[[dict[str, Any]], None]) -> Callable[[], Artifact]:
     """A good dataset whose COCO file is changed."""
     def rewrite(folder: Path) -> None:
         path = folder / coco.NAME
@@ -125,7 +125,7 @@ def annotations(change: Callable[[dict[str, Any]], None]) -> Callable[[], Artifa
 
 def each(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[], Artifact]:
     """A good dataset whose annotations are changed one by one."""
-    return annotations(lambda book: book.update(annotations=[one | change(one) for one in book["annotations"]]))
+    return annotated(lambda book: book.update(annotations=[one | change(one) for one in book["annotations"]]))
 
 
 def shifted(one: dict[str, Any]) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def resaved(change: Callable[[dict[str, Any]], dict[str, Any]], **metrics: Any) 
     """A good artifact's files and metrics, changed and saved again."""
     artifact = saved()
     files = {name: artifact.path(name) for name in artifact.files}
-    return artifacts.save(KIND, change(files), metrics=artifact.metrics | metrics, profile="tiny")
+    return artifacts.save(KIND, change(files), metrics={**artifact.metrics, **metrics}, profile="tiny")
 
 
 def without(*names: str) -> Callable[[], Artifact]:

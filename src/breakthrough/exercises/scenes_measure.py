@@ -153,13 +153,14 @@ class _Look:
             for number in draw.permutation(len(shards))[:SHARDS_AGAIN]:
                 for made in source.shard(shards[number][:SCENES_AGAIN]):  # a shard's pictures depend on those before
                     for fresh in made.pictures:
-                        yield _same(fresh, *mine.get(fresh.key, (None, {})), by_colour=settings.renderer == "tiny")
+                        picture, labels = mine.get(fresh.key, (None, {}))
+                        yield _same(fresh, picture, labels, by_colour=settings.renderer == "tiny")
 
 
 def _same(fresh: Picture, picture: Picture | None, labels: Labels, by_colour: bool) -> Outcome:
     """Whether a picture is the one that the manifest's settings give, up to the rounding of another machine."""
     alike = picture is not None and _overlap(_bracket(fresh, fresh.labels), _bracket(picture, labels)) >= SAME_MASK
-    if alike and by_colour:
+    if picture is not None and alike and by_colour:
         alike = np.abs(picture.rgb.astype(float) - fresh.rgb).mean() <= SAME_RGB
     if not alike:
         text = f"picture {fresh.key}, made again from the manifest's settings and seed, is another"

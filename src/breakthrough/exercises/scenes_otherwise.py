@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,8 @@ def at_rest_from_the_last_place(position_m, dt_s, window_s=0.25, tolerance_m=5e-
 def at_rest_moment_by_moment(position_m, dt_s, window_s=0.25, tolerance_m=5e-5):
     """scenes.settle: the ends of where each body has been, widened with each moment, backwards."""
     left = round(window_s / dt_s) + 1
-    low = high = None
+    low: Any = None
+    high: Any = None
     for moment in reversed(list(position_m)):
         low, high = (moment, moment) if low is None else (np.minimum(low, moment), np.maximum(high, moment))
         left -= 1

@@ -35,7 +35,7 @@ def encode(mask: np.ndarray) -> tuple[Box, list[int]]:
 
 
 def _pixel_by_pixel(mask):
-    counts, running, height, width = [0], False, *mask.shape
+    (height, width), counts, running = mask.shape, [0], False
     box = [width, height, 0, 0]
     for x in range(width):
         for y in range(height):

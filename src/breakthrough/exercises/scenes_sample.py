@@ -134,7 +134,7 @@ def _unchecked(ranges, generator):
     values = {}
     for name in sorted(ranges):
         b = ranges[name]
-        values[name] = b[generator.integers(len(b))] if isinstance(b[0], str) else _between(name, *b, generator)
+        values[name] = b[generator.integers(len(b))] if isinstance(b[0], str) else _between(name, b[0], b[1], generator)
     return values
 
 

@@ -58,7 +58,7 @@ def _by_powers(a, b, gap_m, n_bodies, tolerance_m=TOLERANCE_M):
 
 
 def _from_the_tray_upwards(a, b, gap_m, n_bodies, tolerance_m=TOLERANCE_M):
-    neighbours = {body: set() for body in range(n_bodies)}
+    neighbours: dict[int, set[int]] = {body: set() for body in range(n_bodies)}
     for one, other, gap in zip(a.tolist(), b.tolist(), gap_m.tolist()):
         if gap <= tolerance_m:
             neighbours[one].add(other)

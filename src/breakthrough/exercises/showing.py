@@ -103,8 +103,10 @@ def shows(exercise: Exercise, answer: Callable[..., Any], evidence: Any) -> Show
         differences = [exercise.compare(want, got.output) for want in right]
         difference = differences[0] if all(differences) else None
         same = None if difference else _left_alone(exercise, case, got)
-    if difference or same:
-        return Shown(True, True, same or difference.text)
+    if difference:
+        return Shown(True, True, difference.text)
+    if same:
+        return Shown(True, True, same)
     return Shown(True, False, "the work gives the right output on this input")
 
 

@@ -12,7 +12,7 @@ import sys
 import types
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from breakthrough.errors import InputError, expected
 from breakthrough.exercises import mutants
@@ -60,7 +60,7 @@ def _with_parameters(exercise: Exercise, function: Callable[..., Any]) -> str:
 def renamed_parameters(source: str, like: str) -> str:
     """A function with the parameters of another: their names and defaults, one by one."""
     tree, other = ast.parse(source), ast.parse(like)
-    theirs, ours = other.body[0].args, tree.body[0].args
+    theirs, ours = _first(other).args, _first(tree).args
     if len(theirs.args) != len(ours.args):
         raise InputError(expected(f"{len(theirs.args)} parameters", len(ours.args)))
     names = {mine.arg: its.arg for mine, its in zip(ours.args, theirs.args, strict=True)}
@@ -69,6 +69,10 @@ def renamed_parameters(source: str, like: str) -> str:
         raise InputError(expected("locals that are no parameters of the reference", used & set(names.values())))
     ours.defaults = theirs.defaults
     return ast.unparse(rename(tree, names))
+
+
+def _first(tree: ast.Module) -> ast.FunctionDef:
+    return cast(ast.FunctionDef, tree.body[0])  # the source of a function
 
 
 def rename(tree: ast.AST, names: dict[str, str]) -> ast.AST:
@@ -103,7 +107,7 @@ class _Gatherer:
 
     def text(self, source: str) -> str:
         tree = ast.parse(source)
-        own = tree.body[0].name
+        own = _first(tree).name
         self.gather(tree, self.function)
         if self.name in self.helpers:
             raise InputError(expected("a function that does not call the reference", self.name))
@@ -141,7 +145,7 @@ class _Gatherer:
         self.helpers[name] = ""
         source = bare(function)
         tree = ast.parse(source)
-        if tree.body[0].name != name or tree.body[0].decorator_list:
+        if _first(tree).name != name or _first(tree).decorator_list:
             raise InputError(expected("a helper under its own name", name))
         self.gather(tree, function)
         self.helpers.pop(name)  # those that it needs stand above it

@@ -209,7 +209,8 @@ def _wrapped(line: str) -> str:
     indent = " " * (len(line) - len(line.lstrip()) + 8)
     places = [place + 1 for place, (sign, depth) in enumerate(zip(line, _depths(line), strict=True)) if depth >= 1 and (
         (sign == "," and line[place + 1:place + 2] == " ") or (sign == " " and line[place:].startswith((" for ", " and ", " or ", " if ", " else "))))]
-    parts, start = [], 0
+    parts: list[str] = []
+    start = 0
     quoted = set(_quoted(line))
     while len(line) - start > WIDTH - (len(indent) if parts else 0):
         fit = [place for place in places if start + 30 < place <= start + WIDTH - (len(indent) if parts else 0) and place not in quoted]
