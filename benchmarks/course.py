@@ -104,6 +104,7 @@ def main(arguments: Sequence[str]) -> int:
     out = chosen.out or (HOME / OUT / f"course-{chosen.device}" if chosen.write else None)
     if chosen.clean_clone:
         rest = [*chosen.modules, "--profile", chosen.profile, "--device", chosen.device, *(["--jobs", str(chosen.jobs)] if chosen.jobs else [])]
+        rest += ["--folder", str(chosen.folder.resolve())] if chosen.folder else []
         return clean_clone(chosen.clean_clone.resolve(), [*rest, *(["--out", str(out.resolve())] if out else [])])
     course, jobs = syllabus.load(HOME), chosen.jobs or lanes.sensible(chosen.device)
     modules = [course.find_built(name) for name in chosen.modules] or None
