@@ -12,16 +12,18 @@ from toy_course import COURSE, lab_cells, lesson_cells, write_notebook
 from breakthrough import pictures
 
 ALONE = ("tests/grading/test_every_lab.py", "tests/grading/test_over_the_wire.py")
+DEPRECATIONS = ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning")
 LONG = ("tests/test_labs.py", "tests/exercises/test_gate.py", "tests/capstone/", "tests/grading/", "notebooks/", "tests/federated/", "tests/deploy/")
 
 
 def pytest_configure(config):
-    """Keep a developer's own log and artifacts out of every test, and of the kernels that nbval starts."""
+    """Keep a developer's own log and artifacts out of every test, and of the kernels that nbval starts; these raise what is deprecated."""
     config.own_folder = tempfile.mkdtemp(prefix="breakthrough-tests-")
     os.environ["BREAKTHROUGH_PROGRESS"] = f"{config.own_folder}/progress"
     os.environ["BREAKTHROUGH_ARTIFACTS"] = f"{config.own_folder}/artifacts"
     os.environ["BREAKTHROUGH_LEARNER"] = ""  # the standard questions
     os.environ["BREAKTHROUGH_LANG"] = "en"
+    os.environ["PYTHONWARNINGS"] = ",".join(f"error::{name}:__main__" for name in DEPRECATIONS)  # what a notebook's cells call
     config.option.loadscopereorder = False  # xdist would begin with the files of many tests
 
 

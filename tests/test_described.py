@@ -23,7 +23,7 @@ def a_line(text="A line that rises from 1 to 2"):
     return pictures.describe(figure, text)
 
 
-@pytest.mark.parametrize(("one", "other"), itertools.combinations(PALETTE, 2))
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(PALETTE, 2)))
 def test_colours_are_told_apart_by_every_eye(one, other):
     assert least_apart(PALETTE[one], PALETTE[other]) > APART
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from nbclient import NotebookClient
 
 from breakthrough import optional
 from breakthrough.upkeep import hooks
@@ -58,6 +59,15 @@ def test_a_file_that_is_too_large_or_cannot_be_read_is_refused(tmp_path, capsys)
     assert "b.yml: expected YML that can be read" in said and "c.bin: expected at most" in said
 
 
-def test_a_deprecated_call_of_ours_is_an_error():
-    with pytest.raises(DeprecationWarning):
-        warnings.warn("old", DeprecationWarning, stacklevel=1)
+@pytest.mark.parametrize("category", [DeprecationWarning, PendingDeprecationWarning, FutureWarning, pytest.PytestDeprecationWarning])
+@pytest.mark.parametrize("module", [__name__, "breakthrough.moe.layer", "some_package.inside"])
+def test_a_deprecated_call_is_an_error_whoever_calls(category, module):
+    with pytest.raises(category):
+        warnings.warn_explicit("old", category, f"{module}.py", 1, module)
+
+
+def test_a_deprecated_call_in_a_cell_is_an_error():
+    cells = ["import warnings\nwarnings.warn('old', DeprecationWarning)", "warnings.warn_explicit('old', DeprecationWarning, 'a.py', 1, 'a')"]
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    NotebookClient(made, allow_errors=True).execute()
+    assert [[output.get("ename") for output in cell["outputs"]] for cell in made["cells"]] == [["DeprecationWarning"], []]

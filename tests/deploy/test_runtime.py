@@ -208,7 +208,8 @@ class TestPrograms:
     """The C++ program, on this machine and for aarch64 under qemu."""
 
     @pytest.fixture(scope="class", params=["cpu", "aarch64"])
-    def made(self, request, exported, tmp_path_factory):
+    @classmethod
+    def made(cls, request, exported, tmp_path_factory):
         machine = native.MACHINES[request.param]
         missing = native.missing_tools(machine)
         if missing:

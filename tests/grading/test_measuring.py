@@ -119,7 +119,7 @@ HEADERS = {
 }
 
 
-@pytest.mark.parametrize("module, lie", zip(("01_moe", "03_federated", "04_quant", "05_deploy"), (*HEADERS, "a tensor larger than memory")))
+@pytest.mark.parametrize("module, lie", list(zip(("01_moe", "03_federated", "04_quant", "05_deploy"), (*HEADERS, "a tensor larger than memory"))))
 def test_weights_whose_header_lies_earn_nothing(submission, module, lie):
     folder = submission(module)
     artifact = measuring.handed_in(folder, exercise_of(module).artifact)

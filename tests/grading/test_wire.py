@@ -89,7 +89,7 @@ def tensors():
     yield from (torch.view_as_complex(whole.reshape(4, 3, 2)).conj(), whole.bfloat16().t(), whole.clone().requires_grad_())
 
 
-@pytest.mark.parametrize("value", tensors(), ids=lambda t: f"{t.dtype} {tuple(t.shape)} {t.stride()}")
+@pytest.mark.parametrize("value", list(tensors()), ids=lambda t: f"{t.dtype} {tuple(t.shape)} {t.stride()}")
 def test_a_tensor_crosses_with_its_bits_and_its_order_in_memory(value):
     got = crossed(value)
     assert got.dtype == value.dtype and got.shape == value.shape and got.requires_grad == value.requires_grad
@@ -108,7 +108,7 @@ def arrays():
     yield from (np.array(-0.0), np.array([np.nan, -np.inf]), np.empty((0, 3)), whole.T, whole[:, ::2], whole[::-1], np.asfortranarray(whole), np.broadcast_to(whole[0], (3, 6)))
 
 
-@pytest.mark.parametrize("value", arrays(), ids=lambda a: f"{a.dtype.str} {a.shape} {a.strides}")
+@pytest.mark.parametrize("value", list(arrays()), ids=lambda a: f"{a.dtype.str} {a.shape} {a.strides}")
 def test_an_array_crosses_with_its_bits_and_its_order_in_memory(value):
     got = crossed(value)
     assert got.dtype == value.dtype and got.shape == value.shape and got.tobytes() == value.tobytes()
