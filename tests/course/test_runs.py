@@ -151,8 +151,11 @@ def test_unknown_profiles_and_devices_are_refused(course, options):
 @pytest.fixture
 def taking(course_folder):
     """A course of which a second module takes what the first one's lab gives."""
-    text = (course_folder / "course.yml").read_text().replace("    state: planned\n", "    hours: {lab: 7, exchange: 2, lesson: 1}\n")
-    write_notebook(course_folder / "notebooks" / "02_later.ipynb", *lesson_cells())
+    built = "    hours: {lab: 7, exchange: 2, lesson: 1}\n    points: {lab: 70, exchange: 20, lesson: 10}\n    exercises: [later.double, later.half]\n    questions: [later.q_one]\n"
+    text = (course_folder / "course.yml").read_text().replace("    state: planned\n", built)
+    for path, cells in {"notebooks/02_later.ipynb": lesson_cells(*QUESTION), "solutions/02_later/02_later.ipynb": lab_cells()}.items():
+        later = [(kind, source.replace("toy.", "later.").replace(": 9}", ": 10}"), *more) for kind, source, *more in cells]
+        write_notebook(course_folder / path, *later)
     gives = ("code", "from breakthrough import artifacts\nartifacts.save('toy', {'a.json': lambda path: path.write_text('[1]')})")
     write_notebook(course_folder / "notebooks" / "01_toy.ipynb", *lesson_cells(*QUESTION))
     write_notebook(course_folder / "solutions" / "01_toy" / "01_toy.ipynb", *lab_cells(), gives)
@@ -163,13 +166,14 @@ def test_a_module_runs_again_when_the_content_that_it_takes_changed_and_only_the
     def resumed(**options):
         return {one.name: one.resumed for one in runs.run(taking, taking.course.built[1:], resume=True, **options)}
 
-    assert resumed() == {"01_toy lesson": False, "01_toy lab": False, "02_later lesson": False}
+    assert resumed() == {"01_toy lesson": False, "01_toy lab": False, "02_later lesson": False, "02_later lab": False}
     assert set(resumed().values()) == {True}
     lab = course_folder / "solutions" / "01_toy" / "01_toy.ipynb"
     lab.write_text(lab.read_text().replace("# Toy lab", "# The toy lab"))  # it gives the same
-    assert resumed(jobs=2) == {"01_toy lesson": True, "01_toy lab": False, "02_later lesson": True}
+    assert resumed(jobs=2) == {"01_toy lesson": True, "01_toy lab": False, "02_later lesson": True, "02_later lab": True}
     lab.write_text(lab.read_text().replace("[1]", "[2]"))
-    assert resumed(jobs=2) == {"01_toy lesson": True, "01_toy lab": False, "02_later lesson": False}
+    # a lesson takes nothing
+    assert resumed(jobs=2) == {"01_toy lesson": True, "01_toy lab": False, "02_later lesson": True, "02_later lab": False}
 
 
 def test_notebooks_at_once_give_what_they_give_one_by_one(plan, course_folder):
