@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+WINDOW_S, TOLERANCE_M = 0.25, 5e-5  # scenes.settle's
+
 
 def sample_by_recursion(ranges, generator):
     """scenes.sample: the last name's value, drawn after those of all names before it."""
@@ -26,7 +28,7 @@ def sample_by_recursion(ranges, generator):
     return values | {last: high - (high - low) * (1 - generator.random())}
 
 
-def at_rest_body_by_body(position_m, dt_s, window_s=0.25, tolerance_m=5e-5):
+def at_rest_body_by_body(position_m, dt_s, window_s=WINDOW_S, tolerance_m=TOLERANCE_M):
     """scenes.settle: each body along each axis, in plain numbers."""
     if (len(position_m) - 1) * dt_s < window_s - dt_s / 2:
         return False
@@ -39,7 +41,7 @@ def at_rest_body_by_body(position_m, dt_s, window_s=0.25, tolerance_m=5e-5):
     return True
 
 
-def at_rest_from_the_last_place(position_m, dt_s, window_s=0.25, tolerance_m=5e-5):
+def at_rest_from_the_last_place(position_m, dt_s, window_s=WINDOW_S, tolerance_m=TOLERANCE_M):
     """scenes.settle: how far every body was from where it is now."""
     back = int(window_s / dt_s + 0.5)
     if position_m.shape[0] < back + 1:
@@ -48,7 +50,7 @@ def at_rest_from_the_last_place(position_m, dt_s, window_s=0.25, tolerance_m=5e-
     return not (~(away <= tolerance_m)).any()
 
 
-def at_rest_moment_by_moment(position_m, dt_s, window_s=0.25, tolerance_m=5e-5):
+def at_rest_moment_by_moment(position_m, dt_s, window_s=WINDOW_S, tolerance_m=TOLERANCE_M):
     """scenes.settle: the ends of where each body has been, widened with each moment, backwards."""
     left = round(window_s / dt_s) + 1
     low: Any = None
